@@ -1,0 +1,76 @@
+import { S3Client } from '@aws-sdk/client-s3'
+
+/** The variables of a process, as in `process.env`. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** An open connection to the bucket store. */
+export interface Store {
+  readonly s3: S3Client
+  /** The endpoint's URL, for messages. */
+  readonly endpoint: string
+  /** HTTP requests sent so far, retries included. */
+  readonly requests: () => number
+}
+
+/** Something the store needs is not in the environment; `names` are the missing variables. */
+export class StoreNotConfigured extends Error {
+  readonly names: string[]
+  constructor(names: string[]) {
+    super(`the bucket store needs ${names.join(', ')} in the environment`)
+    this.name = 'StoreNotConfigured'
+    this.names = names
+  }
+}
+
+// Tries of one request before it counts as failed. The SDK waits between them, longer each time
+// (100 ms doubling to 20 s), so eight tries outlast the restart of a gateway.
+const ATTEMPTS = 8
+
+/**
+ * Open the bucket store that the images' contract describes: `RCLONE_S3_ENDPOINT`, `AWS_ACCESS_KEY_ID`,
+ * `AWS_SECRET_ACCESS_KEY` and, optionally, `AWS_DEFAULT_REGION`. `USE_RCLONE_NO_CHECK_CERTIFICATE=yes`
+ * accepts any certificate. Nothing is sent yet.
+ *
+ * @throws StoreNotConfigured naming every variable that is missing
+ */
+export function openStore(env: Environment, options: { connections?: number } = {}): Store {
+  const needed = ['RCLONE_S3_ENDPOINT', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']
+  const missing = needed.filter(name => !env[name])
+  if (missing.length > 0) throw new StoreNotConfigured(missing)
+  const endpoint = withScheme(env.RCLONE_S3_ENDPOINT ?? '')
+  const agent = { keepAlive: true, maxSockets: options.connections ?? 16 }
+  const s3 = new S3Client({
+    endpoint,
+    region: env.AWS_DEFAULT_REGION || 'us-east-1',
+    credentials: {
+      accessKeyId: env.AWS_ACCESS_KEY_ID ?? '',
+      secretAccessKey: env.AWS_SECRET_ACCESS_KEY ?? '',
+    },
+    // Ceph's radosgw serves buckets by path, and refuses the checksum trailers that the SDK adds by default.
+    forcePathStyle: true,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    retryMode: 'standard',
+    maxAttempts: ATTEMPTS,
+    requestHandler: {
+      connectionTimeout: 10_000,
+      // A gateway may take long to assemble a large multipart upload, but never minutes without a byte.
+      socketTimeout: 180_000,
+      httpAgent: agent,
+      httpsAgent: { ...agent, rejectUnauthorized: env.USE_RCLONE_NO_CHECK_CERTIFICATE !== 'yes' },
+    },
+  })
+  let sent = 0
+  s3.middlewareStack.add(
+    next => args => {
+      sent += 1
+      return next(args)
+    },
+    { step: 'finalizeRequest', priority: 'low', name: 'countRequests' },
+  )
+  return { s3, endpoint, requests: () => sent }
+}
+
+function withScheme(endpoint: string): string {
+  return /^https?:\/\//.test(endpoint) ? endpoint : `https://${endpoint}`
+}

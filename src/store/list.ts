@@ -1,0 +1,50 @@
+import { ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
+import type { Store } from './client.ts'
+
+/** An object as a listing of its bucket shows it. */
+export interface ListedObject {
+  key: string
+  bytes: number
+  /** Without quotes: the content's MD5, or for a multipart upload `<MD5 of the parts' MD5s>-<parts>`. */
+  etag: string
+  modified: Date
+}
+
+/**
+ * The objects below a prefix in the order of their keys, one LIST request a thousand. Keys are asked for
+ * URL-encoded, because XML cannot hold the control characters that file names may.
+ */
+export async function* listObjects(
+  store: Store,
+  where: { bucket: string; prefix?: string; startAfter?: string },
+): AsyncGenerator<ListedObject> {
+  let token: string | undefined
+  do {
+    const page: ListObjectsV2CommandOutput = await store.s3.send(
+      new ListObjectsV2Command({
+        Bucket: where.bucket,
+        EncodingType: 'url',
+        ...(where.prefix ? { Prefix: where.prefix } : {}),
+        ...(token ? { ContinuationToken: token } : where.startAfter ? { StartAfter: where.startAfter } : {}),
+      }),
+    )
+    for (const object of page.Contents ?? []) {
+      yield {
+        key: decodeKey(object.Key ?? ''),
+        bytes: object.Size ?? 0,
+        etag: bareEtag(object.ETag),
+        modified: object.LastModified ?? new Date(0),
+      }
+    }
+    token = page.IsTruncated ? page.NextContinuationToken : undefined
+  } while (token)
+}
+
+function decodeKey(encoded: string): string {
+  return decodeURIComponent(encoded.replaceAll('+', '%20'))
+}
+
+/** An ETag without its quotes. */
+export function bareEtag(etag: string | undefined): string {
+  return (etag ?? '').replaceAll('"', '')
+}

@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto'
+import { GetObjectCommand } from '@aws-sdk/client-s3'
+import { type Static, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { Store } from './client.ts'
+import { listObjects } from './list.ts'
+import { putVerified } from './upload.ts'
+
+const utc = { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' }
+const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
+const Bytes = Type.Integer({ minimum: 0 })
+
+/** The proof that a run put a copy into its bucket and checked it there. One form for every kind of system. */
+export const ReceiptSchema = Type.Object(
+  {
+    schema: Type.Literal(1),
+    system: Type.String({ minLength: 1 }),
+    kind: Type.String({ minLength: 1, description: 'rancher, database or media' }),
+    start: Type.String(utc),
+    end: Type.String(utc),
+    taken: Type.String({
+      ...utc,
+      description: 'the moment whose data the copy holds; earlier than start where an older copy was promoted',
+    }),
+    bucket: Type.String({ minLength: 1 }),
+    object: Type.Object(
+      {
+        key: Type.String({ minLength: 1 }),
+        bytes: Bytes,
+        sha256: Sha256,
+        etag: Type.String({ minLength: 1 }),
+      },
+      { additionalProperties: false, description: 'the archive, the dump, or the manifest of a tree' },
+    ),
+    bytes: Type.Integer({
+      minimum: 0,
+      description: 'of the whole copy; more than object.bytes where that is a manifest',
+    }),
+    versions: Type.Record(Type.String(), Type.String(), { description: 'tool or server → its version' }),
+    counts: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
+      description: 'what was counted in the data itself: databases, roles, rows of a table, files',
+    }),
+    details: Type.Record(Type.String(), Type.Unknown(), { description: 'what only this kind of system has' }),
+    previous: Type.Union([Sha256, Type.Null()], { description: "hash of the system's receipt before this one" }),
+  },
+  { additionalProperties: false },
+)
+
+/** @see ReceiptSchema */
+export type Receipt = Static<typeof ReceiptSchema>
+
+/** What a run says of itself; the rest of the receipt is filled in when it is written. */
+export type ReceiptDraft = Omit<Receipt, 'schema' | 'taken' | 'previous'> & { taken?: string }
+
+/** A receipt where it lies. */
+export interface StoredReceipt {
+  receipt: Receipt
+  key: string
+  /** Of the receipt's own bytes: what the next one names as `previous`. */
+  sha256: string
+}
+
+const compiled = Compile(ReceiptSchema)
+
+/** The folder of a system's receipts, with its slash. */
+export function receiptPrefix(system: string): string {
+  return `.receipts/${system}/`
+}
+
+/**
+ * Write a receipt: the last act of a run, after its copy was verified in the bucket. It names the hash of the
+ * newest receipt before it, so that a receipt which is changed or taken away later shows (`chainProblems`).
+ *
+ * @param previous the newest receipt where the caller has just read it (null: there is none); else it is looked up
+ */
+export async function writeReceipt(
+  store: Store,
+  draft: ReceiptDraft,
+  previous?: StoredReceipt | null,
+): Promise<StoredReceipt> {
+  const before =
+    previous === undefined
+      ? (await readReceipts(store, { bucket: draft.bucket, system: draft.system, newest: 1 })).receipts[0]
+      : previous
+  const receipt: Receipt = { schema: 1, taken: draft.start, ...draft, previous: before?.sha256 ?? null }
+  const problem = receiptProblem(receipt)
+  if (problem) throw new Error(`receipt of ${draft.system} is not well formed: ${problem}`)
+  const key = `${receiptPrefix(receipt.system)}${receipt.start}.json`
+  const written = await putVerified(store, {
+    bucket: receipt.bucket,
+    key,
+    body: `${JSON.stringify(receipt, null, 2)}\n`,
+    contentType: 'application/json',
+  })
+  return { receipt, key, sha256: written.sha256 }
+}
+
+/**
+ * Read a system's receipts, newest first: one LIST, then one GET each. Whatever is no receipt is told in
+ * `problems` and left out.
+ *
+ * @param where.newest read only so many
+ */
+export async function readReceipts(
+  store: Store,
+  where: { bucket: string; system: string; newest?: number },
+): Promise<{ receipts: StoredReceipt[]; problems: string[] }> {
+  const keys: string[] = []
+  for await (const object of listObjects(store, { bucket: where.bucket, prefix: receiptPrefix(where.system) })) {
+    if (object.key.endsWith('.json')) keys.push(object.key)
+  }
+  // Keys hold the start of the run, so their order is that of time.
+  keys.sort().reverse()
+  const receipts: StoredReceipt[] = []
+  const problems: string[] = []
+  const wanted = where.newest ?? keys.length
+  // Eight at once: a promise each would open a thousand connections for a thousand receipts.
+  for (let at = 0; at < keys.length && receipts.length < wanted; ) {
+    const batch = keys.slice(at, at + Math.min(8, wanted - receipts.length))
+    at += batch.length
+    for (const read of await Promise.all(batch.map(key => readReceipt(store, where.bucket, key)))) {
+      if (typeof read === 'string') problems.push(read)
+      else receipts.push(read)
+    }
+  }
+  return { receipts, problems }
+}
+
+async function readReceipt(store: Store, bucket: string, key: string): Promise<StoredReceipt | string> {
+  const answer = await store.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }))
+  const body = Buffer.from((await answer.Body?.transformToByteArray()) ?? [])
+  const sha256 = createHash('sha256').update(body).digest('hex')
+  let value: unknown
+  try {
+    value = JSON.parse(body.toString('utf8'))
+  } catch (error) {
+    return `${bucket}/${key}: not JSON (${(error as Error).message})`
+  }
+  if (!compiled.Check(value)) return `${bucket}/${key}: ${receiptProblem(value)}`
+  return { receipt: value, key, sha256 }
+}
+
+function receiptProblem(value: unknown): string | undefined {
+  const [first] = compiled.Errors(value)
+  return first ? `${first.instancePath || 'receipt'} ${first.message}` : undefined
+}
+
+/**
+ * The breaks in a chain of receipts given newest first: each must name the hash of the one before it. The
+ * oldest may name one that has been pruned.
+ */
+export function chainProblems(receipts: readonly StoredReceipt[]): string[] {
+  const problems: string[] = []
+  receipts.forEach((stored, index) => {
+    const before = receipts[index + 1]
+    if (before && stored.receipt.previous !== before.sha256) {
+      problems.push(`${stored.key} does not follow ${before.key}: one of them was changed, or one between them removed`)
+    }
+  })
+  return problems
+}
