@@ -1,0 +1,193 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { execa } from 'execa'
+import type { Problem } from '../config/problem.ts'
+import { ensureVenv, projectRoot } from './venv.ts'
+
+/** What `ansible-playbook` is asked to do. Paths are relative to the project's root, or absolute. */
+export interface PlaybookRun {
+  readonly playbook: string
+  /** Default: what `ansible.cfg` says, which is production's. */
+  readonly inventory?: string
+  readonly limit?: string
+  readonly tags?: readonly string[]
+  readonly extraVars?: Readonly<Record<string, unknown>>
+  /** Changes nothing, and says what would change. */
+  readonly check?: boolean
+  /** The credentials, as AWX injects them. Such variables of this process itself are not passed on. */
+  readonly environment?: Readonly<Record<string, string>>
+  readonly privateKeyFile?: string
+  readonly remoteUser?: string
+}
+
+/** The counts of one host in the play's recap. */
+export interface HostRecap {
+  readonly ok: number
+  readonly changed: number
+  readonly unreachable: number
+  readonly failed: number
+  readonly skipped: number
+  readonly rescued: number
+  readonly ignored: number
+}
+
+/** How a play ended. */
+export interface PlaybookResult {
+  /** ansible-playbook's own: 0 well, 2 a task failed, 4 a host unreachable or a playbook that does not parse, … */
+  readonly exitCode: number | undefined
+  /** The signal that ended it, if one did. */
+  readonly signal: string | undefined
+  readonly output: string
+  /** By host; empty when no play ran. */
+  readonly recap: Readonly<Record<string, HostRecap>>
+}
+
+interface Watch {
+  /** Takes the play's output, one line at a time, as it comes. */
+  readonly log: (line: string) => void
+  /** Ends the play: SIGTERM, and SIGKILL ten seconds later. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Runs a playbook to its end, with the project's own Ansible (which is installed when it is missing).
+ *
+ * A play that fails is a result, not an error: look at `exitCode`.
+ *
+ * @throws VenvError
+ */
+export async function runPlaybook(run: PlaybookRun, { log, signal }: Watch): Promise<PlaybookResult> {
+  const bin = await ensureVenv(log)
+  // Extra variables go by file: a command line is open to every user of the machine.
+  const folder = await mkdtemp(join(tmpdir(), 'backups-play-'))
+  try {
+    const extraVars = join(folder, 'extra-vars.json')
+    await writeFile(extraVars, JSON.stringify(run.extraVars ?? {}), { mode: 0o600 })
+    const play = execa(
+      join(bin, 'ansible-playbook'),
+      [
+        run.playbook,
+        ...option('--inventory', run.inventory),
+        ...option('--limit', run.limit),
+        ...option('--tags', run.tags?.join(',')),
+        ...option('--private-key', run.privateKeyFile),
+        ...option('--user', run.remoteUser),
+        ...option('--extra-vars', run.extraVars && `@${extraVars}`),
+        ...(run.check ? ['--check', '--diff'] : []),
+      ],
+      {
+        ...processOptions(bin, run.environment),
+        all: true,
+        stdin: 'ignore',
+        forceKillAfterDelay: 10_000,
+        ...(signal && { cancelSignal: signal }),
+      },
+    )
+    for await (const line of play.iterable({ from: 'all' })) log(line)
+    const { exitCode, signal: endedBy, all } = await play
+    return { exitCode, signal: endedBy, output: all, recap: readRecap(all) }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** A host's variables, and every group's hosts, as Ansible itself reads an inventory folder. */
+export interface ReadInventory {
+  readonly hostVariables: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  readonly groups: Readonly<
+    Record<string, { readonly hosts?: readonly string[]; readonly children?: readonly string[] }>
+  >
+}
+
+/**
+ * Reads an inventory with `ansible-inventory`, the program that AWX reads it with too.
+ *
+ * @throws Error with ansible-inventory's message, also for what it would only warn about: a source it cannot parse
+ * @throws VenvError
+ */
+export async function ansibleInventory(
+  inventory: string,
+  log: (line: string) => void = () => {},
+): Promise<ReadInventory> {
+  const bin = await ensureVenv(log)
+  const { failed, stdout, stderr } = await execa(join(bin, 'ansible-inventory'), ['--inventory', inventory, '--list'], {
+    ...processOptions(bin, { ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED: 'true' }),
+  })
+  if (failed) throw new Error(`ansible-inventory cannot read ${inventory}:\n${stderr.trim()}`)
+  const { _meta, ...groups } = JSON.parse(stdout)
+  return { hostVariables: _meta.hostvars, groups }
+}
+
+/**
+ * What Ansible says against a playbook before it runs: YAML that does not parse, unknown roles, modules and keywords.
+ *
+ * @returns a problem of rule `playbook-syntax`, or none
+ * @throws VenvError
+ */
+export async function syntaxCheck(playbook: string, log: (line: string) => void = () => {}): Promise<Problem[]> {
+  const bin = await ensureVenv(log)
+  const { failed, stderr, shortMessage } = await execa(
+    join(bin, 'ansible-playbook'),
+    ['--syntax-check', '--inventory', 'localhost,', playbook],
+    processOptions(bin),
+  )
+  if (!failed) return []
+  const lines = stderr.split('\n').map(line => line.trim())
+  const message = lines.find(line => /^(\[ERROR\]:|ERROR!)/.test(line))?.replace(/^\S+\s*/, '') ?? shortMessage
+  const origin = lines.map(line => /^Origin: (.+?):(\d+)(?::\d+)?$/.exec(line)).find(match => match !== null)
+  return [
+    {
+      ruleId: 'playbook-syntax',
+      severity: 'error',
+      location: { file: origin?.[1] ?? playbook, path: origin?.[2] ? `line ${origin[2]}` : '' },
+      message: message ?? 'does not parse',
+      suggest: `run ansible-playbook --syntax-check ${playbook} to see the place`,
+    },
+  ]
+}
+
+/** The environment of every program of Ansible: the project's configuration, and nothing of the user's own. */
+export function ansibleEnvironment(
+  bin: string,
+  credentials: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  // A play reads its credentials here. What a shell happens to hold for another cluster or store must not reach it; nor
+  // does AWS_CA_BUNDLE, which rclone 1.60 fails on.
+  const foreign = /^(ANSIBLE_|AWS_|AZURE_|CONTROLLER_|TOWER_|K8S_AUTH_|KUBECONFIG$|PYTHON|VIRTUAL_ENV$)/
+  const own = Object.entries(process.env).filter(([name]) => !foreign.test(name)) as [string, string][]
+  const home = join(projectRoot, '.ansible')
+  return {
+    ...Object.fromEntries(own),
+    PATH: `${bin}${delimiter}${process.env.PATH ?? ''}`,
+    LC_ALL: 'C.UTF-8',
+    ANSIBLE_CONFIG: join(projectRoot, 'ansible.cfg'),
+    ANSIBLE_HOME: home,
+    ANSIBLE_COLLECTIONS_PATH: join(home, 'collections'),
+    // A socket's path has to be short, and the project's may be long.
+    ANSIBLE_SSH_CONTROL_PATH_DIR: join(homedir(), '.ansible', 'cp'),
+    ANSIBLE_NOCOLOR: 'true',
+    ...credentials,
+  }
+}
+
+function processOptions(bin: string, credentials?: Readonly<Record<string, string>>) {
+  return { cwd: projectRoot, env: ansibleEnvironment(bin, credentials), extendEnv: false, reject: false } as const
+}
+
+function option(name: string, value: string | undefined): string[] {
+  return value === undefined || value === '' ? [] : [name, value]
+}
+
+function readRecap(output: string): Record<string, HostRecap> {
+  const recap: Record<string, HostRecap> = {}
+  const after = output.slice(output.lastIndexOf('PLAY RECAP'))
+  const counts =
+    /^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)\s+skipped=(\d+)\s+rescued=(\d+)\s+ignored=(\d+)/gm
+  for (const [, host = '', ...numbers] of after.matchAll(counts)) {
+    const [ok = 0, changed = 0, unreachable = 0, failed = 0, skipped = 0, rescued = 0, ignored = 0] =
+      numbers.map(Number)
+    recap[host] = { ok, changed, unreachable, failed, skipped, rescued, ignored }
+  }
+  return recap
+}
