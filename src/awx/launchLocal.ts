@@ -1,0 +1,84 @@
+import { join } from 'node:path'
+import { runPlaybook } from '../ansible/playbook.ts'
+import { projectRoot } from '../ansible/venv.ts'
+import { nearest } from '../config/problem.ts'
+import { exitCodes, Failure } from '../report/failure.ts'
+import { type CredentialInputs, withInjection } from './credentials.ts'
+import type { Definitions, JobTemplate } from './definitions.ts'
+
+/** How a launch differs from the template's defaults. */
+export interface LaunchOptions {
+  /** Answers to the survey, by variable. */
+  readonly answers: Readonly<Record<string, string>>
+  readonly inventory: string
+  readonly credentials: CredentialInputs
+  /** Added to the play's environment. */
+  readonly environment?: Readonly<Record<string, string>>
+  readonly check?: boolean
+  /** Takes the play's output, a line at a time. */
+  readonly onLine?: (line: string) => void
+}
+
+/** The job template of a name; a `Failure` with the nearest names where there is none. */
+export function findTemplate(definitions: Definitions, name: string): JobTemplate {
+  const found = definitions.controller_templates.find(t => t.name === name)
+  if (found) return found
+  const all = definitions.controller_templates.map(t => t.name)
+  const near = nearest(name, all)
+  throw new Failure(
+    exitCodes.broken,
+    `there is no job template \`${name}\``,
+    near.length > 0 ? `did you mean \`${near[0]}\`?` : `take one of: ${all.join('; ')}`,
+  )
+}
+
+/** Runs a job template's very definition with ansible-playbook, without AWX. Resolves to ansible-playbook's exit code. */
+export async function launchLocal(definitions: Definitions, template: JobTemplate, options: LaunchOptions): Promise<number> {
+  const extraVars = { ...template.extra_vars, ...answersTo(template, options.answers) }
+  const wanted = definitions.controller_credentials.filter(c => template.credentials.includes(c.name))
+  return withInjection(wanted, definitions.controller_credential_types, options.credentials, async injection => {
+    const result = await runPlaybook({
+      playbook: join(projectRoot, template.playbook),
+      inventory: options.inventory,
+      limit: template.limit,
+      extraVars,
+      environment: { ...injection.environment, ...options.environment },
+      timeoutSeconds: template.timeout,
+      ...(options.check && { check: true }),
+      ...(injection.privateKeyFile !== undefined && { privateKeyFile: injection.privateKeyFile }),
+      ...(injection.user !== undefined && { user: injection.user }),
+      ...(options.onLine && { onLine: options.onLine }),
+    })
+    return result.exitCode
+  })
+}
+
+/** The survey's variables: what was answered, else the default; as AWX checks them. */
+function answersTo(template: JobTemplate, answers: Readonly<Record<string, string>>): Record<string, string> {
+  const questions = template.survey_spec?.spec ?? []
+  const known = questions.map(q => q.variable)
+  const unknown = Object.keys(answers).find(variable => !known.includes(variable))
+  if (unknown !== undefined) {
+    throw new Failure(
+      exitCodes.broken,
+      `\`${template.name}\` asks for no \`${unknown}\``,
+      known.length > 0 ? `it asks for ${known.join(', ')}` : 'it asks for nothing',
+    )
+  }
+  const result: Record<string, string> = {}
+  for (const question of questions) {
+    const value = answers[question.variable] ?? question.default
+    if (question.type === 'multiplechoice' && !question.choices.includes(value)) {
+      throw new Failure(
+        exitCodes.broken,
+        `\`${question.variable}\` may not be \`${value}\``,
+        `answer one of ${question.choices.join(', ')}`,
+      )
+    }
+    if (question.required && value === '') {
+      throw new Failure(exitCodes.broken, `\`${question.variable}\` has no answer`, `give one: ${question.question_name}`)
+    }
+    result[question.variable] = value
+  }
+  return result
+}

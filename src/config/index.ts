@@ -1,0 +1,4 @@
+export { checkConfig } from './check.ts'
+export { type Loaded, loadConfig } from './load.ts'
+export type { Problem } from './problem.ts'
+export { type Config, defineConfig } from './schema.ts'

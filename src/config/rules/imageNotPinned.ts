@@ -1,0 +1,37 @@
+import type { Config } from '../schema.ts'
+import { placeOf, type Rule } from './rule.ts'
+
+export const imageNotPinned: Rule = {
+  id: 'image-not-pinned',
+  description: 'An image without a fixed tag or digest changes under a backup without anybody having changed anything.',
+  check: config =>
+    images(config).flatMap(({ path, image }) =>
+      pinned(image)
+        ? []
+        : [
+            {
+              path,
+              message: `\`${image}\` is not pinned`,
+              suggest: 'name a version: `image:1.2.3` or `image@sha256:…`, not `latest` or `stable`',
+            },
+          ],
+    ),
+}
+
+function images(config: Config): { path: string; image: string }[] {
+  return [
+    { path: 'agent.image', image: config.agent.image },
+    { path: 'executionEnvironment', image: config.executionEnvironment },
+    ...config.systems.flatMap((system, index) =>
+      'image' in system && system.image !== undefined
+        ? [{ path: placeOf(config, index, 'image'), image: system.image }]
+        : [],
+    ),
+  ]
+}
+
+function pinned(image: string): boolean {
+  if (/@sha256:[0-9a-f]{64}$/.test(image)) return true
+  const tag = /:([^:/]+)$/.exec(image)?.[1]
+  return tag !== undefined && !['latest', 'stable', 'main', 'master', 'devel'].includes(tag)
+}

@@ -1,0 +1,39 @@
+import type { Problem } from '../problem.ts'
+import type { Config } from '../schema.ts'
+
+/** One thing that can be wrong with a config whose shape is right. */
+export interface Rule {
+  /** In kebab case; stable, since people and CI filters name it. */
+  readonly id: string
+  /** What it finds and why that matters, for the reference. */
+  readonly description: string
+  check(config: Config): Finding[]
+}
+
+/** A rule's finding: a problem without what the rule's frame adds. */
+export interface Finding extends Pick<Problem, 'message' | 'suggest'> {
+  readonly severity?: Problem['severity']
+  readonly path: string
+}
+
+/** Where a system stands in the config, with its name for people. */
+export function placeOf(config: Config, index: number, key?: string): string {
+  const name = config.systems[index]?.name
+  return `systems[${index}]${name === undefined ? '' : ` (${name})`}${key === undefined ? '' : `.${key}`}`
+}
+
+/** A finding for each value that more than one place holds, at every place but the first. */
+export function repeated<T>(
+  items: readonly T[],
+  keyOf: (item: T) => string,
+  found: (item: T, first: T, index: number) => Finding,
+) {
+  const first = new Map<string, T>()
+  return items.flatMap((item, index) => {
+    const key = keyOf(item)
+    const before = first.get(key)
+    if (before !== undefined) return [found(item, before, index)]
+    first.set(key, item)
+    return []
+  })
+}

@@ -1,0 +1,64 @@
+import Type from 'typebox'
+import type { System } from '../systems/index.ts'
+import { nameSchema } from '../systems/kind.ts'
+
+const url = Type.String({ pattern: '^https?://[^/\\s]+/?$', description: 'Scheme and host, no path' })
+
+/** Everything of the config but the systems, whose schemas are their kinds'. */
+export const configSchema = Type.Object(
+  {
+    organisation: Type.String({ description: 'The organisation on AWX', minLength: 1 }),
+    repository: Type.Object(
+      {
+        url: Type.String({ description: 'Where AWX fetches the playbooks', minLength: 1 }),
+        branch: Type.String({ minLength: 1 }),
+      },
+      { additionalProperties: false },
+    ),
+    executionEnvironment: Type.String({
+      description: 'The image that AWX runs the playbooks in, pinned',
+      minLength: 1,
+    }),
+    agent: Type.Object(
+      { image: Type.String({ description: 'The agent image, pinned', minLength: 1 }) },
+      { additionalProperties: false },
+    ),
+    store: Type.Object(
+      {
+        endpoint: url,
+        region: Type.String({ description: 'What the store calls its region; Ceph takes any word', minLength: 1 }),
+        provider: Type.String({ description: "rclone's name for the store's maker", minLength: 1 }),
+      },
+      { additionalProperties: false, description: 'The S3 store that holds every bucket' },
+    ),
+    clusters: Type.Array(
+      Type.Object(
+        {
+          name: nameSchema,
+          environment: Type.String({ description: 'Whose data it holds: an inventory group', minLength: 1 }),
+          api: Type.String({ pattern: '^https://', description: "The Kubernetes API's address" }),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    notifications: Type.Object(
+      {
+        webhook: Type.String({
+          pattern: '^https?://',
+          description: 'Where AWX posts started, failed and succeeded jobs',
+        }),
+      },
+      { additionalProperties: false },
+    ),
+    systems: Type.Array(Type.Any(), { description: 'The systems that are backed up', minItems: 1 }),
+  },
+  { additionalProperties: false },
+)
+
+/** A config, checked. */
+export type Config = Omit<Type.Static<typeof configSchema>, 'systems'> & { systems: System[] }
+
+/** Gives `backups.config.ts` its types; does nothing else. */
+export function defineConfig(config: Config): Config {
+  return config
+}

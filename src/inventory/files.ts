@@ -1,0 +1,36 @@
+import { defineScalarTag, dump, NOT_RESOLVED, YAML11_SCHEMA } from 'js-yaml'
+import type { Inventory } from './inventory.ts'
+import { Unsafe } from './unsafe.ts'
+
+// Ansible reads YAML 1.1, where `yes`, `0755` and `12:30:45` are not the strings they look like.
+const ansibleSchema = YAML11_SCHEMA.withTags(
+  defineScalarTag<Unsafe | typeof NOT_RESOLVED>('!unsafe', {
+    resolve: source => new Unsafe(source),
+    identify: value => value instanceof Unsafe,
+    represent: (value: Unsafe) => value.text,
+  }),
+)
+
+/**
+ * An inventory as files: path below the inventory's folder → text. The text depends on the inventory alone (sorted, no
+ * dates), so that comparing it with what is committed finds every drift.
+ */
+export function inventoryFiles(inventory: Inventory): Map<string, string> {
+  const files = new Map<string, string>()
+  const children = Object.fromEntries(
+    Object.entries(inventory.groups).map(([group, hosts]) => [
+      group,
+      { hosts: Object.fromEntries(hosts.map(host => [host, {}])) },
+    ]),
+  )
+  files.set('hosts.yml', text({ all: { children } }))
+  for (const [host, variables] of Object.entries(inventory.hosts)) files.set(`host_vars/${host}.yml`, text(variables))
+  return files
+}
+
+/** The first line of every generated file: who made it, and the command that makes it again. */
+export const generatedMark = '# Made from backups.config.ts by `npm run generate`. Changes here are lost.'
+
+function text(value: unknown): string {
+  return `${generatedMark}\n---\n${dump(value, { schema: ansibleSchema, sortKeys: true, lineWidth: 120, noRefs: true })}`
+}

@@ -1,0 +1,48 @@
+import type { Config } from '../config/index.ts'
+import { kindOf, kinds } from '../systems/index.ts'
+
+/** An Ansible inventory: groups with their hosts, and each host's variables. */
+export interface Inventory {
+  readonly groups: Readonly<Record<string, readonly string[]>>
+  readonly hosts: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+/** A name as Ansible wants it for a group: no hyphens, no dots. */
+export function groupName(...words: string[]): string {
+  return words.join('_').replaceAll(/[^A-Za-z0-9_]/g, '_')
+}
+
+/** The group of all systems that are CronJobs in a cluster. */
+export const cronjobsGroup = 'cronjobs'
+
+/**
+ * The inventory of a config: each system a host, in the groups of its kind, its cluster and its environment, so that
+ * `--limit` reaches one system, one kind or one cluster alike; and the host `awx`, which holds AWX's definitions.
+ */
+export function inventory(config: Config, definitions: Readonly<Record<string, unknown>>): Inventory {
+  const groups: Record<string, string[]> = { [cronjobsGroup]: [] }
+  for (const kind of Object.keys(kinds)) groups[groupName(kind)] = []
+  for (const { name, environment } of config.clusters) {
+    groups[groupName('cluster', name)] = []
+    groups[groupName('environment', environment)] = []
+  }
+  const hosts: Record<string, Record<string, unknown>> = {}
+  for (const system of config.systems) {
+    const kind = kindOf(system)
+    hosts[system.name] = kind.hostVariables(system, config)
+    groups[groupName(system.kind)]?.push(system.name)
+    const cluster = config.clusters.find(c => c.name === kind.cluster(system))
+    if (cluster) {
+      groups[cronjobsGroup]?.push(system.name)
+      groups[groupName('cluster', cluster.name)]?.push(system.name)
+      groups[groupName('environment', cluster.environment)]?.push(system.name)
+    }
+  }
+  hosts.awx = {
+    ansible_connection: 'local',
+    ansible_python_interpreter: '{{ ansible_playbook_python }}',
+    ...definitions,
+  }
+  groups.controller = ['awx']
+  return { groups, hosts }
+}

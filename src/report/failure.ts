@@ -1,0 +1,15 @@
+/** The exit codes of every command: well, findings, config or usage broken, the outside cannot be reached. */
+export const exitCodes = { well: 0, findings: 1, broken: 2, unreachable: 3 } as const
+
+/** A command cannot go on. `message` says where and why, `next` what to do; `tools/main.ts` prints both. */
+export class Failure extends Error {
+  override name = 'Failure'
+  readonly exitCode: number
+  readonly next: string
+
+  constructor(exitCode: number, message: string, next: string, options?: ErrorOptions) {
+    super(message, options)
+    this.exitCode = exitCode
+    this.next = next
+  }
+}

@@ -1,0 +1,32 @@
+import { createColors } from 'picocolors'
+import type { Problem } from '../config/index.ts'
+
+export const formats = ['text', 'json', 'github'] as const
+export type Format = (typeof formats)[number]
+
+/** Problems as a text for people, an array for machines, or annotations for GitHub's workflows. */
+export function reportProblems(problems: readonly Problem[], format: Format, colour: boolean): string {
+  switch (format) {
+    case 'json':
+      return `${JSON.stringify(problems, null, 2)}\n`
+    case 'github':
+      return problems.map(annotation).join('')
+    case 'text':
+      return problems.map(problem => line(problem, colour)).join('')
+  }
+}
+
+function line({ ruleId, severity, location, message, suggest }: Problem, colour: boolean): string {
+  const { red, yellow, dim, bold } = createColors(colour)
+  const mark = severity === 'error' ? red('error') : yellow('warning')
+  const path = location.path ? `: ${bold(location.path)}` : ''
+  return `${mark} ${location.file}${path}: ${message} → ${suggest} ${dim(`[${ruleId}]`)}\n`
+}
+
+/** GitHub's workflow commands want these escaped: %, line ends, and in properties also colon and comma. */
+function annotation({ ruleId, severity, location, message, suggest }: Problem): string {
+  const data = (text: string) => text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
+  const property = (text: string) => data(text).replaceAll(':', '%3A').replaceAll(',', '%2C')
+  const path = location.path ? `${location.path}: ` : ''
+  return `::${severity} file=${property(location.file)},title=${property(ruleId)}::${data(`${path}${message} → ${suggest}`)}\n`
+}

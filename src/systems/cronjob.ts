@@ -1,0 +1,128 @@
+import { cron, periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
+import type { Surroundings, TemplateUse, Volume } from './kind.ts'
+
+interface ClusterSystem {
+  readonly name: string
+  readonly description: string
+  readonly cluster: string
+  readonly namespace: string
+  readonly image?: string
+  readonly serviceAccount?: string
+  readonly nodePreference?: string
+  readonly storeSecret?: { readonly name: string; readonly accessKeyId: string; readonly secretAccessKey: string }
+  readonly replaces?: readonly string[]
+  readonly schedule: Schedule
+  readonly bucket: string
+}
+
+/** One container of the CronJob's pod; all but the last become init containers. */
+interface Step {
+  readonly name: string
+  readonly environment: Record<string, string>
+  readonly secret_environment: readonly { name: string; secret: string; key: string }[]
+  readonly mounts: readonly { volume: string; path: string; read_only: boolean }[]
+}
+
+interface Work {
+  readonly steps: readonly Step[]
+  readonly volumes: Readonly<Record<string, Volume>>
+  readonly runAs: { user: number; group: number; fs_group?: number; capabilities: readonly string[] }
+}
+
+/** The Secret with the store's keys, as `deploy-backups` makes it where the config names none. */
+export const defaultStoreSecret = {
+  name: 'backup-store',
+  accessKeyId: 'access_key_id',
+  secretAccessKey: 'secret_access_key',
+}
+
+/**
+ * How long a run may take and how late it may begin, in seconds. A run ends before the next is due; one that could not
+ * begin in time still begins in the first half of its period, so that a control plane away for minutes at 03:07 does
+ * not lose the day (with `startingDeadlineSeconds: 180` it did).
+ */
+export function deadlines(schedule: Schedule): { active: number; starting: number } {
+  const period = periodSeconds(schedule)
+  return {
+    active: Math.min(Math.floor(period * 0.9), 20 * 3600),
+    starting: Math.min(Math.floor(period / 2), 12 * 3600),
+  }
+}
+
+/** The store's part of an image's environment, common to both images' contracts. */
+export function storeEnvironment(system: ClusterSystem, { store }: Surroundings) {
+  const secret = system.storeSecret ?? defaultStoreSecret
+  return {
+    plain: {
+      AWS_DEFAULT_REGION: store.region,
+      BACKUP_SYSTEM: system.name,
+      RCLONE_S3_ENDPOINT: store.endpoint,
+      RCLONE_S3_PROVIDER: store.provider,
+    },
+    secret: [
+      { name: 'AWS_ACCESS_KEY_ID', secret: secret.name, key: secret.accessKeyId },
+      { name: 'AWS_SECRET_ACCESS_KEY', secret: secret.name, key: secret.secretAccessKey },
+    ],
+  }
+}
+
+/** The variables of role `backup_cronjob` for a system that runs in a cluster. */
+export function cronjobVariables(
+  system: ClusterSystem,
+  surroundings: Surroundings,
+  work: Work,
+): Record<string, unknown> {
+  const { active, starting } = deadlines(system.schedule)
+  const secret = system.storeSecret ?? defaultStoreSecret
+  const ours = system.image === undefined
+  return {
+    ansible_connection: 'local',
+    ansible_python_interpreter: '{{ ansible_playbook_python }}',
+    backup_cronjob_name: system.name,
+    backup_cronjob_namespace: system.namespace,
+    backup_cronjob_schedule: cron(system.schedule),
+    backup_cronjob_timezone: timezoneOf(system.schedule),
+    backup_cronjob_image: system.image ?? surroundings.agent.image,
+    backup_cronjob_active_deadline_seconds: active,
+    backup_cronjob_starting_deadline_seconds: starting,
+    backup_cronjob_steps: work.steps,
+    backup_cronjob_volumes: Object.entries(work.volumes).map(([name, volume]) => ({
+      name,
+      ...('nfs' in volume
+        ? { nfs: volume.nfs }
+        : {
+            claim: {
+              name: volume.claim,
+              create: volume.size !== undefined,
+              ...(volume.size !== undefined && { size: volume.size }),
+              ...(volume.storageClass !== undefined && { storage_class: volume.storageClass }),
+            },
+          }),
+    })),
+    backup_cronjob_s3_secret: {
+      name: secret.name,
+      access_key_id: secret.accessKeyId,
+      secret_access_key: secret.secretAccessKey,
+    },
+    // The images in use before write into their own file system, and as root.
+    backup_cronjob_read_only_root: ours,
+    ...(ours && { backup_cronjob_run_as: work.runAs }),
+    ...(system.serviceAccount !== undefined && { backup_cronjob_service_account: system.serviceAccount }),
+    ...(system.nodePreference !== undefined && { backup_cronjob_node_preference: system.nodePreference }),
+    ...(system.replaces !== undefined && { backup_cronjob_replaces: system.replaces }),
+  }
+}
+
+/** The job template that runs a cluster's system once, now. */
+export function runNowTemplate(system: ClusterSystem): TemplateUse {
+  return {
+    name: `Back up: ${system.name}`,
+    description: `Run the backup of ${system.name} once, now, and wait for its end. ${system.description}`,
+    playbook: 'playbooks/run-backup.yml',
+    limit: system.name,
+    credentials: [{ name: `Kubernetes: ${system.cluster}`, type: 'OpenShift or Kubernetes API Bearer Token' }],
+    survey: [],
+    timeout: deadlines(system.schedule).active + 900,
+    scheduled: false,
+  }
+}

@@ -1,0 +1,38 @@
+import yargs from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import { exitCodes, Failure } from '../src/report/failure.ts'
+import * as generate from './generate.ts'
+import * as lab from './lab.ts'
+import * as launch from './launch.ts'
+import * as lint from './lint.ts'
+import * as test from './test.ts'
+import * as validate from './validate.ts'
+
+try {
+  await yargs(hideBin(process.argv))
+    .scriptName('backups')
+    .usage('$0 <command>: the backups of Fragalysis, from one typed config to proven copies')
+    .command(generate)
+    .command(validate)
+    .command(launch)
+    .command(lab)
+    .command(test)
+    .command(lint)
+    .demandCommand(1, 'Say which command.')
+    .strict()
+    .fail((message, error, parser) => {
+      if (error) throw error
+      throw new Failure(exitCodes.broken, message, `see \`${parser.parsed ? 'backups <command> --help' : 'backups --help'}\``)
+    })
+    .epilogue('Exit codes: 0 well, 1 findings, 2 config or usage broken, 3 the outside cannot be reached.')
+    .wrap(Math.min(110, process.stdout.columns ?? 110))
+    .parseAsync()
+} catch (error) {
+  if (error instanceof Failure) {
+    process.stderr.write(`backups: ${error.message}\n  → ${error.next}\n`)
+    process.exitCode = error.exitCode
+  } else {
+    process.stderr.write(`backups: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.exitCode = exitCodes.broken
+  }
+}

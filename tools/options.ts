@@ -1,0 +1,25 @@
+import type { Config } from '../src/config/index.ts'
+import { loadConfig } from '../src/config/index.ts'
+import { exitCodes, Failure } from '../src/report/failure.ts'
+import { type Format, formats, reportProblems } from '../src/report/problems.ts'
+
+export const configOption = {
+  config: { type: 'string', default: 'backups.config.ts', describe: 'The config file' },
+} as const
+
+export const formatOption = {
+  format: { choices: formats, default: 'text' as Format, describe: 'How problems are printed' },
+} as const
+
+/** Whether standard error or output, as the case may be, takes colours. */
+export function colourful(stream: NodeJS.WriteStream): boolean {
+  return process.env.NO_COLOR === undefined && process.env.CI === undefined && stream.isTTY === true
+}
+
+/** The config, or a `Failure` after its problems were printed to standard error. */
+export async function requireConfig(file: string): Promise<Config> {
+  const { config, problems } = await loadConfig(file)
+  process.stderr.write(reportProblems(problems, 'text', colourful(process.stderr)))
+  if (!config) throw new Failure(exitCodes.broken, `${file} is not a config that can be used`, 'mend what is listed above')
+  return config
+}
