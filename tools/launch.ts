@@ -43,14 +43,19 @@ export async function handler(args: Args): Promise<void> {
   }
   const config = environments[args.environment](await requireConfig(args.config))
   const all = definitions(config, args.environment)
-  const code = await launchLocal(all, findTemplate(all, args.template), {
+  const interrupt = new AbortController()
+  process.once('SIGINT', () => interrupt.abort())
+  process.once('SIGTERM', () => interrupt.abort())
+  const { exitCode, signal } = await launchLocal(all, findTemplate(all, args.template), {
     answers: Object.fromEntries(args.answer.map(pair)),
     inventory: join(projectRoot, 'inventories', args.environment),
     credentials: args.credentials === undefined ? {} : await readCredentials(args.credentials),
     check: args.check,
+    log: line => process.stdout.write(`${line}\n`),
+    signal: interrupt.signal,
   })
-  if (code !== 0) {
-    throw new Failure(exitCodes.findings, `\`${args.template}\` failed (ansible-playbook: ${code})`, 'see its output above')
+  if (exitCode !== 0) {
+    throw new Failure(exitCodes.findings, `\`${args.template}\` failed (ansible-playbook: ${signal ?? exitCode})`, 'see its output above')
   }
 }
 

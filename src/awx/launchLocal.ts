@@ -1,6 +1,4 @@
-import { join } from 'node:path'
-import { runPlaybook } from '../ansible/playbook.ts'
-import { projectRoot } from '../ansible/venv.ts'
+import { type PlaybookResult, runPlaybook } from '../ansible/playbook.ts'
 import { nearest } from '../config/problem.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
 import { type CredentialInputs, withInjection } from './credentials.ts'
@@ -16,7 +14,9 @@ export interface LaunchOptions {
   readonly environment?: Readonly<Record<string, string>>
   readonly check?: boolean
   /** Takes the play's output, a line at a time. */
-  readonly onLine?: (line: string) => void
+  readonly log: (line: string) => void
+  /** Ends the job, as AWX's cancel does. */
+  readonly signal: AbortSignal
 }
 
 /** The job template of a name; a `Failure` with the nearest names where there is none. */
@@ -32,24 +32,25 @@ export function findTemplate(definitions: Definitions, name: string): JobTemplat
   )
 }
 
-/** Runs a job template's very definition with ansible-playbook, without AWX. Resolves to ansible-playbook's exit code. */
-export async function launchLocal(definitions: Definitions, template: JobTemplate, options: LaunchOptions): Promise<number> {
+/** Runs a job template's very definition with ansible-playbook, without AWX; ended when it takes longer than the template's timeout. */
+export async function launchLocal(definitions: Definitions, template: JobTemplate, options: LaunchOptions): Promise<PlaybookResult> {
   const extraVars = { ...template.extra_vars, ...answersTo(template, options.answers) }
   const wanted = definitions.controller_credentials.filter(c => template.credentials.includes(c.name))
   return withInjection(wanted, definitions.controller_credential_types, options.credentials, async injection => {
-    const result = await runPlaybook({
-      playbook: join(projectRoot, template.playbook),
-      inventory: options.inventory,
-      limit: template.limit,
-      extraVars,
-      environment: { ...injection.environment, ...options.environment },
-      timeoutSeconds: template.timeout,
-      ...(options.check && { check: true }),
-      ...(injection.privateKeyFile !== undefined && { privateKeyFile: injection.privateKeyFile }),
-      ...(injection.user !== undefined && { user: injection.user }),
-      ...(options.onLine && { onLine: options.onLine }),
-    })
-    return result.exitCode
+    const result = await runPlaybook(
+      {
+        playbook: template.playbook,
+        inventory: options.inventory,
+        limit: template.limit,
+        extraVars,
+        environment: { ...injection.environment, ...options.environment },
+        ...(options.check && { check: true }),
+        ...(injection.privateKeyFile !== undefined && { privateKeyFile: injection.privateKeyFile }),
+        ...(injection.user !== undefined && { remoteUser: injection.user }),
+      },
+      { log: options.log, signal: AbortSignal.any([AbortSignal.timeout(template.timeout * 1000), options.signal]) },
+    )
+    return result
   })
 }
 

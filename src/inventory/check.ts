@@ -1,0 +1,52 @@
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { ansibleInventory } from '../ansible/playbook.ts'
+import type { Problem } from '../config/index.ts'
+import type { Inventory } from './inventory.ts'
+import { Unsafe } from './unsafe.ts'
+
+/**
+ * What Ansible itself makes of a generated inventory, held against what was meant. YAML is read by two programs here,
+ * and they disagree on words such as `yes` or `0755`; this is the proof that nothing was lost between them.
+ */
+export async function checkInventory(folder: string, meant: Inventory): Promise<Problem[]> {
+  const problem = (path: string, message: string): Problem => ({
+    ruleId: 'inventory-read-differently',
+    severity: 'error',
+    location: { file: folder, path },
+    message,
+    suggest: 'run `npm run generate`; if it stays, report it: the generator writes what Ansible reads differently',
+  })
+  let read: Awaited<ReturnType<typeof ansibleInventory>>
+  try {
+    read = await ansibleInventory(join(folder, 'hosts.yml'))
+  } catch (error) {
+    return [problem('hosts.yml', error instanceof Error ? (error.message.split('\n').at(-1) ?? '') : String(error))]
+  }
+  const problems: Problem[] = []
+  for (const [host, variables] of Object.entries(meant.hosts)) {
+    const found = read.hostVariables[host]
+    for (const [name, value] of Object.entries(variables)) {
+      if (!isDeepStrictEqual(found?.[name], plain(value))) {
+        problems.push(problem(`host_vars/${host}.yml`, `ansible-inventory reads \`${name}\` otherwise than the config means it`))
+      }
+    }
+  }
+  for (const [group, hosts] of Object.entries(meant.groups)) {
+    const found = [...(read.groups[group]?.hosts ?? [])].sort()
+    if (!isDeepStrictEqual(found, [...hosts].sort())) {
+      problems.push(problem('hosts.yml', `ansible-inventory finds other hosts in the group \`${group}\``))
+    }
+  }
+  return problems
+}
+
+/** A value as `ansible-inventory --list` prints it. */
+function plain(value: unknown): unknown {
+  if (value instanceof Unsafe) return { __ansible_unsafe: value.text }
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]))
+  }
+  return value
+}
