@@ -1,0 +1,114 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import production from '../../../backups.config.ts'
+import { projectRoot } from '../../../src/ansible/venv.ts'
+import { definitions } from '../../../src/awx/definitions.ts'
+import type { Config } from '../../../src/config/index.ts'
+import { checkInventory } from '../../../src/inventory/check.ts'
+import { allInventoryFiles, environments } from '../../../src/inventory/environments.ts'
+import { inventoryFiles } from '../../../src/inventory/files.ts'
+import { compareFolder, writeFolder } from '../../../src/inventory/folder.ts'
+import { inventory } from '../../../src/inventory/inventory.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'backups-inventory-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+it('what is committed is what the config makes', async () => {
+  expect(await compareFolder(join(projectRoot, 'inventories'), allInventoryFiles(production))).toEqual([])
+})
+
+describe.each(Object.entries(environments))('%s', (name, of) => {
+  it('is read by ansible-inventory exactly as it is meant', async () => {
+    const config = of(production)
+    const meant = inventory(config, { ...definitions(config, name) })
+    await writeFolder(folder, inventoryFiles(meant))
+    expect(await checkInventory(folder, meant)).toEqual([])
+  }, 600_000)
+})
+
+it('values that YAML 1.1 and 1.2 read differently reach Ansible as they are', async () => {
+  const words = [
+    'yes',
+    'no',
+    'on',
+    'off',
+    'y',
+    'n',
+    'null',
+    '~',
+    '0755',
+    '12:30:45',
+    '1e3',
+    '0x1f',
+    '1_000',
+    '2026-01-02',
+    '',
+    ' a ',
+    '#',
+    '- x',
+    '{{ a }}',
+    "it's",
+    'a: b',
+    '=',
+    '<<',
+    'ü\u0001\n',
+  ]
+  const meant = {
+    groups: { all_words: ['h'] },
+    hosts: { h: { words, keys: Object.fromEntries(words.map(w => [w, w])) } },
+  }
+  await writeFolder(folder, inventoryFiles(meant))
+  expect(await checkInventory(folder, meant)).toEqual([])
+}, 600_000)
+
+it('a generated file that was edited, is missing or stale is found, and put right', async () => {
+  const files = inventoryFiles(inventory(production, {}))
+  await writeFolder(folder, files)
+  await writeFile(join(folder, 'host_vars/infra-db-production.yml'), 'backup_cronjob_schedule: never\n')
+  await writeFile(join(folder, 'host_vars/gone.yml'), '---\n')
+  await rm(join(folder, 'host_vars/rancher-server.yml'))
+  expect(
+    (await compareFolder(folder, files)).map(p => `${p.ruleId} ${p.location.file.slice(folder.length + 1)}`),
+  ).toEqual([
+    'generated-missing host_vars/rancher-server.yml',
+    'generated-drifted host_vars/infra-db-production.yml',
+    'generated-stale host_vars/gone.yml',
+  ])
+  expect(await writeFolder(folder, files)).toEqual({
+    written: ['host_vars/rancher-server.yml', 'host_vars/infra-db-production.yml'],
+    removed: ['host_vars/gone.yml'],
+  })
+  expect(await writeFolder(folder, files)).toEqual({ written: [], removed: [] })
+})
+
+it('a sixth system in the config alone gets its host, its groups, its job template and its credentials', () => {
+  const sixth: Config = structuredClone(production)
+  const stack = sixth.systems.find(s => s.name === 'production-stack-db')
+  if (stack?.kind !== 'database') throw new Error('the config has no production-stack-db')
+  sixth.systems.push({
+    ...stack,
+    name: 'staging-stack-db',
+    cluster: 'development',
+    namespace: 'staging-stack',
+    bucket: 'staging-backup',
+  })
+  const made = inventory(sixth, { ...definitions(sixth, 'production') })
+  const groups = Object.entries(made.groups).filter(([, hosts]) => hosts.includes('staging-stack-db'))
+  expect(groups.map(([name]) => name).sort()).toEqual([
+    'cluster_development',
+    'cronjobs',
+    'database',
+    'environment_development',
+  ])
+  expect(made.hosts['staging-stack-db']?.backup_cronjob_namespace).toBe('staging-stack')
+  const templates = made.hosts.awx?.controller_templates as { name: string; limit: string; credentials: string[] }[]
+  expect(templates.find(t => t.limit === 'staging-stack-db')).toMatchObject({
+    name: 'Back up: staging-stack-db',
+    credentials: ['Kubernetes: development'],
+  })
+})
