@@ -18,10 +18,14 @@ if (!installed()) {
   }
 }
 
-const child = spawn(node, ['--disable-warning=ExperimentalWarning', join(root, 'tools/main.ts'), ...process.argv.slice(2)], {
-  stdio: 'inherit',
-  env: { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` },
-})
+const child = spawn(
+  node,
+  ['--disable-warning=ExperimentalWarning', join(root, 'tools/main.ts'), ...process.argv.slice(2)],
+  {
+    stdio: 'inherit',
+    env: { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` },
+  },
+)
 // The terminal sends its signals to the child as well; only those sent to this process alone must be passed on.
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
 process.on('SIGINT', () => {})

@@ -55,7 +55,11 @@ export async function handler(args: Args): Promise<void> {
     signal: interrupt.signal,
   })
   if (exitCode !== 0) {
-    throw new Failure(exitCodes.findings, `\`${args.template}\` failed (ansible-playbook: ${signal ?? exitCode})`, 'see its output above')
+    throw new Failure(
+      exitCodes.findings,
+      `\`${args.template}\` failed (ansible-playbook: ${signal ?? exitCode})`,
+      'see its output above',
+    )
   }
 }
 

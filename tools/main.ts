@@ -22,7 +22,11 @@ try {
     .strict()
     .fail((message, error, parser) => {
       if (error) throw error
-      throw new Failure(exitCodes.broken, message, `see \`${parser.parsed ? 'backups <command> --help' : 'backups --help'}\``)
+      throw new Failure(
+        exitCodes.broken,
+        message,
+        `see \`${parser.parsed ? 'backups <command> --help' : 'backups --help'}\``,
+      )
     })
     .epilogue('Exit codes: 0 well, 1 findings, 2 config or usage broken, 3 the outside cannot be reached.')
     .wrap(Math.min(110, process.stdout.columns ?? 110))

@@ -20,6 +20,7 @@ export function colourful(stream: NodeJS.WriteStream): boolean {
 export async function requireConfig(file: string): Promise<Config> {
   const { config, problems } = await loadConfig(file)
   process.stderr.write(reportProblems(problems, 'text', colourful(process.stderr)))
-  if (!config) throw new Failure(exitCodes.broken, `${file} is not a config that can be used`, 'mend what is listed above')
+  if (!config)
+    throw new Failure(exitCodes.broken, `${file} is not a config that can be used`, 'mend what is listed above')
   return config
 }

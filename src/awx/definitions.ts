@@ -2,8 +2,8 @@ import type { Config } from '../config/index.ts'
 import { groupName } from '../inventory/inventory.ts'
 import { Unsafe } from '../inventory/unsafe.ts'
 import { rrule } from '../schedule/index.ts'
-import type { CredentialUse, Question, TemplateUse } from '../systems/kind.ts'
 import { kindOf } from '../systems/index.ts'
+import type { CredentialUse, Question, TemplateUse } from '../systems/kind.ts'
 
 /** The label on every object of ours that AWX can label; what bears it and is not in the config is surplus. */
 export const label = 'fragalysis-backups'
@@ -53,7 +53,10 @@ export interface CredentialType {
   readonly name: string
   readonly kind: 'cloud'
   readonly description: string
-  readonly inputs: { readonly fields: readonly { id: string; label: string; type: 'string'; secret?: boolean }[]; readonly required: readonly string[] }
+  readonly inputs: {
+    readonly fields: readonly { id: string; label: string; type: 'string'; secret?: boolean }[]
+    readonly required: readonly string[]
+  }
   readonly injectors: { readonly env: Readonly<Record<string, Unsafe>> }
 }
 
@@ -102,9 +105,7 @@ export function definitions(config: Config, environment: string): Definitions {
         default_environment: names.executionEnvironment,
       },
     ],
-    controller_inventories: [
-      { name: names.inventory, description: 'Each backup a host', organization },
-    ],
+    controller_inventories: [{ name: names.inventory, description: 'Each backup a host', organization }],
     controller_inventory_sources: [
       {
         name: names.inventory,

@@ -33,7 +33,11 @@ export function findTemplate(definitions: Definitions, name: string): JobTemplat
 }
 
 /** Runs a job template's very definition with ansible-playbook, without AWX; ended when it takes longer than the template's timeout. */
-export async function launchLocal(definitions: Definitions, template: JobTemplate, options: LaunchOptions): Promise<PlaybookResult> {
+export async function launchLocal(
+  definitions: Definitions,
+  template: JobTemplate,
+  options: LaunchOptions,
+): Promise<PlaybookResult> {
   const extraVars = { ...template.extra_vars, ...answersTo(template, options.answers) }
   const wanted = definitions.controller_credentials.filter(c => template.credentials.includes(c.name))
   return withInjection(wanted, definitions.controller_credential_types, options.credentials, async injection => {
@@ -77,7 +81,11 @@ function answersTo(template: JobTemplate, answers: Readonly<Record<string, strin
       )
     }
     if (question.required && value === '') {
-      throw new Failure(exitCodes.broken, `\`${question.variable}\` has no answer`, `give one: ${question.question_name}`)
+      throw new Failure(
+        exitCodes.broken,
+        `\`${question.variable}\` has no answer`,
+        `give one: ${question.question_name}`,
+      )
     }
     result[question.variable] = value
   }

@@ -28,7 +28,9 @@ export async function checkInventory(folder: string, meant: Inventory): Promise<
     const found = read.hostVariables[host]
     for (const [name, value] of Object.entries(variables)) {
       if (!isDeepStrictEqual(found?.[name], plain(value))) {
-        problems.push(problem(`host_vars/${host}.yml`, `ansible-inventory reads \`${name}\` otherwise than the config means it`))
+        problems.push(
+          problem(`host_vars/${host}.yml`, `ansible-inventory reads \`${name}\` otherwise than the config means it`),
+        )
       }
     }
   }

@@ -1,4 +1,4 @@
-import { defineScalarTag, dump, NOT_RESOLVED, YAML11_SCHEMA } from 'js-yaml'
+import { defineScalarTag, dump, type NOT_RESOLVED, YAML11_SCHEMA } from 'js-yaml'
 import type { Inventory } from './inventory.ts'
 import { Unsafe } from './unsafe.ts'
 
