@@ -1,0 +1,97 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { runPlaybook, syntaxCheck } from '../ansible/playbook.ts'
+import { ensureVenv, projectRoot } from '../ansible/venv.ts'
+import { definitions } from '../awx/definitions.ts'
+import { type Config, loadConfig, type Problem } from '../config/index.ts'
+import { checkInventory } from '../inventory/check.ts'
+import { allInventoryFiles, environments } from '../inventory/environments.ts'
+import { compareFolder } from '../inventory/folder.ts'
+import { cronjobsGroup, inventory } from '../inventory/inventory.ts'
+import { checkManifests } from '../kubernetes/schema.ts'
+
+/** Everything that is wrong, and whether the config itself is what is broken. */
+export interface Validation {
+  readonly problems: readonly Problem[]
+  readonly configBroken: boolean
+}
+
+/**
+ * Holds a config, the inventories made from it, the playbooks, and the manifests they render against their rules and
+ * their real readers (ansible-inventory, ansible-playbook, the Kubernetes API's schema). Reads nothing outside the
+ * project; the first use installs Ansible.
+ *
+ * @param log takes one line of progress at a time
+ */
+export async function validate(configFile: string, log: (line: string) => void): Promise<Validation> {
+  const { config, problems } = await loadConfig(configFile)
+  if (!config) return { problems, configBroken: true }
+  await ensureVenv(log)
+  log('generated files, playbooks, manifests')
+  const found = await Promise.all([compareInventories(config), readByAnsible(config), playbooks(), manifests(config)])
+  return { problems: [...problems, ...found.flat()].map(fromRoot), configBroken: false }
+}
+
+function fromRoot(problem: Problem): Problem {
+  const { file, path } = problem.location
+  return { ...problem, location: { file: file.startsWith('/') ? relative(projectRoot, file) : file, path } }
+}
+
+function compareInventories(config: Config): Promise<Problem[]> {
+  return compareFolder(join(projectRoot, 'inventories'), allInventoryFiles(config))
+}
+
+async function readByAnsible(config: Config): Promise<Problem[]> {
+  const found = await Promise.all(
+    Object.entries(environments).map(([name, of]) => {
+      const moved = of(config)
+      const meant = inventory(moved, { ...definitions(moved, name) })
+      return checkInventory(join(projectRoot, 'inventories', name), meant)
+    }),
+  )
+  return found.flat()
+}
+
+async function playbooks(): Promise<Problem[]> {
+  const files = (await readdir(join(projectRoot, 'playbooks'))).filter(file => file.endsWith('.yml')).sort()
+  return (await Promise.all(files.map(file => syntaxCheck(`playbooks/${file}`)))).flat()
+}
+
+async function manifests(config: Config): Promise<Problem[]> {
+  if (!inventory(config, {}).groups[cronjobsGroup]?.length) return []
+  const folder = await mkdtemp(join(tmpdir(), 'backups-manifests-'))
+  try {
+    const play = await runPlaybook(
+      {
+        playbook: 'playbooks/render-backups.yml',
+        inventory: join(projectRoot, 'inventories/production/hosts.yml'),
+        extraVars: { backup_cronjob_render_directory: folder },
+      },
+      { log: () => {} },
+    )
+    if (play.exitCode !== 0) {
+      return [
+        {
+          ruleId: 'manifests-not-rendered',
+          severity: 'error',
+          location: { file: 'playbooks/render-backups.yml', path: '' },
+          message: lastError(play.output),
+          suggest: 'run `npm run generate`, then the playbook by hand to see all it says',
+        },
+      ]
+    }
+    const files = (await readdir(folder)).map(file => join(folder, file))
+    return (await checkManifests(files)).map(problem => ({
+      ...problem,
+      location: { ...problem.location, file: `manifest of ${problem.location.file.slice(folder.length + 1)}` },
+    }))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function lastError(output: string): string {
+  const lines = output.split('\n').filter(line => /^(fatal|ERROR|\[ERROR\])/.test(line))
+  return lines.at(-1)?.slice(0, 400) ?? 'the playbook failed'
+}
