@@ -35,13 +35,13 @@ export function labConfig(config: Config, { api, store } = labAddresses): Config
     agent: { image: labImages.agent },
     store: { ...config.store, endpoint: store },
     clusters: config.clusters.map(cluster => ({ ...cluster, api })),
-    systems: config.systems.map(system => {
+    systems: config.systems.map((system, index) => {
       switch (system.kind) {
         case 'rancher':
           return {
             ...system,
             host: addresses.rancher,
-            healthUrl: 'http://127.0.0.1:8080/ping',
+            healthUrl: `http://127.0.0.1:${8080 + index}/ping`,
             stopDeadlineSeconds: 60,
             healthyTimeoutSeconds: 120,
           }
