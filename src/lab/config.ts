@@ -1,4 +1,5 @@
 import type { Config } from '../config/index.ts'
+import type { System } from '../systems/index.ts'
 import type { Volume } from '../systems/kind.ts'
 
 /** Where the lab's machines are; inside namespaces that the lab makes, never on the user's own network. */
@@ -35,28 +36,30 @@ export function labConfig(config: Config, { api, store } = labAddresses): Config
     agent: { image: labImages.agent },
     store: { ...config.store, endpoint: store },
     clusters: config.clusters.map(cluster => ({ ...cluster, api })),
-    systems: config.systems.map((system, index) => {
-      switch (system.kind) {
-        case 'rancher':
-          return {
-            ...system,
-            host: addresses.rancher,
-            healthUrl: `http://127.0.0.1:${8080 + index}/ping`,
-            stopDeadlineSeconds: 60,
-            healthyTimeoutSeconds: 120,
-          }
-        case 'database':
-          return { ...system, namespace: labNamespace(system), volume: small(system.volume, system.name) }
-        case 'media':
-          return {
-            ...system,
-            namespace: labNamespace(system),
-            source: small(system.source, system.name),
-            // The kernel here may have no NFS; a volume of the node stands for the export.
-            replica: small(system.replica, `${system.name}-replica`),
-          }
+    systems: config.systems.map(moved),
+  }
+}
+
+function moved(system: System, index: number): System {
+  switch (system.kind) {
+    case 'rancher':
+      return {
+        ...system,
+        host: addresses.rancher,
+        healthUrl: `http://127.0.0.1:${8080 + index}/ping`,
+        stopDeadlineSeconds: 60,
+        healthyTimeoutSeconds: 120,
       }
-    }),
+    case 'database':
+      return { ...system, namespace: labNamespace(system), volume: small(system.volume, system.name) }
+    case 'media':
+      return {
+        ...system,
+        namespace: labNamespace(system),
+        source: small(system.source, system.name),
+        // The kernel here may have no NFS; a volume of the node stands for the export.
+        replica: small(system.replica, `${system.name}-replica`),
+      }
   }
 }
 

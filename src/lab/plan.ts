@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.ts'
-import type { DatabaseSystem, MediaSystem, RancherSystem, System } from '../systems/index.ts'
+import type { DatabaseSystem, MediaSystem, System } from '../systems/index.ts'
 import { kindOf } from '../systems/index.ts'
 import type { Volume } from '../systems/kind.ts'
 import { labImages, labStorageClass, labVolumeSize } from './config.ts'
@@ -26,13 +26,6 @@ export interface LabPlan {
     readonly replica: string
     readonly files: number
   }[]
-  readonly ranchers: readonly {
-    readonly system: string
-    readonly container: string
-    readonly data_directory: string
-    readonly port: number
-    readonly image: string
-  }[]
   /** Volumes of the node, each bound to its claim ahead of time. */
   readonly volumes: readonly {
     readonly namespace: string
@@ -52,15 +45,12 @@ export interface LabPlan {
     readonly user: string
     readonly buckets: readonly string[]
   }[]
-  /** The machine credentials of the Rancher hosts. */
-  readonly hosts: readonly { readonly credential: string }[]
 }
 
 /** What the lab must hold for a config that `labConfig` made, with so many files in each media tree. */
 export function labPlan(config: Config, files: number): LabPlan {
   const databases = config.systems.filter((s): s is DatabaseSystem => s.kind === 'database')
   const media = config.systems.filter((s): s is MediaSystem => s.kind === 'media')
-  const ranchers = config.systems.filter((s): s is RancherSystem => s.kind === 'rancher')
   return {
     servers: distinct(databases.map(server), s => `${s.namespace}/${s.service}/${s.database}`),
     media: distinct(
@@ -72,16 +62,6 @@ export function labPlan(config: Config, files: number): LabPlan {
         files,
       })),
       m => `${m.namespace}/${m.claim}`,
-    ),
-    ranchers: distinct(
-      ranchers.map(system => ({
-        system: system.name,
-        container: system.container,
-        data_directory: system.dataDirectory,
-        port: Number(new URL(system.healthUrl).port),
-        image: labImages.rancher,
-      })),
-      r => r.container,
     ),
     volumes: distinct(
       config.systems.flatMap(volumesOf).map(([namespace, volume]) => ({
@@ -100,7 +80,6 @@ export function labPlan(config: Config, files: number): LabPlan {
       ].sort(),
     })),
     stores: stores(config),
-    hosts: ranchers.map(({ name }) => ({ credential: `Host: ${name}` })),
   }
 }
 
