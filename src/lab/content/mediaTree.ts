@@ -27,7 +27,7 @@ import {
 import { dirname, join } from 'node:path'
 import type { Facts } from './difference.ts'
 
-/** What a tree is made from: the same choices make the same tree, to the byte and the nanosecond. */
+/** What a tree is made from: the same choices make the same tree, to the byte and the microsecond. */
 export interface TreeChoices {
   /** Seeds what the files hold, so that no two volumes of the lab hold the same. */
   name: string
@@ -60,7 +60,7 @@ export function fillTree(directory: string, choices: TreeChoices): 'filled' | 'p
 }
 
 /**
- * Each entry under `directory` by its path: type, mode, owner, group, time of modification (seconds and nanoseconds),
+ * Each entry under `directory` by its path: type, mode, owner, group, time of modification (to the microsecond),
  * size and SHA-256 of a file, target of a link. The directory itself is not among them. A path that is not UTF-8 is
  * written with its bytes as `\xNN`. Hard links count as files of their own, as they are after any restore.
  */
@@ -75,7 +75,7 @@ export function treeFingerprint(directory: string): Facts {
       const common = {
         mode: (Number(stat.mode) & 0o7777).toString(8).padStart(4, '0'),
         owner: `${stat.uid}:${stat.gid}`,
-        modified: `${stat.mtimeNs / 1_000_000_000n}.${String(stat.mtimeNs % 1_000_000_000n).padStart(9, '0')}`,
+        modified: microseconds(stat.mtimeNs),
       }
       if (stat.isDirectory()) {
         facts[place] = { type: 'directory', ...common }
@@ -104,6 +104,12 @@ export function bytesOnly(tree: Facts): Facts {
     if (type === 'file') facts[path] = { type, size: size ?? 0, sha256: sha256 ?? '' }
   }
   return facts
+}
+
+/** Rounded, for what is set through a double lies up to a quarter of a microsecond beside. */
+function microseconds(nanoseconds: bigint): string {
+  const rounded = (nanoseconds + 500n) / 1000n
+  return `${rounded / 1_000_000n}.${String(rounded % 1_000_000n).padStart(6, '0')}`
 }
 
 function readable(name: Buffer): string {
@@ -210,9 +216,11 @@ class Tree {
     lutimesSync(path, time, time)
   }
 
-  /** Between 2016 and 2026, with parts of a second as fine as node can set them (a quarter of a microsecond). */
+  /** Seconds, between 2016 and 2026, with microseconds: node sets no finer ones truly. */
   #time(): number {
-    return 1_451_606_400 + ((this.#entries * 7_919_777) % 315_000_000) + ((this.#entries * 123_457) % 999_983) / 999_983
+    return (
+      1_451_606_400 + ((this.#entries * 7_919_777) % 315_000_000) + ((this.#entries * 123_457) % 999_983) / 1_000_000
+    )
   }
 }
 

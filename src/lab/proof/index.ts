@@ -1,0 +1,88 @@
+import { openStore } from '../../store/client.ts'
+import { type Receipt, readReceipts } from '../../store/receipt.ts'
+import type { System } from '../../systems/index.ts'
+import { proveDatabase } from './database.ts'
+import { proveMedia } from './media.ts'
+import { proveRancher } from './rancher.ts'
+import type { ProofLab } from './reach.ts'
+
+export type { ProofLab, StoreAccess } from './reach.ts'
+
+/** What came of the proof of one system's newest copy. */
+export interface ProofRow {
+  readonly system: string
+  readonly bucket: string
+  /** The object that the newest receipt vouches for; empty where there is no receipt. */
+  readonly object: string
+  /** Of the whole copy, by its receipt. */
+  readonly bytes: number
+  /** That it took to fetch, restore and compare the copy. */
+  readonly seconds: number
+  readonly restored: boolean
+  /** Why it counts as not restored, a line each; empty when it was. */
+  readonly why: readonly string[]
+}
+
+/** Fetches, restores and compares one copy; returns what is wrong with it, in words. */
+type Proof<S extends System> = (
+  system: S,
+  receipt: Receipt,
+  lab: ProofLab,
+  say: (doing: string) => void,
+) => Promise<string[]>
+
+const proofs: { [K in System['kind']]: Proof<Extract<System, { kind: K }>> } = {
+  database: proveDatabase,
+  media: proveMedia,
+  rancher: proveRancher,
+}
+
+/**
+ * Proves the newest copy of each system, one after the other: what its newest receipt names is fetched from the bucket
+ * with plain tools, restored into something fresh, and compared with the original. `systems` are the lab's (`labConfig`).
+ * A proof that breaks is a row that says why; nothing is thrown. `log` gets a line for each step.
+ */
+export async function prove(
+  systems: readonly System[],
+  lab: ProofLab,
+  log: (line: string) => void,
+): Promise<ProofRow[]> {
+  const rows: ProofRow[] = []
+  for (const system of systems) rows.push(await proveOne(system, lab, doing => log(`${system.name}: ${doing}`)))
+  return rows
+}
+
+async function proveOne(system: System, lab: ProofLab, say: (doing: string) => void): Promise<ProofRow> {
+  const start = performance.now()
+  const row = { system: system.name, bucket: system.bucket, object: '', bytes: 0 }
+  try {
+    const receipt = await newestReceipt(system, lab)
+    Object.assign(row, { object: receipt.object.key, bytes: receipt.bytes })
+    const proof = proofs[system.kind] as Proof<System>
+    return finished(await proof(system, receipt, lab, say))
+  } catch (error) {
+    return finished([error instanceof Error ? error.message : String(error)])
+  }
+
+  function finished(why: string[]): ProofRow {
+    const restored = why.length === 0
+    say(restored ? 'restored' : `NOT restored: ${why.join('; ')}`)
+    return { ...row, seconds: (performance.now() - start) / 1000, restored, why }
+  }
+}
+
+async function newestReceipt(system: System, lab: ProofLab): Promise<Receipt> {
+  const { name, bucket } = system
+  const access = lab.storeOf(system)
+  const store = openStore({
+    RCLONE_S3_ENDPOINT: access.endpoint,
+    AWS_DEFAULT_REGION: access.region,
+    AWS_ACCESS_KEY_ID: access.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: access.secretAccessKey,
+  })
+  const { receipts, problems } = await readReceipts(store, { bucket, system: name, newest: 1 })
+  const newest = receipts[0]
+  if (!newest)
+    throw new Error(`no receipt in ${bucket}/.receipts/${name}/: ${problems[0] ?? 'no backup has ended well'}`)
+  return newest.receipt
+}
