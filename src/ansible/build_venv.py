@@ -38,11 +38,13 @@ with lock_file.open("w", encoding="utf-8") as lock:
     venv.create(folder, with_pip=True)
     print("installing the pinned packages (about a minute)", flush=True)
     # The file is the full resolution, so pip resolves nothing: old releases of pip search for most of an hour.
-    subprocess.run(
+    pip = subprocess.run(
         [
             folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
             "--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", requirements,
         ],
-        check=True,
+        check=False,
     )
+    if pip.returncode:
+        sys.exit(pip.returncode)
     complete.write_text(mark, encoding="utf-8")

@@ -1,0 +1,89 @@
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type PlaybookResult, runPlaybook } from '../../src/ansible/playbook.ts'
+import { checkManifests } from '../../src/kubernetes/schema.ts'
+
+let folder: string
+const inventory = join(import.meta.dirname, 'hosts.yml')
+
+beforeAll(async () => {
+  folder = await await mkdtemp(join(tmpdir(), 'backups-test-'))
+  // As the role makes it.
+  await chmod(folder, 0o755)
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+function render(limit?: string, extraVars: Record<string, unknown> = {}): Promise<PlaybookResult> {
+  return runPlaybook(
+    {
+      playbook: 'playbooks/render-backups.yml',
+      inventory,
+      ...(limit && { limit }),
+      extraVars: { backup_cronjob_render_directory: folder, ...extraVars },
+    },
+    { log: () => {} },
+  )
+}
+
+describe('the manifests of a system', () => {
+  const systems = ['example-db', 'example-media']
+
+  test('are written, and not again when nothing differs', async () => {
+    const first = await render()
+    expect(first.exitCode, first.output).toBe(0)
+    const second = await render()
+    expect(systems.map(system => [first.recap[system]?.changed, second.recap[system]?.changed])).toEqual([
+      [1, 0],
+      [1, 0],
+    ])
+  })
+
+  test.each(systems)('%s are what they were', async system => {
+    const text = await readFile(join(folder, `${system}.yaml`), 'utf8')
+    await expect(text).toMatchFileSnapshot(`rendered/${system}.yaml`)
+  })
+
+  test.each(['1.27', '1.33', '1.37'])('are what the API of Kubernetes %s takes', async kubernetes => {
+    const files = systems.map(system => join(folder, `${system}.yaml`))
+    expect(await checkManifests(files, { kubernetes })).toEqual([])
+  })
+})
+
+describe('role backup_cronjob refuses', () => {
+  const step = { name: 'dump', environment: {}, secret_environment: [], mounts: [] }
+  const steps = (part: object) => ({ backup_cronjob_steps: [{ ...step, ...part }] })
+
+  test.each([
+    ['a limit that is no number', { backup_cronjob_active_deadline_seconds: 'soon' }, /soon.*int/s],
+    [
+      'a pull policy that there is not',
+      { backup_cronjob_image_pull_policy: 'Sometimes' },
+      /IfNotPresent, Always, Never/,
+    ],
+    ['a step without mounts', { backup_cronjob_steps: [{ ...step, mounts: undefined }] }, /missing.*mounts/],
+    ['a key of a step that there is not', steps({ image: 'other' }), /image/],
+    ['a user without a group', { backup_cronjob_run_as: { user: 70, capabilities: [] } }, /missing.*group/],
+    [
+      'a secret as a plain value',
+      steps({ environment: { PGADMINPASS: 'x' } }),
+      /Put PGADMINPASS\s+into secret_environment/,
+    ],
+    ['a number without quotes', steps({ environment: { BACKUP_COUNT: 24 } }), /BACKUP_COUNT\s+into\s+quotes/],
+    [
+      'a mount of a volume that there is not',
+      steps({ mounts: [{ volume: 'other', path: '/x', read_only: true }] }),
+      /no volume of this name.*backup\./s,
+    ],
+    [
+      'a claim to be made that has no size',
+      { backup_cronjob_volumes: [{ name: 'backup', claim: { name: 'pg-bu', create: true } }] },
+      /needs\s+its size/,
+    ],
+    ['a volume that is nothing', { backup_cronjob_volumes: [{ name: 'backup' }] }, /needs\s+one of claim and nfs/],
+  ])('%s', async (_, extraVars, message) => {
+    const { exitCode, output } = await render('example-db', extraVars)
+    expect({ exitCode, output }).toEqual({ exitCode: 2, output: expect.stringMatching(message) })
+  })
+})
