@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto'
+import { readdir, rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Store } from '../../store/client.ts'
+import { receiptPrefix } from '../../store/receipt.ts'
+import { deleteKeys } from '../../store/retention.ts'
+import { abortUploads, putVerified } from '../../store/upload.ts'
+import type { Container, Docker } from '../docker.ts'
+import { log, sized } from '../log.ts'
+import { Failure } from '../outcome.ts'
+import { takenOf } from './archive.ts'
+import { chooseEngine, type Engine } from './engine.ts'
+import { untilHealthy } from './health.ts'
+import { type RunRecord, readGuard } from './records.ts'
+import { companions, type SnapshotSettings } from './settings.ts'
+import { bytesOf, readTree } from './tree.ts'
+import { describeWindow, insideWindow } from './window.ts'
+
+/** Where a run's copy stands in the staging folder: below it, `var/lib/rancher`. */
+export const COPY = 'copy'
+
+/** What the checks found out for the steps that follow. */
+export interface Ready {
+  readonly rancher: Container
+  /** The container of this very run. */
+  readonly self: Container
+  readonly engine: Engine
+}
+
+// A healthy server that is busy may miss one answer.
+const HEALTHY_MS = 10_000
+
+/**
+ * Check, from cheap to thorough and before anything is stopped, that a run can go through: and clear away what earlier
+ * runs left.
+ *
+ * @param last the record of the run before
+ * @throws Failure with what to do
+ */
+export async function preflight(
+  settings: SnapshotSettings,
+  docker: Docker,
+  store: Store,
+  last: RunRecord | undefined,
+  stop: AbortSignal,
+): Promise<Ready> {
+  checkWindow(settings)
+  const self = await checkSelf(settings, docker)
+  await checkGuard(settings, docker)
+  await checkPrevious(settings, last)
+  const rancher = await checkRancher(settings, docker)
+  await clearLeftovers(settings, store)
+  const engine = await checkRoom(settings, stop)
+  await checkBucket(settings, store)
+  return { rancher, self, engine }
+}
+
+function checkWindow({ window, ignoreWindow, container }: SnapshotSettings): void {
+  const now = new Date()
+  if (window === undefined || insideWindow(window, now)) return
+  const text = `it is ${now.toISOString()}, outside the window (${describeWindow(window)})`
+  if (ignoreWindow) {
+    log(`${text}; told to go on`)
+    return
+  }
+  throw new Failure(
+    'rancher',
+    `${text}: ${container} was left alone. A schedule that AWX fires late needs nothing, the next one comes; to run now, launch with "Outside the window?" answered yes (rancher_backup_ignore_window)`,
+  )
+}
+
+async function checkSelf({ container, run, staging, data }: SnapshotSettings, docker: Docker): Promise<Container> {
+  const name = companions(container).run
+  const self = await docker.inspect(name)
+  if (!self?.Config.Env?.includes(`BACKUP_RANCHER_RUN=${run}`)) {
+    throw new Failure(
+      'busy',
+      `this run is not the container ${name}: another is at work, or it was not started by the playbook backup-rancher`,
+    )
+  }
+  for (const place of [staging, data]) {
+    if (!self.Mounts.some(mount => mount.Destination === place && mount.Source === place)) {
+      throw new Failure(
+        'environment',
+        `the container ${name} must mount ${place} at the same path: start it with the playbook backup-rancher`,
+      )
+    }
+  }
+  return self
+}
+
+async function checkGuard({ container }: SnapshotSettings, docker: Docker): Promise<void> {
+  const name = companions(container).guard
+  const guard = await docker.inspect(name)
+  if (guard?.State.Running || guard?.State.Restarting) {
+    throw new Failure(
+      'busy',
+      `the guard ${name} of an earlier run is still at work: see "docker logs ${name}", and run again when it has ended`,
+    )
+  }
+  if (guard) await docker.remove(name)
+}
+
+async function checkPrevious(settings: SnapshotSettings, last: RunRecord | undefined): Promise<void> {
+  const guard = await readGuard(settings.staging)
+  if (last && last.outcome !== 'succeeded') {
+    const step = last.steps.at(-1)?.name ?? 'start'
+    log(`the run before, of ${last.start}, ${last.message ? `failed: ${last.message}` : `was killed at "${step}"`}`)
+  }
+  if (guard?.outcome !== 'started' && guard?.outcome !== 'helpless') return
+  const story = guard.events.map(({ at, what }) => `${at} ${what.split('\n')[0]}`).join('; ')
+  if (settings.acceptPrevious)
+    return log(`the guard of run ${guard.run} had to act, which a person has accepted: ${story}`)
+  throw new Failure(
+    'rancher',
+    `the guard of run ${guard.run} had to act, so ${settings.container} is not stopped again before a person has looked: ${story}. When it is understood, launch once with rancher_backup_accept_previous=yes`,
+  )
+}
+
+async function checkRancher({ container, data, healthUrl }: SnapshotSettings, docker: Docker): Promise<Container> {
+  const rancher = await docker.inspect(container)
+  if (!rancher)
+    throw new Failure(
+      'source',
+      `there is no container ${container}: set rancher_backup_container to its name (docker ps)`,
+    )
+  if (!rancher.State.Running || rancher.State.Paused || rancher.State.Restarting) {
+    throw new Failure(
+      'source',
+      `${container} is ${rancher.State.Status}, and is only backed up while it runs: start it, and run again`,
+    )
+  }
+  if (rancher.HostConfig.AutoRemove) {
+    throw new Failure('source', `${container} was made with --rm and would be gone once stopped: make it anew without`)
+  }
+  const mount = rancher.Mounts.find(({ Destination }) => Destination === '/var/lib/rancher')
+  if (mount?.Source !== data) {
+    throw new Failure(
+      'source',
+      `${container} keeps /var/lib/rancher at ${mount?.Source ?? 'no place of its own'}, not at ${data}: set rancher_backup_data_directory to it`,
+    )
+  }
+  const said = await untilHealthy(healthUrl, HEALTHY_MS)
+  if (said !== undefined) {
+    throw new Failure(
+      'source',
+      `${container} is not healthy (${healthUrl}: ${said}): see "docker logs ${container}", and run again when it is`,
+    )
+  }
+  return rancher
+}
+
+/** Only ever called by the one run that has the name: whatever lies there is of runs that are over. */
+async function clearLeftovers({ staging, bucket }: SnapshotSettings, store: Store): Promise<void> {
+  for (const name of await readdir(staging)) {
+    if (name !== COPY && takenOf(name) === undefined && !name.startsWith('trial-')) continue
+    log(`removing ${name}, which an earlier run left`)
+    await rm(join(staging, name), { recursive: true, force: true })
+  }
+  const aborted = await abortUploads(store, { bucket, prefix: 'rancher-data-backup-' })
+  if (aborted > 0) log(`aborted ${aborted} uploads which earlier runs left`)
+}
+
+async function checkRoom({ data, staging }: SnapshotSettings, stop: AbortSignal): Promise<Engine> {
+  const tree = await readTree(data, { changing: true, signal: stop })
+  const bytes = bytesOf(tree)
+  if (bytes === 0) throw new Failure('source', `${data} is empty: nothing to back up`)
+  const engine = await chooseEngine(data, staging)
+  // An archive of what does not compress is as large as the data.
+  const needed = engine.takesRoom ? 2 * bytes : bytes
+  const { bavail, bsize, files, ffree } = await statfs(staging)
+  if (bavail * bsize < needed) {
+    throw new Failure(
+      'volume',
+      `${staging} has ${sized(bavail * bsize)} free, the copy and its archive of ${sized(bytes)} need ${sized(needed)}: free some, or set rancher_backup_staging_directory to a larger place`,
+    )
+  }
+  // Filesystems that make inodes as they go say 0 of 0.
+  if (files > 0 && ffree < tree.entries.size) {
+    throw new Failure('volume', `${staging} has ${ffree} inodes free, the copy needs ${tree.entries.size}`)
+  }
+  log(
+    `${tree.entries.size} entries, ${sized(bytes)}; ${sized(bavail * bsize)} free for the copy; way of copying: ${engine.name}`,
+  )
+  return engine
+}
+
+async function checkBucket({ bucket, system }: SnapshotSettings, store: Store): Promise<void> {
+  const key = `${receiptPrefix(system)}writable-${randomUUID()}`
+  await putVerified(store, { bucket, key, body: 'A run looked whether it can write here.\n' })
+  await deleteKeys(store, bucket, [key])
+}
