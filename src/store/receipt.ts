@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { GetObjectCommand } from '@aws-sdk/client-s3'
+import { DeleteObjectCommand, GetObjectCommand } from '@aws-sdk/client-s3'
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Store } from './client.ts'
@@ -95,19 +95,40 @@ export async function writeReceipt(
   return { receipt, key, sha256: written.sha256 }
 }
 
+const UNFINISHED = '.unfinished'
+
+/**
+ * Leave a mark beside the receipts that a run is about to change the bucket. It is taken away after the receipt was
+ * written; one that stays tells the next run that this one was killed.
+ *
+ * @returns the mark's key
+ */
+export async function markStarted(store: Store, run: { bucket: string; system: string; start: Date }): Promise<string> {
+  const key = `${receiptPrefix(run.system)}${run.start.toISOString()}${UNFINISHED}`
+  await putVerified(store, { bucket: run.bucket, key, body: '' })
+  return key
+}
+
+/** Take the marks of runs away. */
+export async function clearMarks(store: Store, bucket: string, marks: readonly string[]): Promise<void> {
+  for (const Key of marks) await store.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
+}
+
 /**
  * Read a system's receipts, newest first: one LIST, then one GET each. Whatever is no receipt is told in
- * `problems` and left out.
+ * `problems` and left out. `unfinished` are the marks of runs that did not end (`markStarted`).
  *
  * @param where.newest read only so many
  */
 export async function readReceipts(
   store: Store,
   where: { bucket: string; system: string; newest?: number },
-): Promise<{ receipts: StoredReceipt[]; problems: string[] }> {
+): Promise<{ receipts: StoredReceipt[]; problems: string[]; unfinished: string[] }> {
   const keys: string[] = []
+  const unfinished: string[] = []
   for await (const object of listObjects(store, { bucket: where.bucket, prefix: receiptPrefix(where.system) })) {
     if (object.key.endsWith('.json')) keys.push(object.key)
+    else if (object.key.endsWith(UNFINISHED)) unfinished.push(object.key)
   }
   // Keys hold the start of the run, so their order is that of time.
   keys.sort().reverse()
@@ -123,7 +144,7 @@ export async function readReceipts(
       else receipts.push(read)
     }
   }
-  return { receipts, problems }
+  return { receipts, problems, unfinished }
 }
 
 async function readReceipt(store: Store, bucket: string, key: string): Promise<StoredReceipt | string> {

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { type Readable, Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { Transform } from 'node:stream'
 import {
   AbortMultipartUploadCommand,
   HeadObjectCommand,
@@ -220,8 +219,6 @@ export class EtagHash {
 /** The SHA-256 of a file's content, in hex. */
 export async function sha256OfFile(file: string): Promise<string> {
   const hash = createHash('sha256')
-  await pipeline(createReadStream(file, { highWaterMark: MIB }), async (source: Readable) => {
-    for await (const chunk of source) hash.update(chunk)
-  })
+  for await (const chunk of createReadStream(file, { highWaterMark: MIB })) hash.update(chunk)
   return hash.digest('hex')
 }

@@ -1,0 +1,66 @@
+import { stderr } from 'node:process'
+
+// What a heartbeat of a failed run carries along: enough for the cause and what led to it.
+const TAIL_BYTES = 8_000
+
+const lines: string[] = []
+let kept = 0
+
+/** Write one line of what is going on, with its time, to stderr. */
+export function log(text: string): void {
+  const line = `${new Date().toISOString().slice(0, 19)}Z ${text}\n`
+  stderr.write(line)
+  lines.push(line)
+  kept += line.length
+  while (kept > TAIL_BYTES && lines.length > 1) kept -= lines.shift()?.length ?? 0
+}
+
+/** The end of the log so far. */
+export function logTail(): string {
+  return lines.join('')
+}
+
+/** Bytes for people: `1.5 GiB`. */
+export function sized(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`
+}
+
+// A pod's log is read by people and kept for long: one line in half a minute shows that work goes on.
+const PROGRESS_EVERY_MS = 30_000
+
+/**
+ * Tell of long work in plain lines: done, rate, and, where the total is known, what is left.
+ *
+ * @returns a function that takes the amount done so far
+ */
+export function progress(
+  what: string,
+  total?: number,
+  show: (amount: number) => string = sized,
+): (done: number) => void {
+  const began = Date.now()
+  let told = began
+  return done => {
+    const now = Date.now()
+    if (now - told < PROGRESS_EVERY_MS) return
+    told = now
+    const rate = done / ((now - began) / 1000)
+    const left = total && rate > 0 ? `, ${duration((total - done) / rate)} left` : ''
+    const of = total ? ` of ${show(total)} (${Math.floor((100 * done) / total)} %)` : ''
+    log(`${what}: ${show(done)}${of}, ${show(Math.round(rate))}/s${left}`)
+  }
+}
+
+/** Seconds for people: `2 h 05 min`. */
+export function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.round(seconds)} s`
+  const minutes = Math.round(seconds / 60)
+  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`
+}

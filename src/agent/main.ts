@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+import yargs from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import type { Environment } from '../store/client.ts'
+import { command as dump } from './dump.ts'
+import { command as guard } from './guard.ts'
+import { conclude, exitCodesHelp, Failure } from './outcome.ts'
+import { command as replicate } from './replicate.ts'
+import { command as snapshot } from './snapshot.ts'
+
+/**
+ * The command that an environment asks for, as the images in use find theirs: `REPLICATE_DIRECTION` → replicate,
+ * `PGHOST` or `BACKUP_TYPE` → dump.
+ *
+ * @throws Failure environment when it asks for none
+ */
+export function commandOf(env: Environment): string {
+  if (env.REPLICATE_DIRECTION) return 'replicate'
+  if (env.PGHOST || env.BACKUP_TYPE) return 'dump'
+  throw new Failure(
+    'environment',
+    'no command: give one (see --help), or set REPLICATE_DIRECTION for replicate, PGHOST or BACKUP_TYPE for dump',
+  )
+}
+
+const args = hideBin(process.argv)
+if (args.length === 0) {
+  try {
+    args.push(commandOf(process.env))
+  } catch (error) {
+    await conclude('agent', process.env, () => Promise.reject(error))
+  }
+}
+
+await yargs(args)
+  .scriptName('agent')
+  .usage(
+    '$0 <command>\n\nMoves and proves the copies of one backup system. What it works on, it finds in its environment.',
+  )
+  .command(dump)
+  .command(replicate)
+  .command(snapshot)
+  .command(guard)
+  .demandCommand(1, 'Name a command.')
+  .strict()
+  .wrap(null)
+  .epilogue(exitCodesHelp())
+  .fail((message, error) => {
+    if (error) throw error
+    process.stderr.write(`${message}\nSee --help.\n`)
+    process.exit(2)
+  })
+  .parseAsync()

@@ -1,0 +1,88 @@
+// File names are bytes; keys are text. Inside the agent a path is a "raw" string with one character a byte (what
+// Node calls latin1), so any name can be held, compared and turned back into its bytes. A key says the same as
+// rclone would: UTF-8 as it is, and each byte that is none as U+201B with two hex digits. So a bucket that rclone
+// filled has the same keys, and `rclone copy` brings back the same names.
+
+const QUOTE = '\u201b'
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const PLAIN = /^[^\u0080-\uffff]*$/
+
+/** The key of a raw path. */
+export function keyOf(raw: string): string {
+  if (PLAIN.test(raw)) return raw
+  const bytes = Buffer.from(raw, 'latin1')
+  try {
+    return quoteQuotes(utf8.decode(bytes))
+  } catch {
+    return encodeInvalid(bytes)
+  }
+}
+
+/** The raw path of a key. */
+export function rawOf(key: string): string {
+  if (PLAIN.test(key)) return key
+  const parts: Buffer[] = []
+  let from = 0
+  for (let at = key.indexOf(QUOTE); at >= 0; at = key.indexOf(QUOTE, at)) {
+    const next = key[at + 1]
+    const hex = key.slice(at + 1, at + 3)
+    if (next === QUOTE) {
+      parts.push(Buffer.from(key.slice(from, at + 1), 'utf8'))
+      at = from = at + 2
+    } else if (/^[0-9A-F]{2}$/.test(hex)) {
+      parts.push(Buffer.from(key.slice(from, at), 'utf8'), Buffer.from(hex, 'hex'))
+      at = from = at + 3
+    } else at += 1
+  }
+  parts.push(Buffer.from(key.slice(from), 'utf8'))
+  return Buffer.concat(parts).toString('latin1')
+}
+
+/** A raw path as its bytes, to open it. */
+export function bytesOf(raw: string): Buffer {
+  return Buffer.from(raw, 'latin1')
+}
+
+function quoteQuotes(text: string): string {
+  return text.includes(QUOTE) ? text.replaceAll(QUOTE, QUOTE + QUOTE) : text
+}
+
+function encodeInvalid(bytes: Buffer): string {
+  let text = ''
+  for (let at = 0; at < bytes.length; ) {
+    const length = sequenceLength(bytes, at)
+    if (length > 0) {
+      text += quoteQuotes(bytes.toString('utf8', at, at + length))
+      at += length
+    } else {
+      text += QUOTE + (bytes[at] ?? 0).toString(16).toUpperCase().padStart(2, '0')
+      at += 1
+    }
+  }
+  return text
+}
+
+/** Bytes of the well-formed UTF-8 character at a place, or 0. */
+function sequenceLength(bytes: Buffer, at: number): number {
+  const first = bytes[at] ?? 0
+  const length = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0
+  if (length === 0 || at + length > bytes.length) return 0
+  try {
+    utf8.decode(bytes.subarray(at, at + length))
+    return length
+  } catch {
+    return 0
+  }
+}
+
+/** Compare raw paths in the order of a walk: a folder's content right after it, names by their bytes. */
+export function inWalkOrder(a: string, b: string): number {
+  if (a === b) return 0
+  const length = Math.min(a.length, b.length)
+  for (let at = 0; at < length; at += 1) {
+    const x = a.charCodeAt(at)
+    const y = b.charCodeAt(at)
+    if (x !== y) return (x === 0x2f ? -1 : x) - (y === 0x2f ? -1 : y)
+  }
+  return a.length - b.length
+}

@@ -1,0 +1,94 @@
+import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
+import { bytesOf } from './names.ts'
+
+/** What stands at a path of the tree. Times are microseconds since 1970, which a double holds exactly. */
+export interface TreeEntry {
+  type: 'file' | 'folder' | 'link'
+  /** Below the root, without a slash at its start; see `names.ts` for its form. */
+  path: string
+  bytes: number
+  mtime: number
+  ctime: number
+  inode: number
+  mode: number
+  uid: number
+  gid: number
+  /** Of a link, raw like a path. */
+  target?: string
+}
+
+/** A path that was not taken along: a socket, a device, or what could not be read. */
+export interface Skipped {
+  path: string
+  why: string
+}
+
+const LOST_AND_FOUND = 'lost+found'
+
+/**
+ * Walk a tree in `inWalkOrder`, each folder before its content. The root itself is not told. `lost+found` at the top
+ * is left out, as rsync is told to.
+ *
+ * Synchronous calls: the walk of 135,000 files is 0.3 s of them, and four times that with promises.
+ */
+export function* walk(root: string, skipped: (what: Skipped) => void): Generator<TreeEntry> {
+  yield* walkFolder(root.endsWith('/') ? root : `${root}/`, '', skipped)
+}
+
+function* walkFolder(root: string, folder: string, skipped: (what: Skipped) => void): Generator<TreeEntry> {
+  let names: string[]
+  try {
+    names = readdirSync(bytesOf(root + folder), { encoding: 'latin1' })
+  } catch (error) {
+    // The top must be readable; a folder may have gone since its name was read.
+    if (folder === '' || !isGone(error)) throw error
+    skipped({ path: folder, why: 'it vanished while it was read' })
+    return
+  }
+  names.sort()
+  for (const name of names) {
+    if (folder === '' && name === LOST_AND_FOUND) continue
+    const path = folder + name
+    const absolute = bytesOf(root + path)
+    let stats: Stats
+    try {
+      stats = lstatSync(absolute)
+    } catch (error) {
+      if (!isGone(error)) throw error
+      skipped({ path, why: 'it vanished while it was read' })
+      continue
+    }
+    if (stats.isFile()) yield entry('file', path, stats)
+    else if (stats.isDirectory()) {
+      yield entry('folder', path, stats)
+      yield* walkFolder(root, `${path}/`, skipped)
+    } else if (stats.isSymbolicLink()) {
+      try {
+        yield { ...entry('link', path, stats), target: readlinkSync(absolute, { encoding: 'latin1' }) }
+      } catch (error) {
+        if (!isGone(error)) throw error
+      }
+    } else skipped({ path, why: 'it is a socket, a pipe or a device' })
+  }
+}
+
+/** An entry from what the system says of a path. */
+export function entry(type: TreeEntry['type'], path: string, stats: Stats): TreeEntry {
+  return {
+    type,
+    path,
+    bytes: type === 'file' ? stats.size : 0,
+    mtime: Math.round(stats.mtimeMs * 1000),
+    ctime: Math.round(stats.ctimeMs * 1000),
+    inode: stats.ino,
+    mode: stats.mode & 0o7777,
+    uid: stats.uid,
+    gid: stats.gid,
+  }
+}
+
+/** Whether an error says that a path is no longer there. */
+export function isGone(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code
+  return code === 'ENOENT' || code === 'ENOTDIR'
+}
