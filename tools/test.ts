@@ -36,7 +36,9 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
     const counts = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as Counts
     const { numPassedTests: passed = 0, numFailedTests: failed = 0 } = counts
     // A file that does not load fails without a test of its own.
-    const broken = (counts.testResults ?? []).filter(f => f.status === 'failed' && f.assertionResults.length === 0).length
+    const broken = (counts.testResults ?? []).filter(
+      f => f.status === 'failed' && f.assertionResults.length === 0,
+    ).length
     process.stdout.write(`${passed} passed, ${failed + broken} failed\n`)
     if (vitest.failed || passed === 0) {
       throw new Failure(exitCodes.findings, 'not every test passed', 'see above; `npm test -- <word>` runs some alone')

@@ -1,0 +1,139 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { runPlaybook } from '../ansible/playbook.ts'
+import { projectRoot } from '../ansible/venv.ts'
+import { type CredentialInputs, readCredentials } from '../awx/credentials.ts'
+import type { Config } from '../config/index.ts'
+import { allInventoryFiles } from '../inventory/environments.ts'
+import { writeFolder } from '../inventory/folder.ts'
+import { exitCodes, Failure } from '../report/failure.ts'
+import { kindOf } from '../systems/index.ts'
+import { labConfig, labImages } from './config.ts'
+import { withLock } from './lock.ts'
+import { type LabPlan, labPlan } from './plan.ts'
+import type { ProofLab } from './proof/index.ts'
+
+/** Where the lab lives while it stands: one a machine, whatever the clone. */
+export const labState = '/var/lib/fragalysis-backups-lab'
+/** What outlives the lab: root file systems, Kubernetes' binary, base images. */
+export const labCache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fragalysis-backups')
+
+/** A lab that stands, and how to reach its parts. */
+export interface Lab extends ProofLab {
+  readonly config: Config
+  readonly plan: LabPlan
+  /** The file that holds what AWX's credentials would hold. */
+  readonly credentials: string
+  /** The environment in which ssh finds the Rancher host's key. */
+  readonly sshEnvironment: Readonly<Record<string, string>>
+}
+
+export interface LabOptions {
+  /** How many files a media tree has; default 3,000. */
+  readonly files?: number
+  /** A cluster of the user's own, and where it pulls images from. */
+  readonly kubeconfig?: string
+  readonly registry?: string
+  readonly log: (line: string) => void
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Raises the lab for a config: machines, cluster, store, databases, media, Rancher. What stands already is used.
+ * Throws a `Failure` that says what this machine lacks, or which step did not go.
+ */
+export async function raiseLab(production: Config, options: LabOptions): Promise<Lab> {
+  const config = labConfig(production)
+  const plan = labPlan(config, options.files ?? 3000)
+  await writeFolder(join(projectRoot, 'inventories'), allInventoryFiles(production))
+  await withLock('/run/fragalysis-backups-lab.lock', () =>
+    play('playbooks/lab.yml', variables(plan, options), options.log, options.signal),
+  )
+  return standing(config, plan, await readCredentials(credentialsFile), options.kubeconfig)
+}
+
+/** Ends the lab and removes all of it but the cache. */
+export async function endLab(log: (line: string) => void): Promise<void> {
+  await withLock('/run/fragalysis-backups-lab.lock', () => play('playbooks/lab-down.yml', {}, log))
+}
+
+/** What the tests of every level find their parts by. */
+export async function testEnvironment(lab: Lab): Promise<Record<string, string>> {
+  const credentials = await readCredentials(lab.credentials)
+  const tests = credentials[testsCredential]
+  return {
+    BACKUPS_TEST_LAB_STATE: labState,
+    BACKUPS_TEST_S3_ENDPOINT: lab.config.store.endpoint,
+    BACKUPS_TEST_S3_ACCESS_KEY_ID: String(tests?.access_key_id),
+    BACKUPS_TEST_S3_SECRET_ACCESS_KEY: String(tests?.secret_access_key),
+  }
+}
+
+const credentialsFile = join(labState, 'credentials.yml')
+/** A user of the store who may make buckets, for tests alone. */
+const testsCredential = 'Store: tests'
+
+function variables(plan: LabPlan, { kubeconfig, registry }: LabOptions): Record<string, unknown> {
+  return {
+    lab_state: labState,
+    lab_cache: labCache,
+    lab_kubeconfig: kubeconfig ?? '',
+    lab_registry: registry ?? '',
+    lab_volumes: plan.volumes,
+    lab_tenants: plan.tenants,
+    lab_stores: plan.stores,
+    lab_servers: plan.servers,
+    lab_media: plan.media,
+    lab_images: labImages,
+  }
+}
+
+function standing(config: Config, plan: LabPlan, credentials: CredentialInputs, kubeconfig?: string): Lab {
+  return {
+    config,
+    plan,
+    credentials: credentialsFile,
+    kubectl: { binary: join(labState, 'kubectl'), kubeconfig: kubeconfig ?? join(labState, 'kubeconfig') },
+    rancherHost: [join(labState, 'machine'), 'exec', 'rancher'],
+    images: { agent: labImages.agent, base: labImages.base },
+    sshEnvironment: {
+      ANSIBLE_SSH_COMMON_ARGS: `-o UserKnownHostsFile=${join(labState, 'ssh/known_hosts')} -o StrictHostKeyChecking=yes`,
+    },
+    storeOf: system => {
+      const inputs = credentials[`Store: ${kindOf(system).cluster(system) ?? system.name}`]
+      return {
+        ...config.store,
+        accessKeyId: String(inputs?.access_key_id),
+        secretAccessKey: String(inputs?.secret_access_key),
+      }
+    },
+  }
+}
+
+async function play(
+  playbook: string,
+  extraVars: Record<string, unknown>,
+  log: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  const lines: string[] = []
+  const { exitCode } = await runPlaybook(
+    { playbook, inventory: join(projectRoot, 'inventories/lab/hosts.yml'), extraVars },
+    {
+      log: line => {
+        lines.push(line)
+        const task = /^(?:TASK|PLAY|RUNNING HANDLER) \[(.*?)\]/.exec(line)?.[1]
+        if (task) log(task)
+        else if (/^(fatal|ASYNC (POLL|FAILED)|FAILED - RETRYING)/.test(line)) log(`  ${line.slice(0, 200)}`)
+      },
+      ...(signal && { signal }),
+    },
+  )
+  if (exitCode === 0) return
+  const failed = lines.findIndex(line => /^fatal/.test(line))
+  throw new Failure(
+    exitCodes.unreachable,
+    `${playbook} failed (ansible-playbook: ${exitCode})\n${lines.slice(failed === -1 ? -30 : failed, failed === -1 ? undefined : failed + 30).join('\n')}`,
+    'see the task above; what stands is kept, and the next run goes on from there',
+  )
+}

@@ -1,0 +1,83 @@
+import { join } from 'node:path'
+import type { Argv } from 'yargs'
+import { projectRoot } from '../src/ansible/venv.ts'
+import { endLab, raiseLab } from '../src/lab/lab.ts'
+import { type MainJobRow, mainJob } from '../src/lab/mainJob.ts'
+import { exitCodes, Failure } from '../src/report/failure.ts'
+import { table } from '../src/report/table.ts'
+import { configOption, requireConfig } from './options.ts'
+
+export const command = 'lab [action]'
+export const describe = 'Raise a lab of real parts, do the main job there, prove every copy'
+export const builder = (args: Argv) =>
+  args
+    .positional('action', {
+      choices: ['run', 'up', 'down'] as const,
+      default: 'run' as const,
+      describe: 'run: raise it and do the main job; up: raise it only; down: remove it, all but the cache',
+    })
+    .options({
+      config: { ...configOption.config, default: join(projectRoot, 'backups.config.ts') },
+      files: { type: 'number', default: 3000, describe: 'How many files a media tree has' },
+      kubeconfig: { type: 'string', describe: 'A cluster of yours that stands for every cluster' },
+      registry: { type: 'string', describe: 'With --kubeconfig: where images are pushed, and pulled by that cluster' },
+      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How the result is printed' },
+    })
+    .example('$0 lab', 'five systems deployed, backed up, restored, compared')
+    .example('$0 lab down', '')
+
+interface Args {
+  action: 'run' | 'up' | 'down'
+  config: string
+  files: number
+  kubeconfig?: string
+  registry?: string
+  format: 'text' | 'json'
+}
+
+export async function handler(args: Args): Promise<void> {
+  const started = performance.now()
+  const log = (line: string) => {
+    const seconds = Math.round((performance.now() - started) / 1000)
+    process.stderr.write(
+      `lab ${String(Math.floor(seconds / 60)).padStart(2)}:${String(seconds % 60).padStart(2, '0')} ${line}\n`,
+    )
+  }
+  if (args.action === 'down') return endLab(log)
+  if ((args.kubeconfig === undefined) !== (args.registry === undefined)) {
+    throw new Failure(exitCodes.broken, '--kubeconfig and --registry go together', 'give both, or neither')
+  }
+  const interrupt = new AbortController()
+  process.once('SIGINT', () => interrupt.abort())
+  process.once('SIGTERM', () => interrupt.abort())
+  const lab = await raiseLab(await requireConfig(args.config), {
+    log,
+    signal: interrupt.signal,
+    files: args.files,
+    ...(args.kubeconfig !== undefined && { kubeconfig: args.kubeconfig }),
+    ...(args.registry !== undefined && { registry: args.registry }),
+  })
+  if (args.action === 'up') return
+  const rows = await mainJob(lab, log, interrupt.signal)
+  process.stdout.write(args.format === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : asText(rows))
+  const lost = rows.filter(row => !row.restored)
+  if (lost.length > 0) {
+    throw new Failure(exitCodes.findings, `${lost.map(row => row.system).join(', ')}: not restored`, 'see the table')
+  }
+  log(`${rows.length} systems backed up, restored and compared`)
+}
+
+function asText(rows: readonly MainJobRow[]): string {
+  return table(
+    ['system', 'bucket', 'object', 'bytes', 'backup s', 'restore s', 'restored'],
+    rows.map(row => [
+      row.system,
+      row.bucket,
+      row.object,
+      row.bytes,
+      Math.round(row.backupSeconds),
+      Math.round(row.seconds),
+      row.restored ? 'yes' : `no: ${row.why.join('; ')}`,
+    ]),
+  )
+}
