@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import { PutObjectCommand } from '@aws-sdk/client-s3'
+import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import type { Store } from '../store/client.ts'
 import { bareEtag } from '../store/list.ts'
@@ -194,13 +194,13 @@ function largeContent(handle: FileHandle, size: number): Content {
         queueSize: PARTS_AT_ONCE,
         leavePartsOnError: false,
       })
-      const etag = bareEtag((await upload.done()).ETag)
+      await upload.done()
+      // radosgw's answer to the last request has no ETag, so it is asked once more.
+      const head = await store.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }))
+      const etag = bareEtag(head.ETag)
       const [md5, multipart] = hash.both()
       if (etag !== multipart && etag !== md5) {
-        throw new Failure(
-          'verification',
-          `${bucket}/${key}: the bucket answered with ETag ${etag}, sent was ${multipart}`,
-        )
+        throw new Failure('verification', `${bucket}/${key}: the bucket holds ETag ${etag}, sent was ${multipart}`)
       }
       return { md5, etag }
     },
