@@ -50,8 +50,8 @@ export async function withInjection<T>(
   try {
     let injection: Injection = { environment: {} }
     for (const credential of credentials) {
-      const given = inputs[credential.name]
-      if (!given) {
+      const given = { ...credential.inputs, ...inputs[credential.name] }
+      if (inputs[credential.name] === undefined) {
         throw new Failure(
           exitCodes.unreachable,
           `the credential \`${credential.name}\` (${credential.credential_type}) is missing`,

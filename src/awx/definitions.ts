@@ -1,118 +1,80 @@
 import type { Config } from '../config/index.ts'
 import { groupName } from '../inventory/inventory.ts'
-import { Unsafe } from '../inventory/unsafe.ts'
 import { rrule } from '../schedule/index.ts'
 import { kindOf } from '../systems/index.ts'
-import type { CredentialUse, Question, TemplateUse } from '../systems/kind.ts'
+import type { CredentialUse, TemplateUse } from '../systems/kind.ts'
+import {
+  heartbeatCredentialType,
+  kubernetesCredentialType,
+  machineCredentialType,
+  managedCredentialTypes,
+  storeCredentialType,
+} from './credentialTypes.ts'
+import { recoveryNodes } from './recovery.ts'
+import type {
+  Credential,
+  Defaults,
+  Definitions,
+  JobTemplate,
+  Notifies,
+  RoleGrant,
+  Schedule,
+  Workflow,
+} from './vocabulary.ts'
 
-/** The label on every object of ours that AWX can label; what bears it and is not in the config is surplus. */
-export const label = 'fragalysis-backups'
+export type * from './vocabulary.ts'
 
-/** A job template as `awx.awx.job_template` takes it. */
-export interface JobTemplate {
-  readonly name: string
-  readonly description: string
-  readonly organization: string
-  readonly project: string
-  readonly inventory: string
-  readonly execution_environment: string
-  readonly playbook: string
-  readonly limit: string
-  readonly credentials: readonly string[]
-  readonly timeout: number
-  readonly labels: readonly string[]
-  readonly allow_simultaneous: boolean
-  readonly job_slice_count: number
-  readonly extra_vars: Readonly<Record<string, unknown>>
-  readonly ask_variables_on_launch: boolean
-  readonly survey_enabled: boolean
-  readonly survey_spec?: { readonly name: string; readonly description: string; readonly spec: readonly Question[] }
-}
-
-/** A credential's place on AWX: its name and type. Its secret inputs come from a credentials file or AWX itself. */
-export interface Credential {
-  readonly name: string
-  readonly credential_type: string
-  readonly organization: string
-  readonly description: string
-}
-
-/** A schedule as `awx.awx.schedule` takes it. */
-export interface Schedule {
-  readonly name: string
-  readonly description: string
-  readonly unified_job_template: string
-  readonly organization: string
-  readonly rrule: string
-  readonly enabled: boolean
-  readonly extra_data?: Readonly<Record<string, unknown>>
-}
-
-/** A credential type of our own; `injectors` hold Jinja templates that AWX fills, not Ansible. */
-export interface CredentialType {
-  readonly name: string
-  readonly kind: 'cloud'
-  readonly description: string
-  readonly inputs: {
-    readonly fields: readonly { id: string; label: string; type: 'string'; secret?: boolean }[]
-    readonly required: readonly string[]
-  }
-  readonly injectors: { readonly env: Readonly<Record<string, Unsafe>> }
-}
-
-/** Everything AWX holds for the backups, as variables of the inventory host `awx`. */
-export interface Definitions {
-  readonly controller_organizations: readonly object[]
-  readonly controller_credential_types: readonly CredentialType[]
-  readonly controller_credentials: readonly Credential[]
-  readonly controller_execution_environments: readonly object[]
-  readonly controller_projects: readonly object[]
-  readonly controller_inventories: readonly object[]
-  readonly controller_inventory_sources: readonly object[]
-  readonly controller_notifications: readonly object[]
-  readonly controller_templates: readonly JobTemplate[]
-  readonly controller_schedules: readonly Schedule[]
-}
-
-const names = {
-  project: 'Fragalysis backups',
-  inventory: 'Fragalysis backups',
-  executionEnvironment: 'Fragalysis backups',
-  webhook: 'Fragalysis backups',
-}
+/** Our mark on AWX: a label, where AWX can label; else the end of the description. What has it and is not here is surplus. */
+export const mark = 'fragalysis-backups'
 
 /** AWX's definitions for a config whose inventory lies in `inventories/<environment>/`. */
 export function definitions(config: Config, environment: string): Definitions {
   const organization = config.organisation
+  // Execution environments and, for a lookup by name, much else share one space of names on an AWX.
+  const name = `${organization} backups`
   const uses = templateUses(config)
+  const workflows = recoveries(config, name)
   return {
+    controller_mark: mark,
+    controller_defaults: defaults,
     controller_organizations: [{ name: organization }],
-    controller_credential_types: [storeCredentialType],
-    controller_credentials: credentials(uses, organization),
+    controller_labels: [{ name: mark, organization }],
+    controller_credential_types: [storeCredentialType, heartbeatCredentialType].map(type => ({
+      ...type,
+      description: marked(type.description),
+    })),
+    controller_credentials: credentials(uses, config),
     controller_execution_environments: [
-      { name: names.executionEnvironment, image: config.executionEnvironment, pull: 'missing', organization },
+      {
+        name,
+        description: marked('What the playbooks run in: the stock image of AWX'),
+        image: config.executionEnvironment,
+        pull: 'missing',
+        organization,
+      },
     ],
     controller_projects: [
       {
-        name: names.project,
-        description: 'The playbooks and inventories of the backups',
+        name,
+        description: marked('The playbooks and inventories of the backups'),
         organization,
         scm_type: 'git',
         scm_url: config.repository.url,
         scm_branch: config.repository.branch,
         scm_clean: true,
         scm_update_on_launch: true,
-        default_environment: names.executionEnvironment,
+        default_environment: name,
       },
     ],
-    controller_inventories: [{ name: names.inventory, description: 'Each backup a host', organization }],
+    controller_inventories: [{ name, description: marked('Each backup a host'), organization }],
     controller_inventory_sources: [
       {
-        name: names.inventory,
-        inventory: names.inventory,
+        name,
+        description: marked('The inventory in the project, read again before every job'),
+        inventory: name,
         organization,
         source: 'scm',
-        source_project: names.project,
+        source_project: name,
         source_path: `inventories/${environment}/hosts.yml`,
         overwrite: true,
         overwrite_vars: true,
@@ -121,26 +83,114 @@ export function definitions(config: Config, environment: string): Definitions {
     ],
     controller_notifications: [
       {
-        name: names.webhook,
-        description: 'Says which job started, failed or succeeded',
+        name,
+        description: marked('Says which job started, failed or succeeded'),
         organization,
         notification_type: 'webhook',
+        // All that AWX knows of a webhook: it fills in what is left out, and would then differ from this.
         notification_configuration: {
           url: config.notifications.webhook,
           http_method: 'POST',
           headers: { 'Content-Type': 'application/json' },
+          disable_ssl_verification: false,
+          username: '',
+          password: '',
         },
       },
     ],
-    controller_templates: uses.map(use => template(use, organization)),
+    controller_templates: uses.map(use => template(use, organization, name)),
+    controller_workflows: workflows,
     controller_schedules: schedules(config),
+    controller_teams: [
+      {
+        name: operators,
+        description: marked('May launch every job of the backups, approve the steps of a recovery, and read the rest'),
+        organization,
+      },
+    ],
+    controller_roles: grants(organization, name, uses, workflows),
   }
+}
+
+/** The team that launches and restores; membership is given on AWX or by its directory. */
+const operators = 'Backup operators'
+
+const marked = (description: string) => `${description} [${mark}]`
+
+/** Nothing is asked at a launch but a survey, and nothing runs otherwise than the playbook says. */
+const asksNothing = Object.fromEntries(
+  [
+    'credential',
+    'diff_mode',
+    'execution_environment',
+    'forks',
+    'instance_groups',
+    'inventory',
+    'job_slice_count',
+    'job_type',
+    'labels',
+    'limit',
+    'scm_branch',
+    'skip_tags',
+    'tags',
+    'timeout',
+    'verbosity',
+  ].map(prompt => [`ask_${prompt}_on_launch`, false]),
+)
+
+const defaults: Defaults = {
+  templates: {
+    ...asksNothing,
+    become_enabled: false,
+    diff_mode: false,
+    force_handlers: false,
+    forks: 0,
+    host_config_key: '',
+    job_tags: '',
+    job_type: 'run',
+    prevent_instance_group_fallback: false,
+    scm_branch: '',
+    skip_tags: '',
+    start_at_task: '',
+    use_fact_cache: false,
+    verbosity: 0,
+    webhook_service: '',
+  },
+  workflows: {
+    ask_inventory_on_launch: false,
+    ask_labels_on_launch: false,
+    ask_limit_on_launch: false,
+    ask_scm_branch_on_launch: false,
+    ask_skip_tags_on_launch: false,
+    ask_tags_on_launch: false,
+    ask_variables_on_launch: false,
+    survey_enabled: false,
+  },
+  projects: {
+    allow_override: false,
+    scm_delete_on_update: false,
+    scm_refspec: '',
+    scm_track_submodules: false,
+    scm_update_cache_timeout: 0,
+    timeout: 0,
+  },
+  inventory_sources: {
+    enabled_value: '',
+    enabled_var: '',
+    host_filter: '',
+    limit: '',
+    scm_branch: '',
+    timeout: 0,
+    update_cache_timeout: 0,
+    verbosity: 1,
+  },
 }
 
 /** Every job template the config asks for: one deployment a cluster, then what each system's kind wants. */
 function templateUses(config: Config): TemplateUse[] {
+  const used = new Set(config.systems.map(system => kindOf(system).cluster(system)))
   const deployments = config.clusters
-    .filter(({ name }) => config.systems.some(system => kindOf(system).cluster(system) === name))
+    .filter(({ name }) => used.has(name))
     .map(
       ({ name }): TemplateUse => ({
         name: `Deploy backups: ${name}`,
@@ -148,8 +198,8 @@ function templateUses(config: Config): TemplateUse[] {
         playbook: 'playbooks/deploy-backups.yml',
         limit: groupName('cluster', name),
         credentials: [
-          { name: `Kubernetes: ${name}`, type: 'OpenShift or Kubernetes API Bearer Token' },
-          { name: `Store: ${name}`, type: storeCredentialType.name as 'S3 store' },
+          { name: `Kubernetes: ${name}`, type: kubernetesCredentialType },
+          { name: `Store: ${name}`, type: 'S3 store' },
         ],
         survey: [],
         timeout: 1800,
@@ -159,22 +209,32 @@ function templateUses(config: Config): TemplateUse[] {
   return [...deployments, ...config.systems.flatMap(system => kindOf(system).templates(system))]
 }
 
-function template(use: TemplateUse, organization: string): JobTemplate {
+/** Word goes out once: from the job that started, succeeded or failed, not from its project or organisation as well. */
+function notifies(name: string): Notifies {
+  return {
+    notification_templates_started: [name],
+    notification_templates_success: [name],
+    notification_templates_error: [name],
+  }
+}
+
+function template(use: TemplateUse, organization: string, name: string): JobTemplate {
   return {
     name: use.name,
     description: use.description,
     organization,
-    project: names.project,
-    inventory: names.inventory,
-    execution_environment: names.executionEnvironment,
+    project: name,
+    inventory: name,
+    execution_environment: name,
     playbook: use.playbook,
     limit: use.limit,
     credentials: use.credentials.map(c => c.name),
     timeout: use.timeout,
-    labels: [label],
+    labels: [mark],
     allow_simultaneous: false,
     job_slice_count: 1,
     extra_vars: {},
+    ...notifies(name),
     // A schedule may answer the survey only where the template asks for variables.
     ask_variables_on_launch: use.survey.length > 0 && use.scheduled,
     survey_enabled: use.survey.length > 0,
@@ -182,15 +242,63 @@ function template(use: TemplateUse, organization: string): JobTemplate {
   }
 }
 
-function credentials(uses: readonly TemplateUse[], organization: string): Credential[] {
+/** One workflow a cluster that recovers all of it, where its systems' kinds can be restored by a job template. */
+function recoveries(config: Config, name: string): Workflow[] {
+  return config.clusters.flatMap(cluster => {
+    const systems = config.systems.filter(system => kindOf(system).cluster(system) === cluster.name)
+    const nodes = recoveryNodes(systems.flatMap(system => kindOf(system).templates(system)))
+    if (nodes.length === 0) return []
+    return [
+      {
+        name: `Recover everything: ${cluster.name}`,
+        description: `Restore every backup of the ${cluster.name} cluster from its newest good copy, in the right order; each step waits for an approval`,
+        organization: config.organisation,
+        labels: [mark],
+        allow_simultaneous: false,
+        ...notifies(name),
+        notification_templates_approvals: [name],
+        nodes,
+      },
+    ]
+  })
+}
+
+function credentials(uses: readonly TemplateUse[], config: Config): Credential[] {
   const all = new Map<string, CredentialUse>()
   for (const use of uses) for (const credential of use.credentials) all.set(credential.name, credential)
-  return [...all.values()].map(({ name, type }) => ({
-    name,
-    credential_type: type,
-    organization,
-    description: `Its values come from the credentials file or AWX itself, never from the config`,
-  }))
+  const apis = new Map(config.clusters.map(({ name, api }) => [`Kubernetes: ${name}`, api]))
+  return [...all.values()].map(({ name, type }) => {
+    const inputs = type === kubernetesCredentialType ? { host: apis.get(name) ?? '', verify_ssl: true } : {}
+    const others = inputsOf(type).filter(input => !(input in inputs))
+    return {
+      name,
+      description: marked(credentialDescriptions[type]),
+      credential_type: type,
+      organization: config.organisation,
+      inputs,
+      sources: Object.fromEntries(others.map(input => [input, environmentName(name, input)])),
+    }
+  })
+}
+
+const credentialDescriptions: Readonly<Record<CredentialUse['type'], string>> = {
+  [machineCredentialType]: 'The Docker host, by ssh',
+  [kubernetesCredentialType]: "The cluster's API, by token, with the certificate that its TLS is verified by",
+  'S3 store': 'The keys of the buckets',
+  Heartbeat: "The dead-man's switch that hears of every run",
+}
+
+function inputsOf(type: CredentialUse['type']): readonly string[] {
+  const own = [storeCredentialType, heartbeatCredentialType].find(({ name }) => name === type)
+  return own ? own.inputs.fields.map(({ id }) => id) : (managedCredentialTypes[type]?.inputs ?? [])
+}
+
+/** `Kubernetes: production`, `bearer_token` → `KUBERNETES_PRODUCTION_BEARER_TOKEN`. */
+function environmentName(credential: string, input: string): string {
+  return `${credential} ${input}`
+    .toUpperCase()
+    .replaceAll(/[^A-Z0-9]+/g, '_')
+    .replaceAll(/^_|_$/g, '')
 }
 
 function schedules(config: Config): Schedule[] {
@@ -200,34 +308,29 @@ function schedules(config: Config): Schedule[] {
       .filter(use => use.scheduled)
       .map(use => ({
         name: use.name,
-        description: use.description,
+        description: marked(use.description),
         unified_job_template: use.name,
         organization: config.organisation,
         rrule: rrule(system.schedule),
         enabled: true,
-        ...(use.survey.length > 0 && {
-          extra_data: Object.fromEntries(use.survey.map(question => [question.variable, question.default])),
-        }),
+        extra_data: Object.fromEntries(use.survey.map(question => [question.variable, question.default])),
       })),
   )
 }
 
-/** The store's keys, injected under the names that every S3 tool reads. */
-export const storeCredentialType: CredentialType = {
-  name: 'S3 store',
-  kind: 'cloud',
-  description: "The keys of a bucket's owner at the S3 store",
-  inputs: {
-    fields: [
-      { id: 'access_key_id', label: 'Access key id', type: 'string' },
-      { id: 'secret_access_key', label: 'Secret access key', type: 'string', secret: true },
-    ],
-    required: ['access_key_id', 'secret_access_key'],
-  },
-  injectors: {
-    env: {
-      AWS_ACCESS_KEY_ID: new Unsafe('{{ access_key_id }}'),
-      AWS_SECRET_ACCESS_KEY: new Unsafe('{{ secret_access_key }}'),
-    },
-  },
+/** To execute a job template is to see its jobs; nothing here needs more. Credentials are not even readable. */
+function grants(
+  organization: string,
+  name: string,
+  uses: readonly TemplateUse[],
+  workflows: readonly Workflow[],
+): RoleGrant[] {
+  const team = { team: operators, organization }
+  return [
+    { ...team, role: 'execute', job_templates: uses.map(use => use.name) },
+    { ...team, role: 'read', inventories: [name], projects: [name] },
+    ...(workflows.length === 0
+      ? []
+      : (['execute', 'approval'] as const).map(role => ({ ...team, role, workflows: workflows.map(w => w.name) }))),
+  ]
 }

@@ -91,7 +91,7 @@ export interface Surroundings {
 /** A credential that a job template needs, by its AWX name and type. */
 export interface CredentialUse {
   readonly name: string
-  readonly type: 'Machine' | 'OpenShift or Kubernetes API Bearer Token' | 'S3 store'
+  readonly type: 'Machine' | 'OpenShift or Kubernetes API Bearer Token' | 'S3 store' | 'Heartbeat'
 }
 
 /** A question of a job template's survey, in the words of AWX's survey_spec. */
@@ -117,6 +117,11 @@ export interface TemplateUse {
   readonly timeout: number
   /** Runs on AWX's clock; systems in clusters run on their CronJob's. */
   readonly scheduled: boolean
+  /**
+   * For one that restores: its place in a whole recovery (lower first; equal ones in the config's order), and what it
+   * answers there to its survey.
+   */
+  readonly recovery?: { readonly step: number; readonly answers: Readonly<Record<string, string>> }
 }
 
 /**

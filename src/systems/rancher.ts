@@ -26,6 +26,11 @@ const schema = Type.Object(
       minimum: 10,
       maximum: 3600,
     }),
+    heartbeat: Type.Optional(
+      Type.Boolean({
+        description: "Whether a dead-man's switch hears of every run; its address is the credential `Heartbeat: <system>`",
+      }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -70,6 +75,7 @@ export const rancher: SystemKind<RancherSystem> = {
       credentials: [
         { name: `Host: ${system.name}`, type: 'Machine' },
         { name: `Store: ${system.name}`, type: 'S3 store' },
+        ...(system.heartbeat ? [{ name: `Heartbeat: ${system.name}`, type: 'Heartbeat' as const }] : []),
       ],
       survey: [
         {

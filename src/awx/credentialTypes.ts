@@ -1,0 +1,50 @@
+import { Unsafe } from '../inventory/unsafe.ts'
+import type { CredentialType } from './vocabulary.ts'
+
+/** The store's keys, injected under the names that every S3 tool reads. */
+export const storeCredentialType: CredentialType = {
+  name: 'S3 store',
+  kind: 'cloud',
+  description: "The keys of a bucket's owner at the S3 store",
+  inputs: {
+    fields: [
+      { id: 'access_key_id', label: 'Access key id', type: 'string' },
+      { id: 'secret_access_key', label: 'Secret access key', type: 'string', secret: true },
+    ],
+    required: ['access_key_id', 'secret_access_key'],
+  },
+  injectors: {
+    env: {
+      AWS_ACCESS_KEY_ID: new Unsafe('{{ access_key_id }}'),
+      AWS_SECRET_ACCESS_KEY: new Unsafe('{{ secret_access_key }}'),
+    },
+  },
+}
+
+/** A dead-man's switch. Its address is all that is needed to silence it, so it is a secret. */
+export const heartbeatCredentialType: CredentialType = {
+  name: 'Heartbeat',
+  kind: 'cloud',
+  description: "The address of a dead-man's switch that hears of every run, by the convention of Healthchecks",
+  inputs: {
+    fields: [{ id: 'url', label: 'Ping URL', type: 'string', secret: true }],
+    required: ['url'],
+  },
+  injectors: { env: { BACKUP_HEARTBEAT_URL: new Unsafe('{{ url }}') } },
+}
+
+export const kubernetesCredentialType = 'OpenShift or Kubernetes API Bearer Token'
+export const machineCredentialType = 'Machine'
+
+/** AWX's own credential types that we use: the kind that names them, and the inputs that our plays need. */
+export const managedCredentialTypes: Readonly<
+  Record<string, { readonly kind: string; readonly inputs: readonly string[]; readonly secret: readonly string[] }>
+> = {
+  [kubernetesCredentialType]: {
+    kind: 'kubernetes',
+    // AWX turns TLS verification off where `ssl_ca_cert` is missing, so it is needed.
+    inputs: ['host', 'bearer_token', 'verify_ssl', 'ssl_ca_cert'],
+    secret: ['bearer_token', 'ssl_ca_cert'],
+  },
+  [machineCredentialType]: { kind: 'ssh', inputs: ['username', 'ssh_key_data'], secret: ['ssh_key_data'] },
+}
