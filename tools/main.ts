@@ -1,4 +1,4 @@
-import yargs from 'yargs'
+import yargs, { type CommandModule } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { exitCodes, Failure } from '../src/report/failure.ts'
 import * as generate from './generate.ts'
@@ -8,16 +8,13 @@ import * as lint from './lint.ts'
 import * as test from './test.ts'
 import * as validate from './validate.ts'
 
+const commands = [generate, lab, launch, lint, test, validate] as CommandModule[]
+
 try {
   await yargs(hideBin(process.argv))
     .scriptName('backups')
     .usage('$0 <command>: the backups of Fragalysis, from one typed config to proven copies')
-    .command(generate)
-    .command(validate)
-    .command(launch)
-    .command(lab)
-    .command(test)
-    .command(lint)
+    .command(commands)
     .demandCommand(1, 'Say which command.')
     .strict()
     .fail((message, error, parser) => {

@@ -29,7 +29,10 @@ export async function validate(configFile: string, log: (line: string) => void):
   if (!config) return { problems, configBroken: true }
   await ensureVenv(log)
   log('generated files, playbooks, manifests')
-  const found = await Promise.all([compareInventories(config), readByAnsible(config), playbooks(), manifests(config)])
+  const drifted = await compareInventories(config)
+  // What Ansible reads from files that are not the config's would only say the same again.
+  const inventories = drifted.length > 0 ? [] : readByAnsible(config)
+  const found = await Promise.all([drifted, inventories, playbooks(), manifests(config)])
   return { problems: [...problems, ...found.flat()].map(fromRoot), configBroken: false }
 }
 
