@@ -3,15 +3,16 @@ import type { Receipt } from '../../store/receipt.ts'
 import type { MediaSystem } from '../../systems/index.ts'
 import { differences, type Facts } from '../content/difference.ts'
 import { bytesOnly } from '../content/mediaTree.ts'
-import { toolsContainer, withPod } from './pod.ts'
+import { type InContainer, toolsContainer, withPod } from './pod.ts'
 import { type ProofLab, rcloneRemote } from './reach.ts'
 
 /** What the agent keeps in the bucket beside the files. */
 const agentFolders = ['.receipts', '.manifests', '.trash']
 
 /**
- * Brings the bucket's files into an empty folder with rclone alone, and compares them with the original volume. Returns
- * what differs, in words.
+ * Brings the tree back twice, each time into an empty folder, and compares it with the original volume: every file's
+ * bytes with rclone alone, and everything – owners, modes, times, links, empty folders – with the agent's `restore`, from
+ * the manifest. Returns what differs, in words.
  */
 export async function proveMedia(
   system: MediaSystem,
@@ -20,6 +21,7 @@ export async function proveMedia(
   say: (doing: string) => void,
 ): Promise<string[]> {
   if (!('claim' in system.source)) throw new Error(`${system.name} has no claim for its source: the lab has no NFS`)
+  const store = lab.storeOf(system)
   const name = `proof-${system.name}`
   const pod = {
     namespace: system.namespace,
@@ -35,28 +37,40 @@ export async function proveMedia(
       { name: 'original', persistentVolumeClaim: { claimName: system.source.claim, readOnly: true } },
       { name: 'copy', emptyDir: {} },
     ],
-    variables: rcloneRemote(lab.storeOf(system)),
+    variables: {
+      ...rcloneRemote(store),
+      // What the agent finds the copy by.
+      BACKUP_SYSTEM: system.name,
+      S3_BUCKET_NAME: receipt.bucket,
+      RCLONE_S3_ENDPOINT: store.endpoint,
+      AWS_DEFAULT_REGION: store.region,
+      AWS_ACCESS_KEY_ID: store.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: store.secretAccessKey,
+      BACKUP_VOLUME_B: '/copy/whole',
+    },
   }
   say('starting a pod with an empty folder')
   return await withPod(lab, pod, async inContainer => {
-    say(`fetching the files of ${receipt.bucket}`)
-    const without = agentFolders.flatMap(folder => ['--exclude', `/${folder}/**`])
-    await inContainer('tools', [
-      'rclone',
-      'copy',
-      `store:${receipt.bucket}`,
-      '/copy',
-      ...without,
-      '--transfers=8',
-      '--quiet',
-    ])
+    const fingerprint = await fingerprinter(inContainer)
+    await inContainer('tools', ['mkdir', '/copy/files', '/copy/whole'])
+    const original = await fingerprint('/original')
 
-    say('comparing with the original')
-    const program = await readFile(new URL('../content/mediaTree.ts', import.meta.url), 'utf8')
-    const fingerprint = async (directory: string): Promise<Facts> =>
-      JSON.parse(
-        await inContainer('tools', ['node', '--input-type=module-typescript', '-', 'fingerprint', directory], program),
-      )
-    return differences('media', bytesOnly(await fingerprint('/original')), bytesOnly(await fingerprint('/copy')))
+    say(`fetching the files of ${receipt.bucket} with rclone`)
+    const without = agentFolders.flatMap(folder => ['--exclude', `/${folder}/**`])
+    const rclone = ['rclone', 'copy', `store:${receipt.bucket}`, '/copy/files', ...without, '--transfers=8', '--quiet']
+    await inContainer('tools', rclone)
+    const files = differences('files', bytesOnly(original), bytesOnly(await fingerprint('/copy/files')))
+    if (files.length > 0) return files
+
+    say('restoring owners, modes, times and links by the manifest')
+    await inContainer('tools', ['node', '/opt/agent/src/agent/main.ts', 'restore'])
+    return differences('tree', original, await fingerprint('/copy/whole'))
   })
+}
+
+/** A tree's fingerprint is taken where the tree is, by the very file that the lab made the tree with. */
+async function fingerprinter(inContainer: InContainer): Promise<(directory: string) => Promise<Facts>> {
+  const program = await readFile(new URL('../content/mediaTree.ts', import.meta.url), 'utf8')
+  const node = ['node', '--input-type=module-typescript', '-', 'fingerprint']
+  return async directory => JSON.parse(await inContainer('tools', [...node, directory], program))
 }
