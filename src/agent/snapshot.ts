@@ -131,7 +131,7 @@ async function takeConsistently(run: Run, { rancher, self, engine }: Ready, befo
   const { settings, docker, stop } = run
   const deadline = await run.step('arm the guard', () => arm(run, self))
   const began = performance.now()
-  const copyUntil = AbortSignal.timeout(Math.max(0, deadline.at.getTime() - Date.now()) * COPY_SHARE)
+  const copyUntil = AbortSignal.timeout(Math.round(settings.stopDeadlineMs * COPY_SHARE))
   const halt = AbortSignal.any([stop, copyUntil])
   let tree: Tree | undefined
   let failed: unknown

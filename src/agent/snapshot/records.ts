@@ -53,7 +53,10 @@ export function readRun(staging: string): Promise<RunRecord | undefined> {
  * nor for a disk that is busy with the copy.
  */
 export function writeRun(staging: string, record: RunRecord): Promise<void> {
-  return write(join(staging, RUN), record, false)
+  const { steps, ...rest } = record
+  // A line for each step, so that a shell can wait for one.
+  const lines = steps.map(step => JSON.stringify(step)).join(',\n')
+  return write(join(staging, RUN), `${JSON.stringify(rest).slice(0, -1)},"steps":[\n${lines}\n]}\n`, false)
 }
 
 export function readGuard(staging: string): Promise<GuardRecord | undefined> {
@@ -62,7 +65,7 @@ export function readGuard(staging: string): Promise<GuardRecord | undefined> {
 
 /** As `writeRun`; it is on the disk when this returns, so that it outlives the host's end. */
 export function writeGuard(staging: string, record: GuardRecord): Promise<void> {
-  return write(join(staging, GUARD), record, true)
+  return write(join(staging, GUARD), `${JSON.stringify(record, null, 2)}\n`, true)
 }
 
 export async function forgetGuard(staging: string): Promise<void> {
@@ -78,9 +81,9 @@ async function read<T>(file: string): Promise<T | undefined> {
   }
 }
 
-async function write(file: string, record: unknown, durable: boolean): Promise<void> {
+async function write(file: string, text: string, durable: boolean): Promise<void> {
   try {
-    await writeFile(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600, flush: durable })
+    await writeFile(`${file}.new`, text, { mode: 0o600, flush: durable })
     await rename(`${file}.new`, file)
   } catch (error) {
     log(`cannot write ${file}: ${(error as Error).message}`)
