@@ -1,23 +1,23 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { open } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import type { Tapped } from './dump-tap.ts'
 import { log } from './log.ts'
 import { Failure } from './outcome.ts'
 import type { Server } from './postgres.ts'
 
-// Level 1 of igzip and level 3 of zstd: faster than pg_dump writes, and smaller than gzip's own default is fast.
-// More than four threads of zstd would only hold memory, since no server feeds them.
+// The lowest levels: both leave the server's and pg_dump's own work as what a dump waits for, and level 1 of
+// either is about as small as what gzip makes of SQL by default. More than four threads of zstd would only hold
+// memory, since no server feeds them.
 const COMPRESSORS = {
-  gzip: { program: 'igzip', args: ['-1', '-c'], suffix: 'gz' },
-  zstd: {
-    program: 'zstd',
-    args: ['-3', `-T${Math.min(4, availableParallelism())}`, '-c', '-q'],
-    suffix: 'zst',
-  },
+  gzip: { command: ['igzip', '-1', '-c'], suffix: 'gz' },
+  zstd: { command: ['zstd', '-1', `-T${Math.min(4, availableParallelism())}`, '-c', '-q'], suffix: 'zst' },
 } as const
 
 export type Compression = keyof typeof COMPRESSORS
@@ -36,17 +36,24 @@ export interface Dumped {
   plainBytes: number
 }
 
-// pg_dump's last lines: "-- PostgreSQL database dump complete", and since the releases of August 2025 "\unrestrict"
-// with a token of 63 characters after it.
-const TAIL_BYTES = 1024
-const MARKER = /^-- PostgreSQL database (?:cluster )?dump complete$/m
+const TAP = fileURLToPath(new URL('./dump-tap.ts', import.meta.url))
+
+// The pipe is a shell's, since Node would carry the dump through its own process. What each program ended with goes
+// to descriptor 4. $1 is the tap's server version, $2 how many words the compressor has.
+const PIPE = `
+set -u; tap=("$NODE" "$TAP" "$1"); words=$2; shift 2
+compressor=("\${@:1:words}"); shift "$words"
+"$@" 3>&- 4>&- | "\${tap[@]}" 4>&- | "\${compressor[@]}" 3>&- 4>&-
+echo "\${PIPESTATUS[*]}" >&4
+`
 
 /**
- * Dump into a file in one pass: client program → compressor → file, hashed while it streams, and synced to the
+ * Dump into a file in one pass: client program → tap → compressor → file, hashed while it streams, and synced to the
  * volume. Each program's own exit code counts, what they say on stderr is logged and decides nothing, and the
  * dump must end with its marker.
  *
- * @param request.server.major of the server, for which the dump must be loadable
+ * @param request.serverMajor of the server, into which the dump must load
+ * @param request.onProgress takes the compressed bytes so far
  * @throws Failure dump; the file is then to be removed
  */
 export async function dumpToFile(request: {
@@ -57,137 +64,89 @@ export async function dumpToFile(request: {
   compression: Compression
   file: string
   stop: AbortSignal
-  onProgress: (plainBytes: number) => void
+  onProgress: (bytes: number) => void
 }): Promise<Dumped> {
-  const { program, args: dumpArgs } = request
-  const { program: compressor, args } = COMPRESSORS[request.compression]
+  const compressor = COMPRESSORS[request.compression].command
   const out = await open(request.file, 'wx', 0o640)
+  // A group of its own, so that all of the pipe can be stopped at once.
+  const pipe = spawn(
+    'bash',
+    [
+      '-c',
+      PIPE,
+      'pipe',
+      String(request.serverMajor),
+      String(compressor.length),
+      ...compressor,
+      request.program,
+      ...request.args,
+    ],
+    {
+      env: { ...process.env, ...request.server.env, NODE: process.execPath, TAP },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    },
+  )
+  const stop = (): void => {
+    if (pipe.pid) process.kill(-pipe.pid, 'SIGTERM')
+  }
+  request.stop.addEventListener('abort', stop)
   try {
-    const dumper = spawn(program, dumpArgs, { env: { ...process.env, ...request.server.env }, signal: request.stop })
-    const packer = spawn(compressor, args, { signal: request.stop })
-    dumper.stdin.end()
-    const said = [lastWords(program, dumper.stderr), lastWords(compressor, packer.stderr)]
-    const ends = [ended(dumper), ended(packer)]
-
+    const [, stdout, stderr, tapOut, statusOut] = pipe.stdio as [null, Readable, Readable, Readable, Readable]
+    const said = lastWords(stderr)
+    const tapSaid = text(tapOut)
+    const statusSaid = text(statusOut)
+    const ended = once(pipe, 'close')
     const hash = createHash('sha256')
     let bytes = 0
-    const write = async (): Promise<void> => {
-      for await (const chunk of packer.stdout as AsyncIterable<Buffer>) {
-        hash.update(chunk)
-        bytes += chunk.length
-        await out.writeFile(chunk)
-      }
+    for await (const chunk of stdout as AsyncIterable<Buffer>) {
+      hash.update(chunk)
+      bytes += chunk.length
+      request.onProgress(bytes)
+      await out.writeFile(chunk)
     }
-    let plainBytes = 0
-    let tail = Buffer.alloc(0)
-    const feed = async (): Promise<void> => {
-      // A compressor that dies closes its input; its exit code is the reason to tell.
-      packer.stdin.on('error', () => {})
-      const filter = request.serverMajor < 17 ? new UnknownSettingFilter() : undefined
-      for await (const chunk of dumper.stdout as AsyncIterable<Buffer>) {
-        plainBytes += chunk.length
-        tail = lastBytes(tail, chunk)
-        request.onProgress(plainBytes)
-        for (const piece of filter ? filter.pass(chunk) : [chunk]) {
-          if (!packer.stdin.write(piece) && !packer.stdin.destroyed) {
-            await Promise.race([once(packer.stdin, 'drain'), once(packer.stdin, 'close')])
-          }
-        }
-      }
-      for (const piece of filter?.end() ?? []) packer.stdin.write(piece)
-      packer.stdin.end()
-    }
-    const [, , dumpEnd, packEnd] = await Promise.all([write(), feed(), ...ends])
-    const [dumpSaid, packSaid] = await Promise.all(said)
-    if (request.stop.aborted) throw request.stop.reason
-    if (dumpEnd) throw new Failure('dump', `${program} ${dumpEnd}${dumpSaid ? `: ${dumpSaid}` : ' without a word'}`)
-    if (packEnd) throw new Failure('dump', `${compressor} ${packEnd}${packSaid ? `: ${packSaid}` : ' without a word'}`)
-    if (!MARKER.test(tail.toString('utf8'))) {
-      throw new Failure('dump', `${program} ended well, yet its dump has no end: the line "dump complete" is missing`)
+    await ended
+    request.stop.throwIfAborted()
+    const words = await said
+    const names = [request.program, 'the tap', compressor[0]]
+    const statuses = (await statusSaid).trim().split(' ').map(Number)
+    // A program that failed breaks the pipe of those before it, so the last that failed by itself is the cause.
+    const failed = names
+      .map((name, index) => ({ name, status: statuses[index] ?? -1 }))
+      .filter(({ status }) => status !== 0)
+    const cause = failed.find(({ status }) => status !== SIGPIPE) ?? failed[0]
+    if (cause)
+      throw new Failure('dump', `${cause.name} ${endOf(cause.status)}${words ? `: ${words}` : ', without a word'}`)
+    const tapped = JSON.parse(await tapSaid) as Tapped
+    if (!tapped.complete) {
+      throw new Failure(
+        'dump',
+        `${request.program} ended well, yet its dump has no end: the line "dump complete" is missing after ${tapped.plainBytes} bytes`,
+      )
     }
     await out.sync()
-    return { bytes, sha256: hash.digest('hex'), plainBytes }
+    return { bytes, sha256: hash.digest('hex'), plainBytes: tapped.plainBytes }
   } finally {
+    request.stop.removeEventListener('abort', stop)
+    if (pipe.exitCode === null && pipe.signalCode === null) stop()
     await out.close()
   }
 }
 
-/** How a program ended: empty when well. */
-async function ended(child: ChildProcess): Promise<string> {
-  return await new Promise(resolve => {
-    child.once('error', error => resolve(`cannot be run (${error.message})`))
-    child.once('close', (code, signal) =>
-      resolve(code === 0 ? '' : signal ? `was killed by ${signal}` : `ended with ${code}`),
-    )
-  })
+// As a shell tells it: 128 and the signal's number.
+const SIGPIPE = 141
+
+function endOf(status: number): string {
+  return status > 128 ? `was killed by signal ${status - 128}` : `ended with ${status}`
 }
 
-/** Log a program's stderr line by line. @returns its last lines */
-async function lastWords(program: string, stderr: Readable): Promise<string> {
+/** Log what the programs say, line by line. @returns the last of it */
+async function lastWords(stderr: Readable): Promise<string> {
   const last: string[] = []
   for await (const line of createInterface({ input: stderr })) {
-    log(`${program}: ${line}`)
+    log(line)
     last.push(line)
     if (last.length > 5) last.shift()
   }
   return last.join(' / ')
-}
-
-function lastBytes(before: Buffer, chunk: Buffer): Buffer<ArrayBuffer> {
-  const joined = chunk.length >= TAIL_BYTES ? chunk : Buffer.concat([before, chunk])
-  return Buffer.from(joined.subarray(-TAIL_BYTES))
-}
-
-const SETTING = Buffer.from('\nSET transaction_timeout = 0;\n')
-const COPY = Buffer.from(' FROM stdin;\n')
-const COPY_END = Buffer.from('\n\\.\n')
-const LONGEST = SETTING.length
-
-/**
- * Takes `SET transaction_timeout = 0;` out of a dump. pg_dump writes it for any server since version 17, and a
- * server before 17 does not know it, so `psql -v ON_ERROR_STOP=1` would stop there. Table data, which stands
- * between `COPY … FROM stdin;` and `\.`, passes untouched whatever it holds.
- */
-export class UnknownSettingFilter {
-  #rest: Buffer = Buffer.alloc(0)
-  #inData = false
-
-  /** @returns what may go on, in order; the last few bytes wait for the next chunk */
-  pass(chunk: Buffer): Buffer[] {
-    const buffer = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk
-    const pieces: Buffer[] = []
-    let at = 0
-    let from = 0
-    for (;;) {
-      if (this.#inData) {
-        // The end mark of an empty table begins with the line break that ended the COPY statement.
-        const end = buffer.indexOf(COPY_END, at)
-        if (end < 0) break
-        this.#inData = false
-        at = end + COPY_END.length - 1
-        continue
-      }
-      const setting = buffer.indexOf(SETTING, at)
-      const copy = buffer.indexOf(COPY, at)
-      if (setting >= 0 && (copy < 0 || setting < copy)) {
-        pieces.push(buffer.subarray(from, setting + 1))
-        from = setting + SETTING.length
-        // Its line break may begin the next match.
-        at = from - 1
-      } else if (copy >= 0) {
-        this.#inData = true
-        at = copy + COPY.length - 1
-      } else break
-    }
-    const held = Math.max(from, at, buffer.length - LONGEST)
-    if (held > from) pieces.push(buffer.subarray(from, held))
-    this.#rest = buffer.subarray(held)
-    return pieces
-  }
-
-  end(): Buffer[] {
-    const rest = this.#rest
-    this.#rest = Buffer.alloc(0)
-    return rest.length > 0 ? [rest] : []
-  }
 }
