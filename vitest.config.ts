@@ -6,7 +6,8 @@ const onTheLab = ['ansible', 'agent', 'cluster', 'rancher', 'faults', 'awx', 're
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      // Some start a command of ours, or Ansible, which takes seconds on a busy machine.
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {
           name: 'lab',

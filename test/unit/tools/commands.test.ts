@@ -1,0 +1,150 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { projectRoot } from '../../../src/ansible/venv.ts'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'backups-commands-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+/** Runs a command of ours as a user would, without a terminal. */
+async function backups(...args: string[]) {
+  const result = await execa('node', [join(projectRoot, 'tools/backups.js'), ...args], {
+    cwd: projectRoot,
+    reject: false,
+  })
+  return { code: result.exitCode, out: result.stdout, err: result.stderr }
+}
+
+/** A config file that is production's with the systems changed by an expression over `config`. */
+async function configWith(name: string, change: string): Promise<string> {
+  const file = join(folder, `${name}.ts`)
+  await writeFile(
+    file,
+    `import production from ${JSON.stringify(join(projectRoot, 'backups.config.ts'))}
+const config: any = structuredClone(production)
+${change}
+export default config
+`,
+  )
+  return file
+}
+
+describe('a broken config ends with exit code 2 and one line for each problem', () => {
+  it('validate prints it on standard output', async () => {
+    const config = await configWith('twice', 'config.systems[2].bucket = config.systems[1].bucket')
+    const { code, out } = await backups('validate', '--config', config)
+    expect(code).toBe(2)
+    expect(out.split('\n')).toEqual([
+      `error ${config}: systems[2] (infra-db-production).bucket: \`im-infra-backup\` is the bucket of \`infra-db-development\` already → give each system a bucket of its own [bucket-used-twice]`,
+    ])
+  })
+
+  it('as JSON', async () => {
+    const config = await configWith('json', 'config.systems[1].keeep = 3')
+    const { code, out } = await backups('validate', '--config', config, '--format', 'json')
+    expect(code).toBe(2)
+    expect(JSON.parse(out)).toEqual([
+      {
+        ruleId: 'shape',
+        severity: 'error',
+        location: { file: config, path: 'systems[1] (infra-db-development).keeep' },
+        message: 'there is no key `keeep` here',
+        suggest: 'did you mean `keep`?',
+      },
+    ])
+  })
+
+  it("as GitHub's annotations", async () => {
+    const config = await configWith('github', "config.systems[1].cluster = 'nowhere'")
+    const { code, out } = await backups('validate', '--config', config, '--format', 'github')
+    expect(code).toBe(2)
+    expect(out).toMatch(
+      /^::error file=.*github\.ts,title=cluster-unknown::systems\[1\] \(infra-db-development\)\.cluster: there is no cluster `nowhere`/,
+    )
+  })
+
+  it('generate writes nothing', async () => {
+    const config = await configWith('generate', 'config.systems[0].name = config.systems[1].name')
+    const { code, err } = await backups('generate', '--config', config)
+    expect(code).toBe(2)
+    expect(err).toContain('name-used-twice')
+    const { stdout } = await execa('git', ['status', '--porcelain', 'inventories'], { cwd: projectRoot })
+    expect(stdout).toBe('')
+  })
+
+  it('a file that is not there', async () => {
+    const { code, out } = await backups('validate', '--config', join(folder, 'nothing.ts'))
+    expect(code).toBe(2)
+    expect(out).toContain('config-unreadable')
+  })
+
+  it('a file that does not parse', async () => {
+    const config = join(folder, 'broken.ts')
+    await writeFile(config, 'export default {')
+    const { code, out } = await backups('validate', '--config', config)
+    expect(code).toBe(2)
+    expect(out).toContain('config-unreadable')
+  })
+})
+
+describe('usage', () => {
+  it.each([[['nonsense']], [['validate', '--nonsense']], [['launch']], [['validate', '--format', 'xml']]])(
+    '%j ends with exit code 2 and says where help is',
+    async args => {
+      const { code, err } = await backups(...args)
+      expect(code).toBe(2)
+      expect(err).toContain('--help')
+    },
+  )
+})
+
+describe('launch --local', () => {
+  it('names the credential that is missing, exit code 3', async () => {
+    const { code, err } = await backups('launch', 'Deploy backups: production', '--local', '--environment', 'lab')
+    expect(code).toBe(3)
+    expect(err).toContain('`Kubernetes: production`')
+  })
+
+  it('names the input that is missing, and prints no secret', async () => {
+    const file = join(folder, 'credentials.yml')
+    await writeFile(
+      file,
+      '{"Kubernetes: production": {"host": "https://10.213.7.10:1", "bearer_token": ""}, "Store: production": {"access_key_id": "a", "secret_access_key": "s3cr3t"}}',
+    )
+    const { code, err } = await backups(
+      'launch',
+      'Deploy backups: production',
+      '--local',
+      '--environment',
+      'lab',
+      '--credentials',
+      file,
+    )
+    expect(code).toBe(3)
+    expect(err).toContain('`Kubernetes: production` has no `bearer_token`')
+    expect(err).not.toContain('s3cr3t')
+  })
+
+  it('knows the nearest name of a template that is not there, exit code 2', async () => {
+    const { code, err } = await backups('launch', 'Back up: rancher', '--local')
+    expect(code).toBe(2)
+    expect(err).toContain('did you mean `Back up: rancher-server`?')
+  })
+
+  it('a survey answer that no choice allows, exit code 2', async () => {
+    const { code, err } = await backups(
+      'launch',
+      'Back up: rancher-server',
+      '--local',
+      '--answer',
+      'rancher_backup_ignore_window=maybe',
+    )
+    expect(code).toBe(2)
+    expect(err).toContain('answer one of no, yes')
+  })
+})
