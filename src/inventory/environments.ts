@@ -12,9 +12,12 @@ export type Environment = keyof typeof environments
 export function allInventoryFiles(config: Config): Map<string, string> {
   const files = new Map<string, string>()
   for (const [name, of] of Object.entries(environments)) {
-    const moved = of(config)
-    const made = inventory(moved, { ...definitions(moved, name) })
-    for (const [path, text] of inventoryFiles(made)) files.set(`${name}/${path}`, text)
+    for (const [path, text] of environmentFiles(of(config), name)) files.set(`${name}/${path}`, text)
   }
   return files
+}
+
+/** The files of one inventory, for a config that is that environment's already. */
+export function environmentFiles(config: Config, name: string): Map<string, string> {
+  return inventoryFiles(inventory(config, { ...definitions(config, name) }))
 }

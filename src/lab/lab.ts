@@ -4,7 +4,7 @@ import { runPlaybook } from '../ansible/playbook.ts'
 import { projectRoot } from '../ansible/venv.ts'
 import { type CredentialInputs, readCredentials } from '../awx/credentials.ts'
 import type { Config } from '../config/index.ts'
-import { allInventoryFiles } from '../inventory/environments.ts'
+import { environmentFiles } from '../inventory/environments.ts'
 import { writeFolder } from '../inventory/folder.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
 import { kindOf } from '../systems/index.ts'
@@ -24,6 +24,8 @@ export interface Lab extends ProofLab {
   readonly plan: LabPlan
   /** The file that holds what AWX's credentials would hold. */
   readonly credentials: string
+  /** The inventory that the config makes, a file. */
+  readonly inventory: string
   /** The environment in which ssh finds the Rancher host's key. */
   readonly sshEnvironment: Readonly<Record<string, string>>
 }
@@ -45,10 +47,10 @@ export interface LabOptions {
 export async function raiseLab(production: Config, options: LabOptions): Promise<Lab> {
   const config = labConfig(production)
   const plan = labPlan(config, options.files ?? 3000)
-  await writeFolder(join(projectRoot, 'inventories'), allInventoryFiles(production))
-  await withLock('/run/fragalysis-backups-lab.lock', () =>
-    play('playbooks/lab.yml', variables(plan, options), options.log, options.signal),
-  )
+  await withLock('/run/fragalysis-backups-lab.lock', async () => {
+    await writeFolder(inventoryFolder, environmentFiles(config, 'lab'))
+    await play('playbooks/lab.yml', variables(plan, options), options.log, options.signal)
+  })
   return standing(config, plan, await readCredentials(credentialsFile), options.kubeconfig)
 }
 
@@ -69,6 +71,8 @@ export async function testEnvironment(lab: Lab): Promise<Record<string, string>>
   }
 }
 
+/** Made anew for each run, so that a lab of another config leaves `inventories/` alone. */
+const inventoryFolder = join(labState, 'inventory')
 const credentialsFile = join(labState, 'credentials.yml')
 /** A user of the store who may make buckets, for tests alone. */
 const testsCredential = 'Store: tests'
@@ -93,6 +97,7 @@ function standing(config: Config, plan: LabPlan, credentials: CredentialInputs, 
     config,
     plan,
     credentials: credentialsFile,
+    inventory: join(inventoryFolder, 'hosts.yml'),
     kubectl: { binary: join(labState, 'kubectl'), kubeconfig: kubeconfig ?? join(labState, 'kubeconfig') },
     rancherHost: [join(labState, 'machine'), 'exec', 'rancher'],
     images: { agent: labImages.agent, base: labImages.base },
@@ -118,7 +123,7 @@ async function play(
 ): Promise<void> {
   const lines: string[] = []
   const { exitCode } = await runPlaybook(
-    { playbook, inventory: join(projectRoot, 'inventories/lab/hosts.yml'), extraVars },
+    { playbook, inventory: join(inventoryFolder, 'hosts.yml'), extraVars },
     {
       log: line => {
         lines.push(line)

@@ -1,5 +1,3 @@
-import { join } from 'node:path'
-import { projectRoot } from '../ansible/venv.ts'
 import { readCredentials } from '../awx/credentials.ts'
 import { definitions } from '../awx/definitions.ts'
 import { findTemplate, launchLocal } from '../awx/launchLocal.ts'
@@ -27,7 +25,7 @@ export async function mainJob(lab: Lab, log: (line: string) => void, signal: Abo
     const lines: string[] = []
     const { exitCode } = await launchLocal(all, findTemplate(all, name), {
       answers,
-      inventory: join(projectRoot, 'inventories/lab/hosts.yml'),
+      inventory: lab.inventory,
       credentials,
       environment: lab.sshEnvironment,
       signal,
