@@ -1,7 +1,6 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { runPlaybook } from '../ansible/playbook.ts'
-import { projectRoot } from '../ansible/venv.ts'
 import { type CredentialInputs, readCredentials } from '../awx/credentials.ts'
 import type { Config } from '../config/index.ts'
 import { environmentFiles } from '../inventory/environments.ts'
@@ -49,14 +48,16 @@ export async function raiseLab(production: Config, options: LabOptions): Promise
   const plan = labPlan(config, options.files ?? 3000)
   await withLock('/run/fragalysis-backups-lab.lock', async () => {
     await writeFolder(inventoryFolder, environmentFiles(config, 'lab'))
-    await play('playbooks/lab.yml', variables(plan, options), options.log, options.signal)
+    await play('playbooks/lab.yml', inventoryFile, variables(plan, options), options.log, options.signal)
   })
   return standing(config, plan, await readCredentials(credentialsFile), options.kubeconfig)
 }
 
 /** Ends the lab and removes all of it but the cache. */
 export async function endLab(log: (line: string) => void): Promise<void> {
-  await withLock('/run/fragalysis-backups-lab.lock', () => play('playbooks/lab-down.yml', {}, log))
+  await withLock('/run/fragalysis-backups-lab.lock', () =>
+    play('playbooks/lab-down.yml', 'localhost,', { lab_state: labState, lab_cache: labCache }, log),
+  )
 }
 
 /** What the tests of every level find their parts by. */
@@ -73,6 +74,7 @@ export async function testEnvironment(lab: Lab): Promise<Record<string, string>>
 
 /** Made anew for each run, so that a lab of another config leaves `inventories/` alone. */
 const inventoryFolder = join(labState, 'inventory')
+const inventoryFile = join(inventoryFolder, 'hosts.yml')
 const credentialsFile = join(labState, 'credentials.yml')
 /** A user of the store who may make buckets, for tests alone. */
 const testsCredential = 'Store: tests'
@@ -97,7 +99,7 @@ function standing(config: Config, plan: LabPlan, credentials: CredentialInputs, 
     config,
     plan,
     credentials: credentialsFile,
-    inventory: join(inventoryFolder, 'hosts.yml'),
+    inventory: inventoryFile,
     kubectl: { binary: join(labState, 'kubectl'), kubeconfig: kubeconfig ?? join(labState, 'kubeconfig') },
     rancherHost: [join(labState, 'machine'), 'exec', 'rancher'],
     images: { agent: labImages.agent, base: labImages.base },
@@ -117,13 +119,14 @@ function standing(config: Config, plan: LabPlan, credentials: CredentialInputs, 
 
 async function play(
   playbook: string,
+  inventory: string,
   extraVars: Record<string, unknown>,
   log: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {
   const lines: string[] = []
   const { exitCode } = await runPlaybook(
-    { playbook, inventory: join(inventoryFolder, 'hosts.yml'), extraVars },
+    { playbook, inventory, extraVars },
     {
       log: line => {
         lines.push(line)
