@@ -1,0 +1,132 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type PlaybookResult, runPlaybook } from '../../src/ansible/playbook.ts'
+import { labImages } from '../../src/lab/config.ts'
+import { makeTenant, type Tenant } from './tenant.ts'
+
+let tenant: Tenant
+
+beforeAll(async () => {
+  tenant = await makeTenant()
+})
+afterAll(() => tenant.remove())
+
+function run(name: string, { check = false, extraVars = {} } = {}): Promise<PlaybookResult> {
+  return runPlaybook(
+    {
+      playbook: 'playbooks/run-backup.yml',
+      inventory: join(import.meta.dirname, '../ansible/hosts.yml'),
+      limit: 'example-db',
+      check,
+      environment: tenant.environment,
+      extraVars: {
+        backup_cronjob_namespace: tenant.namespace,
+        backup_cronjob_name: name,
+        backup_run_poll_seconds: 1,
+        ...extraVars,
+      },
+    },
+    { log: () => {} },
+  )
+}
+
+/** A CronJob whose pod runs these scripts, one after the other. */
+async function makeCronJob(
+  name: string,
+  scripts: readonly string[],
+  { image = labImages.base as string, seconds = 60 } = {},
+) {
+  const containers = scripts.map((script, index) => ({
+    name: `step-${index + 1}`,
+    image,
+    command: ['/bin/sh', '-c', script],
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+  }))
+  await tenant.apply({
+    apiVersion: 'batch/v1',
+    kind: 'CronJob',
+    metadata: { name },
+    spec: {
+      schedule: '0 0 1 1 *',
+      jobTemplate: {
+        spec: {
+          activeDeadlineSeconds: seconds,
+          backoffLimit: 0,
+          template: {
+            spec: { restartPolicy: 'Never', initContainers: containers.slice(0, -1), containers: containers.slice(-1) },
+          },
+        },
+      },
+    },
+  })
+}
+
+function jobs(): Promise<{ items: { metadata: { name: string } }[] }> {
+  return tenant.read(['get', 'jobs'])
+}
+
+function expectEnd({ exitCode, output }: PlaybookResult, expected: number, words: RegExp): void {
+  expect({ exitCode, output: output.replaceAll(/\s+/g, ' ') }).toEqual({
+    exitCode: expected,
+    output: expect.stringMatching(words),
+  })
+}
+
+describe('a run by hand', () => {
+  test('is made from the CronJob, shows what it logged and said, and succeeds', async () => {
+    await makeCronJob('well', ['echo first things', 'echo 28 copies; echo SUCCESS all well >/dev/termination-log'])
+    const result = await run('well')
+    expectEnd(result, 0, /first things.*28 copies.*SUCCESS all well.*well-manual-\d{8}t\d{6}z succeeded/)
+    const { items } = await jobs()
+    expect(items.map(({ metadata }) => metadata)).toEqual([
+      expect.objectContaining({
+        name: expect.stringMatching(/^well-manual-\d{8}t\d{6}z$/),
+        annotations: { 'cronjob.kubernetes.io/instantiate': 'manual' },
+        ownerReferences: [expect.objectContaining({ kind: 'CronJob', name: 'well', controller: true })],
+      }),
+    ])
+  })
+
+  test('fails with its last words where the image says FAILURE and exits 0', async () => {
+    await makeCronJob('quiet', ['echo FAILURE \\(3\\) no dump >/dev/termination-log'])
+    expectEnd(await run('quiet'), 2, /quiet-manual-\S+ in the namespace \S+ failed .*: FAILURE \(3\) no dump/)
+  })
+
+  test("fails with its log's end where it left no words", async () => {
+    await makeCronJob('loud', ['echo the disk is full >&2; exit 7', 'echo never'])
+    expectEnd(
+      await run('loud'),
+      2,
+      /loud-manual-\S+ in the namespace \S+ failed \(BackoffLimitExceeded\): the disk is full/,
+    )
+  })
+
+  test('ends at its deadline', async () => {
+    await makeCronJob('slow', ['sleep 600'], { seconds: 8 })
+    expectEnd(await run('slow'), 2, /slow-manual-\S+ in the namespace \S+ failed \(DeadlineExceeded\)/)
+  })
+
+  test('says why its pod does not start', async () => {
+    await makeCronJob('nowhere', ['true'], { image: '127.0.0.1:1/no-such-image:1' })
+    const play = await run('nowhere', { extraVars: { backup_run_start_seconds: 15 } })
+    expectEnd(play, 2, /did not start in 15 s: .*(ErrImagePull|ImagePullBackOff).*no-such-image/)
+  })
+
+  test('is refused while another is under way', async () => {
+    await makeCronJob('busy', ['sleep 40'])
+    const [first, second] = await Promise.all([
+      run('busy'),
+      new Promise<void>(resolve => setTimeout(resolve, 12_000)).then(() => run('busy')),
+    ])
+    expectEnd(first, 0, /busy-manual-\S+ succeeded/)
+    expectEnd(second, 2, /busy-manual-\S+ of busy is under way/)
+  })
+
+  test('is not made in check mode, nor of a CronJob that there is not', async () => {
+    await makeCronJob('well', ['true'])
+    const { items } = await jobs()
+    expectEnd(await run('well', { check: true }), 0, /changed=1/)
+    expectEnd(await run('missing'), 2, /no CronJob missing in the namespace .* deploy-backups/)
+    expect((await jobs()).items).toHaveLength(items.length)
+  })
+})

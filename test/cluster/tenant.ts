@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { dump } from 'js-yaml'
+
+const state = process.env.BACKUPS_TEST_LAB_STATE
+if (!state) throw new Error('BACKUPS_TEST_LAB_STATE is not set: `npm test -- cluster` raises the lab and sets it')
+const cluster = { kubectl: join(state, 'kubectl'), kubeconfig: join(state, 'kubeconfig') }
+
+/** Runs kubectl as the cluster's administrator, with these manifests on standard input, and returns what it prints. */
+export async function kubectl(args: readonly string[], manifests: readonly object[] = []): Promise<string> {
+  const { stdout } = await execa(cluster.kubectl, [`--kubeconfig=${cluster.kubeconfig}`, ...args], {
+    input: manifests.map(manifest => dump(manifest)).join('---\n'),
+    argv0: 'kubectl',
+  })
+  return stdout
+}
+
+/** A namespace of a test's own, and the environment that AWX's credential of it would make. */
+export interface Tenant {
+  readonly namespace: string
+  readonly environment: Record<string, string>
+  /** Runs kubectl in the namespace and reads what it prints, which `args` must make JSON. */
+  read<T>(args: readonly string[]): Promise<T>
+  apply(...manifests: object[]): Promise<void>
+  remove(): Promise<void>
+}
+
+// All that the plays need, and nothing else: what an operator gives to AWX's account.
+const rules = [
+  { apiGroups: ['batch'], resources: ['cronjobs', 'jobs'], verbs: ['get', 'list', 'create', 'update', 'patch'] },
+  { apiGroups: [''], resources: ['persistentvolumeclaims', 'secrets'], verbs: ['get', 'create', 'patch'] },
+  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] },
+  { apiGroups: [''], resources: ['pods/log', 'serviceaccounts'], verbs: ['get'] },
+]
+
+/** Makes a namespace with an account that may do in it what the plays need. */
+export async function makeTenant(): Promise<Tenant> {
+  const namespace = `test-${randomBytes(4).toString('hex')}`
+  const metadata = { name: 'plays', namespace }
+  const rbac = 'rbac.authorization.k8s.io'
+  await kubectl(
+    ['apply', '-f', '-'],
+    [
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+      { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
+      { apiVersion: `${rbac}/v1`, kind: 'Role', metadata, rules },
+      {
+        apiVersion: `${rbac}/v1`,
+        kind: 'RoleBinding',
+        metadata,
+        roleRef: { apiGroup: rbac, kind: 'Role', name: 'plays' },
+        subjects: [{ kind: 'ServiceAccount', name: 'plays', namespace }],
+      },
+    ],
+  )
+  const config = JSON.parse(await kubectl(['config', 'view', '--raw', '--flatten', '--minify', '--output=json']))
+  const { server, 'certificate-authority-data': authority } = config.clusters[0].cluster
+  return {
+    namespace,
+    environment: {
+      K8S_AUTH_HOST: server,
+      K8S_AUTH_API_KEY: await kubectl(['create', 'token', 'plays', `--namespace=${namespace}`, '--duration=2h']),
+      K8S_AUTH_VERIFY_SSL: 'True',
+      K8S_AUTH_SSL_CA_CERT: await authorityFile(Buffer.from(authority, 'base64')),
+    },
+    read: async args => JSON.parse(await kubectl([`--namespace=${namespace}`, '--output=json', ...args])),
+    apply: async (...manifests) => {
+      await kubectl(['apply', `--namespace=${namespace}`, '-f', '-'], manifests)
+    },
+    remove: async () => {
+      await kubectl(['delete', 'namespace', namespace, '--wait=false'])
+    },
+  }
+}
+
+async function authorityFile(pem: Buffer): Promise<string> {
+  const file = join(await mkdtemp(join(tmpdir(), 'backups-test-')), 'ca.crt')
+  await writeFile(file, pem)
+  return file
+}
