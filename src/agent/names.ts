@@ -7,12 +7,13 @@ const QUOTE = '\u201b'
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const PLAIN = /^[^\u0080-\uffff]*$/
 
-/** The key of a raw path. */
+/** The key of a raw path. Two paths never have one key. */
 export function keyOf(raw: string): string {
   if (PLAIN.test(raw)) return raw
   const bytes = Buffer.from(raw, 'latin1')
   try {
-    return quoteQuotes(utf8.decode(bytes))
+    // What looks like an encoded byte but is a part of the name has its quote doubled.
+    return utf8.decode(bytes).replace(/\u201b(?=[0-9A-F]{2})/g, QUOTE + QUOTE)
   } catch {
     return encodeInvalid(bytes)
   }
@@ -23,16 +24,11 @@ export function rawOf(key: string): string {
   if (PLAIN.test(key)) return key
   const parts: Buffer[] = []
   let from = 0
-  for (let at = key.indexOf(QUOTE); at >= 0; at = key.indexOf(QUOTE, at)) {
-    const next = key[at + 1]
-    const hex = key.slice(at + 1, at + 3)
-    if (next === QUOTE) {
-      parts.push(Buffer.from(key.slice(from, at + 1), 'utf8'))
-      at = from = at + 2
-    } else if (/^[0-9A-F]{2}$/.test(hex)) {
-      parts.push(Buffer.from(key.slice(from, at), 'utf8'), Buffer.from(hex, 'hex'))
-      at = from = at + 3
-    } else at += 1
+  for (const match of key.matchAll(/\u201b(\u201b?)([0-9A-F]{2})/g)) {
+    const [all, doubled, hex = ''] = match
+    parts.push(Buffer.from(key.slice(from, match.index), 'utf8'))
+    parts.push(doubled ? Buffer.from(QUOTE + hex, 'utf8') : Buffer.from(hex, 'hex'))
+    from = match.index + all.length
   }
   parts.push(Buffer.from(key.slice(from), 'utf8'))
   return Buffer.concat(parts).toString('latin1')
@@ -43,23 +39,21 @@ export function bytesOf(raw: string): Buffer {
   return Buffer.from(raw, 'latin1')
 }
 
-function quoteQuotes(text: string): string {
-  return text.includes(QUOTE) ? text.replaceAll(QUOTE, QUOTE + QUOTE) : text
-}
-
 function encodeInvalid(bytes: Buffer): string {
   let text = ''
   for (let at = 0; at < bytes.length; ) {
     const length = sequenceLength(bytes, at)
-    if (length > 0) {
-      text += quoteQuotes(bytes.toString('utf8', at, at + length))
-      at += length
-    } else {
-      text += QUOTE + (bytes[at] ?? 0).toString(16).toUpperCase().padStart(2, '0')
-      at += 1
-    }
+    const character = bytes.toString('utf8', at, at + length)
+    // A quote of the name's own is encoded too, or it would be taken for the quote of the byte after it.
+    if (length > 0 && character !== QUOTE) text += character
+    else for (const byte of bytes.subarray(at, at + Math.max(1, length))) text += encodedByte(byte)
+    at += Math.max(1, length)
   }
   return text
+}
+
+function encodedByte(byte: number): string {
+  return QUOTE + byte.toString(16).toUpperCase().padStart(2, '0')
 }
 
 /** Bytes of the well-formed UTF-8 character at a place, or 0. */
