@@ -6,20 +6,23 @@ import { command as dump } from './dump.ts'
 import { command as guard } from './guard.ts'
 import { conclude, exitCodesHelp, Failure } from './outcome.ts'
 import { command as replicate } from './replicate.ts'
+import { asksForRestore } from './restore/settings.ts'
+import { command as restore } from './restore.ts'
 import { command as snapshot } from './snapshot.ts'
 
 /**
- * The command that an environment asks for, as the images in use find theirs: `REPLICATE_DIRECTION` → replicate,
- * `PGHOST` or `BACKUP_TYPE` → dump.
+ * The command that an environment asks for, as the images in use find theirs: `FROM_BACKUP` → restore (the recovery
+ * image), `REPLICATE_DIRECTION` → replicate, `PGHOST` or `BACKUP_TYPE` → dump.
  *
  * @throws Failure environment when it asks for none
  */
 export function commandOf(env: Environment): string {
+  if (asksForRestore(env)) return 'restore'
   if (env.REPLICATE_DIRECTION) return 'replicate'
   if (env.PGHOST || env.BACKUP_TYPE) return 'dump'
   throw new Failure(
     'environment',
-    'no command: give one (see --help), or set REPLICATE_DIRECTION for replicate, PGHOST or BACKUP_TYPE for dump',
+    'no command: give one (see --help), or set REPLICATE_DIRECTION for replicate, PGHOST or BACKUP_TYPE for dump, FROM_BACKUP for restore',
   )
 }
 
@@ -39,6 +42,7 @@ await yargs(args)
   )
   .command(dump)
   .command(replicate)
+  .command(restore)
   .command(snapshot)
   .command(guard)
   .demandCommand(1, 'Name a command.')

@@ -1,0 +1,228 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { execa } from 'execa'
+import { expect, onTestFinished, test } from 'vitest'
+import { dump } from '../../src/agent/dump.ts'
+import { restore } from '../../src/agent/restore.ts'
+import { databaseFingerprint } from '../../src/lab/content/database.ts'
+import { differences } from '../../src/lab/content/difference.ts'
+import { startServer, type TestServer } from './server.ts'
+
+const never = new AbortController().signal
+const files = new URL('../../roles/lab_database/files/', import.meta.url).pathname
+
+async function fill(server: TestServer, file: 'infrastructure' | 'stack', variables: Record<string, string>) {
+  const settings = Object.entries({ system: 'test', factor: '0.02', ...variables }).map(([n, v]) => `--set=${n}=${v}`)
+  const { PGADMINPASS: PGPASSWORD = '', ...env } = server.env
+  await execa('psql', ['-Xq', '--dbname=postgres', `--file=${files}${file}.sql`, ...settings], {
+    env: { ...env, PGPASSWORD },
+  })
+}
+
+async function folder(): Promise<string> {
+  const path = await mkdtemp('/tmp/recovery-volume-')
+  onTestFinished(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+async function seedsDump(server: TestServer, program: string, args: string[], volume: string): Promise<string> {
+  const { PGADMINPASS: PGPASSWORD = '', ...env } = server.env
+  const { stdout } = await execa(program, args, {
+    env: { ...env, PGPASSWORD },
+    encoding: 'buffer',
+    maxBuffer: 1024 ** 3,
+  })
+  await mkdir(join(volume, 'hourly'), { recursive: true })
+  const name = 'backup-2026-01-31T03:07:00Z-dumpall.sql.gz'
+  await writeFile(join(volume, 'hourly', name), gzipSync(stdout, { level: 1 }))
+  return name
+}
+
+/** What was restored is what was dumped. The kept databases of before are no part of it. */
+async function expectSame(original: TestServer, copy: TestServer, database = ''): Promise<void> {
+  const facts = await Promise.all([original, copy].map(({ sql }) => databaseFingerprint(sql, database)))
+  const [before, after] = facts.map(fact =>
+    Object.fromEntries(Object.entries(fact).filter(([name]) => !/ before_/.test(name))),
+  )
+  expect(differences('server', before ?? {}, after ?? {}, 20)).toEqual([])
+}
+
+test('a whole server comes back on a new one from our dump: roles, owners, settings, every row', async () => {
+  const original = await startServer()
+  await fill(original, 'infrastructure', { awx: 'true' })
+  const volume = await folder()
+  await dump({ ...original.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'infra' }, never)
+  const copy = await startServer()
+  const env = { ...copy.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'infra' }
+  const dry = await restore({ ...env, RESTORE_DRY_RUN: 'yes' }, never)
+  expect(dry).toMatchObject({ dryRun: true })
+  expect(await copy.sql('postgres', 'select count(*) from pg_database')).toBe('3')
+  await restore(env, never)
+  await expectSame(original, copy)
+
+  // Into place: what is there is refused, then replaced and kept; a role's later change is undone.
+  await copy.sql('keycloak', 'create table public.later ()')
+  await copy.sql('postgres', 'alter role reporting set work_mem = 100; alter role keycloak nologin')
+  await expect(restore(env, never)).rejects.toMatchObject({
+    kind: 'restore',
+    message: expect.stringContaining('RESTORE_REPLACE'),
+  })
+  const replaced = await restore({ ...env, RESTORE_REPLACE: 'yes' }, never)
+  await expectSame(original, copy)
+  const [kept = ''] = (replaced.kept as string[]).filter(name => name.endsWith('_keycloak'))
+  expect(await copy.sql(kept, `select to_regclass('public.later') is not null`)).toBe('t')
+})
+
+test('a dump of the images in use before (pg_dumpall --clean) comes back, as the recovery image is asked for it', async () => {
+  const original = await startServer()
+  await fill(original, 'infrastructure', { awx: 'false' })
+  const backup = await folder()
+  await seedsDump(original, 'pg_dumpall', ['--clean', '--no-password'], backup)
+  const copy = await startServer('admin', 'another password')
+  await copy.sql('postgres', 'create role readers; create database keycloak; create database unrelated')
+  const recovery = { ...copy.env, BACKUP_VOLUME: backup, FROM_BACKUP: 'LATEST', DATABASE_EXPECTED_COUNT: '2' }
+  await expect(restore({ ...recovery, LATEST_BACKUP_MAXIMUM_AGE_H: '24' }, never)).rejects.toThrow('h old')
+  await expect(restore({ ...recovery, DATABASE_EXPECTED_COUNT: '9' }, never)).rejects.toThrow('DATABASE_EXPECTED_COUNT')
+  await restore(recovery, never)
+  expect(await copy.sql('unrelated', 'select 1')).toBe('1')
+  await copy.sql('postgres', 'drop database unrelated')
+  const password = 'md5(rolpassword)'
+  const [before, after] = await Promise.all([original, copy].map(({ sql }) => databaseFingerprint(sql, '')))
+  // The admin keeps the password that the server's Secret has.
+  expect(differences('server', before ?? {}, after ?? {}, 20)).toEqual([
+    expect.stringMatching(/^server, role admin, password: /),
+  ])
+  expect(password).toBeTruthy()
+})
+
+test.each([
+  [
+    'ours',
+    async (original: TestServer, volume: string) => {
+      await dump({ ...original.env, BACKUP_VOLUME: volume, DATABASE: 'frag', BACKUP_COMPRESSION: 'zstd' }, never)
+    },
+  ],
+  [
+    'pg_dump',
+    async (original: TestServer, volume: string) => {
+      await seedsDump(original, 'pg_dump', ['frag'], volume)
+    },
+  ],
+  [
+    'pg_dump --clean',
+    async (original: TestServer, volume: string) => {
+      await seedsDump(original, 'pg_dump', ['--clean', 'frag'], volume)
+    },
+  ],
+])('one database (%s): beside, and into place while it is in use', async (_, make) => {
+  const original = await startServer()
+  await fill(original, 'stack', { database: 'frag', owner: 'fragalysis' })
+  const volume = await folder()
+  await make(original, volume)
+  const copy = await startServer()
+  const env = { ...copy.env, BACKUP_VOLUME: volume, DATABASE: 'frag' }
+  await restore(env, never)
+  await expectSame(original, copy, 'frag')
+
+  await restore({ ...env, RESTORE_INTO: 'frag beside' }, never)
+  expect(await copy.sql('frag beside', 'select count(*) from pg_largeobject_metadata')).toBe(
+    await original.sql('frag', 'select count(*) from pg_largeobject_metadata'),
+  )
+  // Rights and settings of the database itself are no part of such a dump: they come from the one that is replaced.
+  await copy.sql(
+    'postgres',
+    `alter database frag set search_path = "$user", public; revoke connect on database frag from public`,
+  )
+  const was = await copy.sql(
+    'postgres',
+    `select datacl, (select setconfig from pg_db_role_setting where setdatabase = d.oid) from pg_database d where datname = 'frag'`,
+  )
+  const session = execa('psql', ['-Xq', '--dbname=frag'], {
+    input: 'select pg_sleep(60);',
+    env: { ...copy.env, PGPASSWORD: copy.env.PGADMINPASS ?? '' },
+    reject: false,
+  })
+  await expect
+    .poll(() =>
+      copy.sql('postgres', `select count(*) from pg_stat_activity where query like '%sleep(60)%' and datname = 'frag'`),
+    )
+    .toBe('1')
+  const replace = { ...env, RESTORE_REPLACE: 'yes' }
+  await expect(restore(replace, never)).rejects.toThrow('RESTORE_END_CONNECTIONS')
+  const { kept } = await restore({ ...replace, RESTORE_END_CONNECTIONS: 'yes' }, never)
+  expect((await session).exitCode).not.toBe(0)
+  expect(kept).toHaveLength(1)
+  expect(
+    await copy.sql(
+      'postgres',
+      `select datacl, (select setconfig from pg_db_role_setting where setdatabase = d.oid) from pg_database d where datname = 'frag'`,
+    ),
+  ).toBe(was)
+  await expectSame(original, copy, 'frag')
+})
+
+test('one database out of the dump of a whole server', async () => {
+  const original = await startServer()
+  await fill(original, 'infrastructure', { awx: 'true' })
+  const volume = await folder()
+  await dump({ ...original.env, BACKUP_VOLUME: volume }, never)
+  const env = { ...original.env, BACKUP_VOLUME: volume, DATABASE: 'keycloak', RESTORE_INTO: 'keycloak_yesterday' }
+  await restore(env, never)
+  const names = await original.sql('postgres', 'select datname from pg_database order by 1')
+  expect(names.split('\n')).not.toContainEqual(expect.stringMatching(/^(restoring|before)_/))
+  const facts = await Promise.all(
+    ['keycloak', 'keycloak_yesterday'].map(name => databaseFingerprint(original.sql, name)),
+  )
+  const [before, after] = facts.map(fact => Object.values(fact)[0] as Record<string, never>)
+  expect(differences('keycloak', before ?? {}, after ?? {})).toEqual([])
+})
+
+test('a copy that is not whole, of a newer server, or of nothing is refused, and nothing is changed', async () => {
+  const server = await startServer()
+  await server.sql('postgres', 'create database frag')
+  const volume = await folder()
+  const env = { ...server.env, BACKUP_VOLUME: volume, DATABASE: 'frag' }
+  await expect(restore(env, never)).rejects.toMatchObject({
+    kind: 'restore',
+    message: expect.stringContaining('no copy'),
+  })
+  await dump(env, never)
+  const [name = ''] = (await readdir(join(volume, 'hourly'))).filter(found => found.startsWith('backup'))
+  const path = join(volume, 'hourly', name)
+  const whole = await readFile(path)
+  const before = await databaseFingerprint(server.sql, '')
+  const damage = async (bytes: Buffer, said: string) => {
+    await writeFile(path, bytes)
+    await expect(restore({ ...env, RESTORE_REPLACE: 'yes' }, never)).rejects.toMatchObject({
+      kind: 'restore',
+      message: expect.stringContaining(said),
+    })
+  }
+  const flipped = Buffer.from(whole)
+  flipped.writeUInt8(flipped.readUInt8(flipped.length >> 1) ^ 0xff, flipped.length >> 1)
+  await damage(flipped, 'cannot be restored')
+  await damage(whole.subarray(0, whole.length >> 1), 'cannot be restored')
+  await damage(gzipSync('-- PostgreSQL database dump\nselect 1;\n'), 'last words')
+  await damage(gzipSync('hello'), 'does not begin as a dump')
+  await damage(
+    gzipSync(
+      '-- PostgreSQL database dump\n\n-- Dumped from database version 99.1\n-- PostgreSQL database dump complete\n',
+    ),
+    'version 99 or later',
+  )
+  // It breaks in the middle: what was loaded goes again.
+  await damage(
+    gzipSync(
+      '-- PostgreSQL database dump\n\nCREATE TABLE public.t (a int);\nSELECT 1/0;\n-- PostgreSQL database dump complete\n',
+    ),
+    'division by zero',
+  )
+  await damage(
+    gzipSync(
+      '-- PostgreSQL database dump\n\nCREATE EXTENSION IF NOT EXISTS nobody_has_it;\n-- PostgreSQL database dump complete\n',
+    ),
+    'nobody_has_it',
+  )
+  expect(differences('server', before, await databaseFingerprint(server.sql, ''))).toEqual([])
+})

@@ -1,0 +1,65 @@
+import { randomInt } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { onTestFinished } from 'vitest'
+import type { Sql } from '../../src/lab/content/database.ts'
+
+/** A PostgreSQL server of a test's own, on loopback, gone when the test ends. */
+export interface TestServer {
+  /** What the agent and the client programs need to reach it. */
+  env: Record<string, string>
+  sql: Sql
+}
+
+/**
+ * Make and start a server with the newest PostgreSQL of this machine.
+ *
+ * @param admin its superuser
+ */
+export async function startServer(admin = 'admin', password = 'test-password'): Promise<TestServer> {
+  const { stdout: found } = await execa('sh', ['-c', 'ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1'])
+  const folder = await mkdtemp('/tmp/recovery-postgres-')
+  await execa('chown', ['postgres:', folder])
+  const as = (program: string, args: string[]) =>
+    execa('setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', join(found, program), ...args], {
+      cwd: folder,
+      stdin: 'ignore',
+      // Else a server that lives on holds our pipes.
+      stdout: 'ignore',
+      stderr: 'ignore',
+    })
+  const secret = join(folder, 'password')
+  await writeFile(secret, `${password}\n`)
+  const data = join(folder, 'data')
+  await as('initdb', [
+    '-D',
+    data,
+    '-U',
+    admin,
+    `--pwfile=${secret}`,
+    '--auth=scram-sha-256',
+    '-E',
+    'UTF8',
+    '--locale=C.UTF-8',
+    '--no-sync',
+  ])
+  // An address each on the usual port: the agent takes a host from its environment, as the images in use do.
+  const host = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`
+  const options = `-c listen_addresses=${host} -c port=5432 -c unix_socket_directories= -c fsync=off -c wal_level=logical`
+  await as('pg_ctl', ['-D', data, '-w', '-o', options, '-l', join(folder, 'log'), 'start'])
+  onTestFinished(async () => {
+    await as('pg_ctl', ['-D', data, '-m', 'immediate', 'stop'])
+    await rm(folder, { recursive: true, force: true })
+  })
+  const env = { PGHOST: host, PGUSER: admin, PGADMINPASS: password }
+  const sql: Sql = async (database, query) => {
+    const { stdout } = await execa('psql', ['-XAtq', '--set=ON_ERROR_STOP=1', '--dbname', database], {
+      input: query,
+      env: { ...env, PGPASSWORD: password },
+      maxBuffer: 1024 ** 3,
+    })
+    return stdout
+  }
+  return { env, sql }
+}
