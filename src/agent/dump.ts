@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
 import packageFile from '../../package.json' with { type: 'json' }
 import { type Environment, openStore } from '../store/client.ts'
-import { readReceipts, writeReceipt } from '../store/receipt.ts'
+import { expireReceipts, readReceipts, writeReceipt } from '../store/receipt.ts'
 import { prune, vouchesFor } from '../store/retention.ts'
 import { abortUploads, uploadVerified } from '../store/upload.ts'
 import { dumpToFile, suffixOf } from './dump-stream.ts'
@@ -218,6 +218,8 @@ async function toBucket(
     takenAt: key => takenAt(key.slice(prefix.length)),
     receipts,
   })
+  const standing = receipts.filter(({ receipt }) => !removed.includes(receipt.object.key)).map(({ key }) => key)
+  await expireReceipts(store, { bucket, system, keep: standing, now: start })
   if (removed.length > 0) log(`pruned from the bucket: ${removed.join(', ')}`)
   return { bucket, prefix, uploaded: missing.length, prunedBucket: removed.length, receipt: receipts[0]?.key ?? null }
 }

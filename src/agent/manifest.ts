@@ -102,6 +102,10 @@ export class Manifest {
     this.#text = text
   }
 
+  get isEmpty(): boolean {
+    return this.#text.length === 0
+  }
+
   /** The entries in order, each with the place of its line. */
   *entries(): Generator<ManifestEntry & { from: number; to: number }> {
     let from = 0

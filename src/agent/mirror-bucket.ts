@@ -2,9 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CopyObjectCommand } from '@aws-sdk/client-s3'
 import packageFile from '../../package.json' with { type: 'json' }
 import { type Environment, openStore, type Store } from '../store/client.ts'
-import { listObjects } from '../store/list.ts'
-import { clearMarks, markStarted, readReceipts, type StoredReceipt, writeReceipt } from '../store/receipt.ts'
-import { deleteKeys } from '../store/retention.ts'
+import { deleteKeys, listObjects } from '../store/list.ts'
+import {
+  clearMarks,
+  expireReceipts,
+  markStarted,
+  readReceipts,
+  type StoredReceipt,
+  writeReceipt,
+} from '../store/receipt.ts'
 import { abortUploads } from '../store/upload.ts'
 import type { ReplicateSettings } from './environment.ts'
 import { type Destination, type Known, storeFile } from './file-upload.ts'
@@ -13,6 +19,7 @@ import { log, progress, sized } from './log.ts'
 import { lineOf, Manifest, type ManifestEntry, manifestPrefix, readManifest, writeManifest } from './manifest.ts'
 import { inWalkOrder, keyOf } from './names.ts'
 import { Failure, type Result } from './outcome.ts'
+import { inParallel } from './parallel.ts'
 import { checkSize, checkSource, type TreeSize } from './source-check.ts'
 import { type Skipped, type TreeEntry, walk } from './tree.ts'
 
@@ -23,59 +30,106 @@ export type BucketMirror = Omit<ReplicateSettings, 'target'> & { bucket: string;
 export const OWN_FOLDERS = ['.receipts/', '.manifests/', '.trash/']
 const TRASH = '.trash/'
 
+/** What a run did, as its receipt and its result tell it. */
+interface Done {
+  sent: number
+  sentBytes: number
+  /** Files whose object was found to hold their content already. */
+  adopted: number
+  /** Files that went away after the walk. */
+  vanished: number
+  /** Objects kept under the trash prefix before they were replaced or deleted. */
+  trashed: number
+  removed: number
+}
+
 /**
  * Bring a tree to its bucket by manifest: one walk against the manifest of the last receipt tells what changed, and
- * only that is sent. Nothing is asked of the bucket for what did not change.
+ * only that is sent. Nothing is asked of the bucket for what did not change – except where nothing can be trusted
+ * (no receipt yet, or a run that did not end) and for the audit: then one LIST tells what is really there.
  */
 export async function mirrorToBucket(settings: BucketMirror, env: Environment, stop: AbortSignal): Promise<Result> {
   const { bucket, system, source } = settings
   checkSource(source, settings)
-  const letGo = await lock(source, system)
+  const letGo = await lockSource(source, system)
   try {
     const start = new Date()
     const store = openStore(env, { connections: settings.concurrency + 2 })
-    const { receipts, problems, unfinished } = await readReceipts(store, { bucket, system, newest: 1 })
-    for (const problem of problems) log(`not a receipt: ${problem}`)
-    const last = receipts[0]
+    const { last, unfinished } = await lastReceipt(store, settings)
+    const used = last?.receipt.details.override
+    const rules = { ...settings, override: settings.override === used ? undefined : settings.override }
     const manifest = last ? await readManifest(store, bucket, last.receipt.object) : new Manifest(Buffer.alloc(0))
-    const plan = compare(source, manifest, settings.mirror)
+
+    const untrusted = !last || unfinished.length > 0
+    const audit = untrusted || isAuditDue(last, settings.auditDays, start)
+    const listed = audit ? await list(store, settings) : undefined
+    const repair = untrusted || settings.auditRepair
+    const plan = compare(settings, manifest, listed, repair)
     for (const { path, why } of plan.skipped) log(`left out ${keyOf(path)}: ${why}`)
-
-    // Without a receipt, or after a run that did not end, the bucket holds things that no manifest tells of.
-    const listed = !last || unfinished.length > 0 ? await list(store, settings) : undefined
     const copy = last ? plan.before : listed && { files: listed.size, bytes: sum(listed) }
-    checkSize(source, plan.now, copy && copy.files > 0 ? copy : undefined, settings)
-    if (unfinished.length > 0) {
-      log(`${unfinished.length} run(s) before this one did not end: what they sent is checked and taken over`)
-      const aborted = await abortUploads(store, { bucket, prefix: settings.prefix })
-      if (aborted > 0) log(`aborted ${aborted} uploads that they left`)
-    }
-    const gone = settings.mirror ? keysToRemove(plan, listed, settings.prefix) : []
-    log(`${plan.now.files} files, ${sized(plan.now.bytes)}: ${plan.changed.length} changed, ${gone.length} gone`)
+    checkSize(source, plan.now, copy && copy.files > 0 ? copy : undefined, rules)
 
-    const changes = plan.changed.length > 0 || gone.length > 0 || plan.linesChanged
+    if (unfinished.length > 0) {
+      log('a run before this one did not end: what it sent is compared with the tree, and taken over where it is right')
+      const aborted = await abortUploads(store, { bucket, prefix: settings.prefix })
+      if (aborted > 0) log(`aborted ${aborted} uploads that it left`)
+    }
+    tellDifferences(plan, bucket, repair)
+    log(`${plan.now.files} files, ${sized(plan.now.bytes)}: ${plan.changed.length} to see to, ${plan.gone.length} gone`)
+
+    const done: Done = { sent: 0, sentBytes: 0, adopted: 0, vanished: 0, trashed: 0, removed: 0 }
+    const changes = plan.changed.length > 0 || plan.gone.length > 0 || plan.linesChanged
     let object = last?.receipt.object
-    const done = { sent: 0, sentBytes: 0, adopted: 0, vanished: 0, trashed: 0 }
     if (changes || !object) {
-      const mark = await markStarted(store, { bucket, system, start })
-      unfinished.push(mark)
+      unfinished.push(await markStarted(store, { bucket, system, start }))
       const trash = `${TRASH}${start.toISOString()}/`
-      const destination: Destination = { store, bucket, prefix: settings.prefix, pace: pacer(settings.bandwidth) }
-      const entries = await send(plan, destination, settings, listed, trash, done, stop)
-      done.trashed += await remove(store, settings, gone, trash)
+      const entries = await send(plan, { store, settings, listed, trash, done, stop })
+      await remove(plan.gone, { store, settings, trash, done })
       const written = await writeManifest(store, { bucket, system, start }, textOf(plan, manifest, entries))
       object = { key: written.key, bytes: written.bytes, sha256: written.sha256, etag: written.etag }
     }
-    const written = await writeReceipt(store, receiptOf(settings, plan, last, start, object, done), last ?? null)
-    if (unfinished.length > 0) await clearMarks(store, bucket, unfinished)
-    if (changes) await expire(store, settings, start, object.key)
+    const auditOf = audit
+      ? { at: start.toISOString(), objects: listed?.size ?? 0, differences: plan.differences.length, repaired: repair }
+      : last?.receipt.details.audit
+    const written = await writeReceipt(
+      store,
+      {
+        system,
+        kind: 'media',
+        start: start.toISOString(),
+        end: new Date().toISOString(),
+        bucket,
+        object,
+        bytes: plan.now.bytes,
+        versions: { agent: packageFile.version },
+        counts: { files: plan.now.files, ...plan.counts },
+        details: {
+          prefix: settings.prefix,
+          ...done,
+          audit: auditOf,
+          ...(settings.override ? { override: settings.override } : {}),
+        },
+      },
+      last ?? null,
+    )
+    await clearMarks(store, bucket, unfinished)
+    if (changes || audit) {
+      await expire(store, settings, start, object.key)
+      await expireReceipts(store, { bucket, system, keep: [written.key], now: start })
+    }
+    if (plan.differences.length > 0 && !repair) {
+      throw new Failure(
+        'audit',
+        `${plan.differences.length} objects of ${bucket} are not what the manifest says, the first: ${plan.differences.slice(0, 5).join(', ')}. ` +
+          'What changed in the tree was copied all the same. Run once with BACKUP_AUDIT_REPAIR=yes to send them again',
+      )
+    }
     return {
       system,
       bucket,
       files: plan.now.files,
       bytes: plan.now.bytes,
       ...done,
-      removed: gone.length,
       receipt: written.key,
       requests: store.requests(),
       seconds: (Date.now() - start.getTime()) / 1000,
@@ -85,27 +139,72 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
   }
 }
 
+/** Lock the source, which may be mounted read-only; where its filesystem has no such locks, say so and go on. */
+async function lockSource(source: string, system: string): Promise<() => Promise<void>> {
+  try {
+    return await lock(source, system)
+  } catch (error) {
+    if (!(error instanceof Failure) || error.kind !== 'volume') throw error
+    log(`${error.message}; only the CronJob's concurrencyPolicy keeps two runs apart`)
+    return async () => {}
+  }
+}
+
+/** The newest receipt of this prefix (with a folder for each weekday that is a week ago), and what did not end. */
+async function lastReceipt(
+  store: Store,
+  settings: BucketMirror,
+): Promise<{ last: StoredReceipt | undefined; unfinished: string[] }> {
+  const { bucket, system, prefix } = settings
+  const { receipts, problems, unfinished } = await readReceipts(store, { bucket, system, newest: prefix ? 14 : 1 })
+  for (const problem of problems) log(`not a receipt: ${problem}`)
+  return { last: receipts.find(({ receipt }) => receipt.details.prefix === prefix), unfinished }
+}
+
+function isAuditDue(last: StoredReceipt, days: number, now: Date): boolean {
+  const { at } = (last.receipt.details.audit ?? {}) as { at?: string }
+  // Half a day less, or a daily run would find it due a day late.
+  return !at || now.getTime() - new Date(at).getTime() >= (days - 0.5) * 86_400_000
+}
+
+function tellDifferences(plan: Plan, bucket: string, repair: boolean): void {
+  for (const difference of plan.differences.slice(0, 20))
+    log(`${bucket}: ${difference}${repair ? ', to be repaired' : ''}`)
+  if (plan.differences.length > 20) log(`… and ${plan.differences.length - 20} more`)
+}
+
 /** What the new manifest is made of: lines of the old one, entries as they are, or files that must first be sent. */
-type Piece =
-  | { from: number; to: number }
-  | { entry: ManifestEntry }
-  | { file: TreeEntry; before?: ManifestEntry & { from: number; to: number } }
+type OldEntry = ManifestEntry & { from: number; to: number }
+type Piece = { from: number; to: number } | { entry: ManifestEntry } | { file: TreeEntry; before?: OldEntry }
 
 interface Plan {
   pieces: Piece[]
   changed: Extract<Piece, { file: TreeEntry }>[]
-  /** Files of the last manifest that the tree no longer has. */
-  gone: ManifestEntry[]
+  /** Keys of objects that no file of the tree stands for any more. */
+  gone: string[]
   /** A folder or link is new, different or gone. */
   linesChanged: boolean
   now: TreeSize
   before: TreeSize
   counts: { folders: number; links: number }
   skipped: Skipped[]
+  /** Where the bucket is not what the last manifest says. */
+  differences: string[]
 }
 
-/** Walk the tree along its last manifest; both are in the same order. */
-function compare(source: string, manifest: Manifest, mirror: boolean): Plan {
+/**
+ * Walk the tree along its last manifest; both are in the same order.
+ *
+ * @param listed what the bucket really holds, where that was asked
+ * @param repair send what the bucket does not hold as the manifest says, and remove what it should not hold
+ */
+function compare(
+  settings: BucketMirror,
+  manifest: Manifest,
+  listed: Map<string, Known> | undefined,
+  repair: boolean,
+): Plan {
+  const { source, mirror, prefix } = settings
   const plan: Plan = {
     pieces: [],
     changed: [],
@@ -115,60 +214,79 @@ function compare(source: string, manifest: Manifest, mirror: boolean): Plan {
     before: { files: 0, bytes: 0 },
     counts: { folders: 0, links: 0 },
     skipped: [],
+    differences: [],
   }
-  const old = manifest.entries()
-  let before = old.next()
+  const unknown = new Set(listed?.keys())
   const keep = (from: number, to: number): void => {
     const last = plan.pieces.at(-1)
     if (last && 'to' in last && last.to === from) last.to = to
     else plan.pieces.push({ from, to })
   }
-  const passed = (entry: ManifestEntry & { from: number; to: number }): void => {
-    if (!mirror) keep(entry.from, entry.to)
-    else if (entry.type === 'file') plan.gone.push(entry)
-    else plan.linesChanged = true
+  const passed = (old: OldEntry): void => {
+    const key = prefix + keyOf(old.path)
+    unknown.delete(key)
+    if (!mirror) keep(old.from, old.to)
+    else if (old.type !== 'file') plan.linesChanged = true
+    // A run that did not end may have removed it.
+    else if (listed && !listed.has(key)) plan.linesChanged = true
+    else plan.gone.push(key)
   }
-  const count = (size: TreeSize, entry: TreeEntry): void => {
-    if (entry.type !== 'file') return
-    size.files += 1
-    size.bytes += entry.bytes
+  const isHeld = (key: string, old: OldEntry): boolean => {
+    const object = listed?.get(key)
+    if (!listed || (object?.bytes === old.bytes && object.etag === old.etag)) return true
+    plan.differences.push(
+      object
+        ? `${key} has ${object.bytes} bytes and ETag ${object.etag}, not ${old.bytes} and ${old.etag}`
+        : `${key} is missing`,
+    )
+    return !repair
+  }
+  const old = manifest.entries()
+  let next = old.next()
+  const following = (): OldEntry => {
+    const entry = next.value as OldEntry
+    if (entry.type === 'file') add(plan.before, entry)
+    next = old.next()
+    return entry
   }
   for (const entry of walk(source, what => plan.skipped.push(what))) {
     if (OWN_FOLDERS.some(folder => entry.path === folder.slice(0, -1))) {
-      throw new Failure(
-        'source',
-        `the source has a folder ${entry.path} of its own, whose name is needed in the bucket: rename it`,
-      )
+      throw new Failure('source', `the source has ${entry.path}, a name that the copy needs for itself: rename it`)
     }
-    while (!before.done && inWalkOrder(before.value.path, entry.path) < 0) {
-      count(plan.before, before.value)
-      passed(before.value)
-      before = old.next()
+    while (!next.done && inWalkOrder(next.value.path, entry.path) < 0) passed(following())
+    const before = !next.done && next.value.path === entry.path ? following() : undefined
+    if (entry.type !== 'file') {
+      plan.counts[entry.type === 'folder' ? 'folders' : 'links'] += 1
+      if (before && before.type === 'file' && mirror) passed(before)
+      if (before && unchanged(entry, before)) keep(before.from, before.to)
+      else {
+        plan.linesChanged = true
+        plan.pieces.push({ entry })
+      }
+      continue
     }
-    const twin = !before.done && before.value.path === entry.path ? before.value : undefined
-    if (twin) {
-      count(plan.before, twin)
-      before = old.next()
-    }
-    count(plan.now, entry)
-    if (entry.type === 'folder') plan.counts.folders += 1
-    if (entry.type === 'link') plan.counts.links += 1
-    if (twin && unchanged(entry, twin)) keep(twin.from, twin.to)
-    else if (entry.type !== 'file') {
-      if (twin?.type === 'file' && mirror) plan.gone.push(twin)
-      plan.linesChanged = true
-      plan.pieces.push({ entry })
-    } else {
-      const piece = { file: entry, ...(twin?.type === 'file' ? { before: twin } : {}) }
+    add(plan.now, entry)
+    const key = prefix + keyOf(entry.path)
+    unknown.delete(key)
+    if (before && unchanged(entry, before) && isHeld(key, before)) keep(before.from, before.to)
+    else {
+      const piece = { file: entry, ...(before?.type === 'file' ? { before } : {}) }
       plan.pieces.push(piece)
       plan.changed.push(piece)
     }
   }
-  for (; !before.done; before = old.next()) {
-    count(plan.before, before.value)
-    passed(before.value)
+  while (!next.done) passed(following())
+  // Objects that neither the tree nor the manifest has: of a run that did not end, or of the time before manifests.
+  for (const key of unknown) {
+    if (manifest.isEmpty === false) plan.differences.push(`${key} is in the bucket, and in no manifest`)
+    if (mirror && repair) plan.gone.push(key)
   }
   return plan
+}
+
+function add(size: TreeSize, entry: TreeEntry): void {
+  size.files += 1
+  size.bytes += entry.bytes
 }
 
 function unchanged(now: TreeEntry, before: ManifestEntry): boolean {
@@ -184,11 +302,26 @@ function unchanged(now: TreeEntry, before: ManifestEntry): boolean {
   return lineOf(now) === lineOf(before)
 }
 
-/** Every object that is a file's copy, by its key. */
-async function list(store: Store, settings: BucketMirror): Promise<Map<string, Known>> {
+/** Every object that is a file's copy, by its key: one LIST a thousand. */
+async function list(store: Store, { bucket, prefix }: BucketMirror): Promise<Map<string, Known>> {
   const objects = new Map<string, Known>()
-  for await (const { key, bytes, etag } of listObjects(store, settings)) {
-    if (!OWN_FOLDERS.some(folder => key.startsWith(folder))) objects.set(key, { bytes, etag })
+  let startAfter: string | undefined
+  for (let whole = false; !whole; ) {
+    whole = true
+    for await (const { key, bytes, etag } of listObjects(store, {
+      bucket,
+      prefix,
+      ...(startAfter ? { startAfter } : {}),
+    })) {
+      const own = OWN_FOLDERS.find(folder => key.startsWith(folder))
+      if (own) {
+        // Go on behind the folder: a full trash is as large as the tree.
+        startAfter = `${own}\u{10ffff}`
+        whole = false
+        break
+      }
+      objects.set(key, { bytes, etag })
+    }
   }
   return objects
 }
@@ -199,71 +332,68 @@ function sum(objects: Map<string, Known>): number {
   return bytes
 }
 
-/** Keys of the bucket that no file of the tree stands for any more. */
-function keysToRemove(plan: Plan, listed: Map<string, Known> | undefined, prefix: string): string[] {
-  const gone = plan.gone.map(entry => prefix + keyOf(entry.path))
-  if (!listed) return gone
-  void gone
-  return gone.filter(key => listed.has(key))
+/** What the steps of one run share. */
+interface Run {
+  store: Store
+  settings: BucketMirror
+  /** The prefix that replaced and deleted objects go to. */
+  trash: string
+  done: Done
 }
 
-type Done = { sent: number; sentBytes: number; adopted: number; vanished: number; trashed: number }
-
-/** Send what changed, several files at once. @returns the manifest's entries, by the file they came from */
+/**
+ * Send what changed, several files at once. What cannot be read does not keep the others from being sent.
+ *
+ * @returns the manifest's entries, by the file they came from
+ * @throws Failure copy at the end when files could not be read: the copy is not whole
+ */
 async function send(
   plan: Plan,
-  destination: Destination,
-  settings: BucketMirror,
-  listed: Map<string, Known> | undefined,
-  trash: string,
-  done: Done,
-  stop: AbortSignal,
+  run: Run & { listed: Map<string, Known> | undefined; stop: AbortSignal },
 ): Promise<Map<TreeEntry, ManifestEntry>> {
+  const { store, settings, listed, trash, done, stop } = run
+  const { bucket, prefix } = settings
+  const destination: Destination = { store, bucket, prefix, pace: pacer(settings.bandwidth) }
   const entries = new Map<TreeEntry, ManifestEntry>()
-  const total = plan.changed.reduce((bytes, { file }) => bytes + file.bytes, 0)
-  const tell = progress('copy', total)
+  const unreadable: string[] = []
+  const tell = progress(
+    'copy',
+    plan.changed.reduce((bytes, { file }) => bytes + file.bytes, 0),
+  )
   let passed = 0
   await inParallel(plan.changed, settings.concurrency, async ({ file, before }) => {
     stop.throwIfAborted()
-    const key = destination.prefix + keyOf(file.path)
-    const known = listed
-      ? listed.get(key)
-      : before && { bytes: before.bytes, etag: before.etag ?? '', ...(before.md5 ? { md5: before.md5 } : {}) }
-    const stored = await storeFile(destination, settings.source, file, known, async () => {
-      done.trashed += (await toTrash(destination.store, settings.bucket, key, trash)) ? 1 : 0
-    })
-    if (stored.became === 'vanished') done.vanished += 1
-    else {
-      entries.set(file, stored.entry)
-      if (stored.became === 'adopted') done.adopted += 1
+    const key = prefix + keyOf(file.path)
+    const known = listed ? listed.get(key) : before && knownOf(before)
+    try {
+      const stored = await storeFile(destination, settings.source, file, known, async () => {
+        if (await toTrash(store, bucket, key, trash)) done.trashed += 1
+      })
+      if (stored.became === 'vanished') done.vanished += 1
       else {
-        done.sent += 1
-        done.sentBytes += stored.entry.bytes
+        entries.set(file, stored.entry)
+        done[stored.became === 'adopted' ? 'adopted' : 'sent'] += 1
+        if (stored.became === 'stored') done.sentBytes += stored.entry.bytes
       }
+    } catch (error) {
+      if (!(error instanceof Failure) || error.kind !== 'copy') throw error
+      log(error.message)
+      unreadable.push(key)
     }
     passed += file.bytes
     tell(passed)
   })
+  if (unreadable.length > 0) {
+    throw new Failure(
+      'copy',
+      `${unreadable.length} files could not be read, the first: ${unreadable.slice(0, 5).join(', ')}. The others were sent, nothing was deleted, and no receipt is written`,
+    )
+  }
   return entries
 }
 
-/** Work on items, so many at once; the first failure ends it once those under way are through. */
-async function inParallel<T>(items: readonly T[], workers: number, work: (item: T) => Promise<void>): Promise<void> {
-  let next = 0
-  let failed: unknown
-  const worker = async (): Promise<void> => {
-    while (next < items.length && failed === undefined) {
-      const item = items[next] as T
-      next += 1
-      try {
-        await work(item)
-      } catch (error) {
-        failed ??= error
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: workers }, worker))
-  if (failed !== undefined) throw failed
+function knownOf(entry: ManifestEntry): Known {
+  return { bytes: entry.bytes, etag: entry.etag ?? '', ...(entry.md5 ? { md5: entry.md5 } : {}) }
 }
 
 /** Keep an object for a while before it is replaced or deleted. @returns false when it was not there */
@@ -279,13 +409,12 @@ async function toTrash(store: Store, bucket: string, key: string, trash: string)
   }
 }
 
-async function remove(store: Store, settings: BucketMirror, keys: string[], trash: string): Promise<number> {
-  let trashed = 0
+async function remove(keys: readonly string[], { store, settings, trash, done }: Run): Promise<void> {
   await inParallel(keys, settings.concurrency, async key => {
-    if (await toTrash(store, settings.bucket, key, trash)) trashed += 1
+    if (await toTrash(store, settings.bucket, key, trash)) done.trashed += 1
   })
   await deleteKeys(store, settings.bucket, keys)
-  return trashed
+  done.removed += keys.length
 }
 
 /** The new manifest. */
@@ -301,34 +430,6 @@ function textOf(plan: Plan, manifest: Manifest, entries: Map<TreeEntry, Manifest
     }
   }
   return Buffer.concat(parts)
-}
-
-function receiptOf(
-  settings: BucketMirror,
-  plan: Plan,
-  last: StoredReceipt | undefined,
-  start: Date,
-  object: StoredReceipt['receipt']['object'],
-  done: Done,
-) {
-  const auditedAt = last?.receipt.details.auditedAt ?? start.toISOString()
-  return {
-    system: settings.system,
-    kind: 'media',
-    start: start.toISOString(),
-    end: new Date().toISOString(),
-    bucket: settings.bucket,
-    object,
-    bytes: plan.now.bytes,
-    versions: { agent: packageFile.version },
-    counts: { files: plan.now.files, ...plan.counts },
-    details: {
-      prefix: settings.prefix,
-      ...done,
-      auditedAt,
-      ...(settings.override ? { override: settings.override } : {}),
-    },
-  }
 }
 
 /** Remove what has been in the trash for long enough, and manifests of that age: one LIST each where there is none. */

@@ -10,6 +10,9 @@ import { walk } from './tree.ts'
 // rsync's own: some files vanished before they could be read. The tree is in use, so that is no failure.
 const VANISHED = 24
 
+// On the target, where it is writable: a lock over NFS needs that.
+const LOCK = '.fragalysis-backups.lock'
+
 /** Copy the source to another volume with rsync, after the source was compared with what that volume holds. */
 export async function mirrorToVolume(
   settings: Omit<ReplicateSettings, 'target'> & { target: string },
@@ -21,14 +24,14 @@ export async function mirrorToVolume(
   if (settings.mounted && !isMountPoint(target)) {
     throw new Failure('volume', `the target ${target} is not mounted: the copy would be lost with the pod`)
   }
-  const letGo = await lock(target, settings.system)
+  const letGo = await lock(`${target}/${LOCK}`, settings.system)
   try {
     const began = Date.now()
     const now = sizeOf(source)
     const copy = sizeOf(target)
     log(`${source}: ${now.files} files; ${target}: ${copy.files} files`)
     checkSize(source, now, copy.files > 0 ? copy : undefined, settings)
-    const args = ['--archive', '--exclude=lost+found/', '--stats']
+    const args = ['--archive', '--exclude=lost+found/', `--exclude=/${LOCK}`, '--stats']
     // What is gone from the source goes last, so that a run killed on its way has deleted nothing.
     if (settings.mirror) args.push('--delete-after')
     if (!settings.quiet) args.push('--verbose')

@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
 import { bytesOf } from './names.ts'
+import { Failure } from './outcome.ts'
 
 /** What stands at a path of the tree. Times are microseconds since 1970, which a double holds exactly. */
 export interface TreeEntry {
@@ -40,8 +41,10 @@ function* walkFolder(root: string, folder: string, skipped: (what: Skipped) => v
   try {
     names = readdirSync(bytesOf(root + folder), { encoding: 'latin1' })
   } catch (error) {
-    // The top must be readable; a folder may have gone since its name was read.
-    if (folder === '' || !isGone(error)) throw error
+    // What cannot be read must not count as gone: the top, or a folder that is closed to this user.
+    if (folder === '' || !isGone(error)) {
+      throw new Failure('source', `cannot read ${root}${folder}: ${(error as Error).message}`)
+    }
     skipped({ path: folder, why: 'it vanished while it was read' })
     return
   }

@@ -1,4 +1,4 @@
-import { ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
+import { DeleteObjectsCommand, ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
 import type { Store } from './client.ts'
 
 /** An object as a listing of its bucket shows it. */
@@ -47,4 +47,16 @@ function decodeKey(encoded: string): string {
 /** An ETag without its quotes. */
 export function bareEtag(etag: string | undefined): string {
   return (etag ?? '').replaceAll('"', '')
+}
+
+/** Delete objects, a thousand a request. @throws Error naming the first that would not go */
+export async function deleteKeys(store: Store, bucket: string, keys: readonly string[]): Promise<void> {
+  for (let at = 0; at < keys.length; at += 1000) {
+    const batch = keys.slice(at, at + 1000)
+    const answer = await store.s3.send(
+      new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: batch.map(Key => ({ Key })), Quiet: true } }),
+    )
+    const [failed] = answer.Errors ?? []
+    if (failed) throw new Error(`could not delete ${bucket}/${failed.Key}: ${failed.Code} ${failed.Message ?? ''}`)
+  }
 }

@@ -3,7 +3,7 @@ import { DeleteObjectCommand, GetObjectCommand } from '@aws-sdk/client-s3'
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Store } from './client.ts'
-import { listObjects } from './list.ts'
+import { deleteKeys, listObjects } from './list.ts'
 import { putVerified } from './upload.ts'
 
 const utc = { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' }
@@ -166,15 +166,42 @@ function receiptProblem(value: unknown): string | undefined {
   return first ? `${first.instancePath || 'receipt'} ${first.message}` : undefined
 }
 
+// Receipts of copies that are gone stay for reports and for the chain: as long as a monthly report looks back.
+const HISTORY_DAYS = 35
+
 /**
- * The breaks in a chain of receipts given newest first: each must name the hash of the one before it. The
- * oldest may name one that has been pruned.
+ * Remove receipts that have served: older than 35 days, and not in `keep`, which names those whose copy still stands.
+ *
+ * @returns how many were removed
+ */
+export async function expireReceipts(
+  store: Store,
+  where: { bucket: string; system: string; keep: readonly string[]; now: Date },
+): Promise<number> {
+  const prefix = receiptPrefix(where.system)
+  const oldest = new Date(where.now.getTime() - HISTORY_DAYS * 86_400_000).toISOString()
+  const served: string[] = []
+  for await (const { key } of listObjects(store, { bucket: where.bucket, prefix })) {
+    if (key.slice(prefix.length) >= oldest) break
+    if (key.endsWith('.json') && !where.keep.includes(key)) served.push(key)
+  }
+  await deleteKeys(store, where.bucket, served)
+  return served.length
+}
+
+/**
+ * The breaks in a chain of receipts given newest first: each must name the hash of the one before it. Beyond the 35
+ * days after which receipts are removed, a gap is no break.
  */
 export function chainProblems(receipts: readonly StoredReceipt[]): string[] {
+  const newest = receipts[0]
+  if (!newest) return []
+  const horizon = new Date(newest.receipt.start).getTime() - HISTORY_DAYS * 86_400_000
   const problems: string[] = []
   receipts.forEach((stored, index) => {
     const before = receipts[index + 1]
-    if (before && stored.receipt.previous !== before.sha256) {
+    if (!before || new Date(before.receipt.start).getTime() < horizon) return
+    if (stored.receipt.previous !== before.sha256) {
       problems.push(`${stored.key} does not follow ${before.key}: one of them was changed, or one between them removed`)
     }
   })

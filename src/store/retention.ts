@@ -1,7 +1,8 @@
-import { DeleteObjectsCommand } from '@aws-sdk/client-s3'
 import type { Store } from './client.ts'
-import { listObjects } from './list.ts'
+import { deleteKeys, listObjects } from './list.ts'
 import { readReceipts, type StoredReceipt } from './receipt.ts'
+
+export { deleteKeys }
 
 /** Something that may be a copy, on a volume or in a bucket. */
 export interface Candidate {
@@ -70,16 +71,4 @@ export async function prune(
   const removed = copiesToRemove(copies, request.keep).map(copy => copy.name)
   await deleteKeys(store, bucket, removed)
   return removed
-}
-
-/** Delete objects, a thousand a request. @throws Error naming the first that would not go */
-export async function deleteKeys(store: Store, bucket: string, keys: readonly string[]): Promise<void> {
-  for (let at = 0; at < keys.length; at += 1000) {
-    const batch = keys.slice(at, at + 1000)
-    const answer = await store.s3.send(
-      new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: batch.map(Key => ({ Key })), Quiet: true } }),
-    )
-    const [failed] = answer.Errors ?? []
-    if (failed) throw new Error(`could not delete ${bucket}/${failed.Key}: ${failed.Code} ${failed.Message ?? ''}`)
-  }
 }

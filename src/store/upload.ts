@@ -13,9 +13,9 @@ import type { Store } from './client.ts'
 import { bareEtag } from './list.ts'
 
 const MIB = 1024 * 1024
-// What is held in memory while a file goes up: four parts in flight and one being filled.
+// What is held in memory while a file goes up: three parts in flight and one being filled.
 const PART_BYTES = 8 * MIB
-const PARTS_AT_ONCE = 4
+const PARTS_AT_ONCE = 3
 // S3 takes 10,000 parts; larger files get larger parts.
 const MOST_PARTS = 9_000
 
@@ -70,7 +70,7 @@ export async function uploadVerified(store: Store, request: UploadRequest): Prom
       done(null, chunk)
     },
   })
-  const source = createReadStream(file, { highWaterMark: MIB })
+  const source = createReadStream(file, { highWaterMark: MIB / 4 })
   source.on('error', error => tap.destroy(error))
   const upload = new Upload({
     client: store.s3,
