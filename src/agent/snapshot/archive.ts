@@ -1,6 +1,8 @@
-import { createWriteStream } from 'node:fs'
-import { pipeline } from 'node:stream/promises'
 import { execa } from 'execa'
+import { programFailure } from './program.ts'
+
+// igzip writes and reads gzip's format at several times gzip's speed.
+const COMPRESSOR = '--use-compress-program=igzip'
 
 /**
  * Pack `var/lib/rancher` of a folder into a `.tar.gz` as Rancher's documentation makes it, so that its documented
@@ -8,45 +10,46 @@ import { execa } from 'execa'
  *
  * The format is GNU's: busybox reads its long names and large sizes, while it passes over the pax headers that hold
  * both in the POSIX format, and over sparse files as GNU packs them.
+ *
+ * @throws Failure copy with what tar said; volume where the disk is full
  */
 export async function pack(folder: string, archive: string, signal?: AbortSignal): Promise<void> {
-  const options = { env: { LC_ALL: 'C' }, ...(signal && { cancelSignal: signal }) }
-  const tar = execa(
-    'tar',
-    ['--create', '--format=gnu', '--numeric-owner', '--sort=name', `--directory=${folder}`, 'var/lib/rancher'],
-    { ...options, encoding: 'buffer', buffer: { stdout: false } },
+  await tar(
+    [
+      '--create',
+      '--format=gnu',
+      '--numeric-owner',
+      '--sort=name',
+      `--directory=${folder}`,
+      `--file=${archive}`,
+      'var/lib/rancher',
+    ],
+    signal,
   )
-  // igzip writes gzip's format at several times its speed; a host without it is told so by the error.
-  const gzip = execa('igzip', ['--stdout'], { ...options, encoding: 'buffer', buffer: { stdout: false } })
-  await Promise.all([
-    pipeline(tar.stdout, gzip.stdin),
-    pipeline(gzip.stdout, createWriteStream(archive, { mode: 0o600 })),
-    tar,
-    gzip,
-  ])
 }
 
 /**
  * Read an archive to its end.
  *
  * @returns how many entries it has
- * @throws Error when it is damaged or cut off
+ * @throws Failure copy when it is damaged or cut off
  */
 export async function countEntries(archive: string, signal?: AbortSignal): Promise<number> {
-  const options = { env: { LC_ALL: 'C' }, ...(signal && { cancelSignal: signal }) }
-  const gunzip = execa('igzip', ['--decompress', '--stdout', archive], {
-    ...options,
-    encoding: 'buffer',
-    buffer: { stdout: false },
+  // Newlines in names are printed quoted: a line is an entry.
+  const listed = await tar(['--list', '--quoting-style=escape', `--file=${archive}`], signal)
+  return listed === '' ? 0 : listed.split('\n').length
+}
+
+async function tar(args: readonly string[], signal?: AbortSignal): Promise<string> {
+  const { exitCode, stdout, stderr } = await execa('tar', [COMPRESSOR, ...args], {
+    reject: false,
+    maxBuffer: Number.POSITIVE_INFINITY,
+    env: { LC_ALL: 'C' },
+    ...(signal && { cancelSignal: signal }),
   })
-  // Names are printed with their newlines quoted: a line is an entry.
-  const tar = execa('tar', ['--list', '--quoting-style=escape'], { ...options, buffer: { stdout: false } })
-  let entries = 0
-  const counted = (async () => {
-    for await (const _ of tar.iterable()) entries += 1
-  })()
-  await Promise.all([pipeline(gunzip.stdout, tar.stdin), gunzip, tar, counted])
-  return entries
+  signal?.throwIfAborted()
+  if (exitCode !== 0) throw programFailure('tar', exitCode, stderr)
+  return stdout
 }
 
 /** What an archive is named by. */

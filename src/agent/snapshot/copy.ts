@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import { Failure } from '../outcome.ts'
 import { type Engine, rsync } from './engine.ts'
 import { bytesOf, type Changes, changesSince, differences, flush, readTree, type Tree } from './tree.ts'
 
@@ -84,14 +85,14 @@ async function applyChanges(
 /**
  * Compare a finished copy with the tree that it was made from, entry by entry, and remove what the tree does not have.
  *
- * @throws Error naming the first differences
+ * @throws Failure copy naming the first differences
  */
 export async function checkCopy(target: string, tree: Tree, signal?: AbortSignal): Promise<void> {
   const { extra, wrong } = differences(tree, await readTree(target, { changing: false, ...(signal && { signal }) }))
   for (const path of extra) await rm(within(target, path), { recursive: true, force: true })
   if (wrong.length > 0) {
     const named = wrong.slice(0, NAMED).map(text => Buffer.from(text, 'latin1').toString())
-    throw new Error(`the copy differs from Rancher's data in ${wrong.length} places: ${named.join('; ')}`)
+    throw new Failure('copy', `the copy differs from Rancher's data in ${wrong.length} places: ${named.join('; ')}`)
   }
 }
 

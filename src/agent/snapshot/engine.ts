@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { copyFile, type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
+import { programFailure } from './program.ts'
 import { onlyVanished } from './tree.ts'
 
 /** A way to copy a tree, and to bring single files of the copy up to date. */
@@ -15,8 +16,17 @@ export interface Engine {
   updateFile(source: Buffer, target: Buffer, signal?: AbortSignal): Promise<void>
 }
 
-/** What rsync is always told: everything about every kind of file, and numbers of owners as they are. */
-export const RSYNC_EVERYTHING = ['--archive', '--hard-links', '--acls', '--xattrs', '--numeric-ids', '--sparse']
+// Everything about every kind of file, numbers of owners as they are, and times to the nanosecond: rsync alone takes
+// times of the same second for equal.
+const RSYNC_EVERYTHING = [
+  '--archive',
+  '--hard-links',
+  '--acls',
+  '--xattrs',
+  '--numeric-ids',
+  '--sparse',
+  '--modify-window=-1',
+]
 
 /** rsync's exit code for a source from which files vanished meanwhile. */
 const RSYNC_VANISHED = 24
@@ -34,14 +44,7 @@ export async function rsync(
   })
   signal?.throwIfAborted()
   if (exitCode === 0 || (changing && exitCode === RSYNC_VANISHED)) return
-  throw copyError('rsync', exitCode, stderr)
-}
-
-function copyError(program: string, exitCode: number | undefined, stderr: string): Error {
-  const error = new Error(
-    `${program} ended with ${exitCode ?? 'a signal'}: ${stderr.trim().split('\n').slice(-5).join('; ')}`,
-  )
-  return /No space left on device|Disk quota exceeded/.test(stderr) ? Object.assign(error, { code: 'ENOSPC' }) : error
+  throw programFailure('rsync', exitCode, stderr)
 }
 
 /** Compares block by block and writes what differs. Works everywhere. */
@@ -68,7 +71,7 @@ const reflink: Engine = {
       ...(signal && { cancelSignal: signal }),
     })
     signal?.throwIfAborted()
-    if (exitCode !== 0 && !onlyVanished(stderr)) throw copyError('cp', exitCode, stderr)
+    if (exitCode !== 0 && !onlyVanished(stderr)) throw programFailure('cp', exitCode, stderr)
   },
   updateFile: (source, target) => copyFile(source, target, constants.COPYFILE_FICLONE_FORCE),
 }

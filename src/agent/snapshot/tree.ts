@@ -1,4 +1,5 @@
 import { execa } from 'execa'
+import { Failure } from '../outcome.ts'
 
 /** One entry of a tree, in the words of find(1). */
 export interface Entry {
@@ -41,7 +42,10 @@ export async function readTree(root: string, options: { changing: boolean; signa
   })
   options.signal?.throwIfAborted()
   if (exitCode !== 0 && !(options.changing && onlyVanished(Buffer.from(stderr).toString()))) {
-    throw new Error(`cannot read ${root}: ${Buffer.from(stderr).toString().trim() || `find ended with ${exitCode}`}`)
+    throw new Failure(
+      'copy',
+      `cannot read ${root}: ${Buffer.from(stderr).toString().trim() || `find ended with ${exitCode}`}`,
+    )
   }
   const fields = Buffer.from(stdout.buffer, stdout.byteOffset, stdout.byteLength).toString('latin1').split('\0')
   const entries = new Map<string, Entry>()
