@@ -5,10 +5,11 @@ import * as generate from './generate.ts'
 import * as lab from './lab.ts'
 import * as launch from './launch.ts'
 import * as lint from './lint.ts'
+import * as plan from './plan.ts'
 import * as test from './test.ts'
 import * as validate from './validate.ts'
 
-const commands = [generate, lab, launch, lint, test, validate] as CommandModule[]
+const commands = [generate, lab, launch, lint, plan, test, validate] as CommandModule[]
 
 try {
   await yargs(hideBin(process.argv))

@@ -536,7 +536,26 @@ export async function startController(options: ControllerOptions = {}): Promise<
 
   const page1 = (list: unknown[], url: URL) => new Answer(200, page(list, url))
 
+  /** What a team may do, as AWX tells it: the role's title, and on what. */
+  function rolesOf(team: Item): unknown[] {
+    const titles: Record<string, string> = { approval: 'Approve', adhoc: 'Ad Hoc' }
+    return [...items.values()].flatMap(item =>
+      Object.entries(item.roles).flatMap(([role, id]) =>
+        roleMembers.get(id)?.has(team.id)
+          ? [
+              {
+                id,
+                name: titles[role] ?? `${role.charAt(0).toUpperCase()}${role.slice(1)}`,
+                summary_fields: { resource_name: nameOf(item), resource_type: of(item).type, resource_id: item.id },
+              },
+            ]
+          : [],
+      ),
+    )
+  }
+
   function subAnswer(method: string, item: Item, sub: string, url: URL, body: Record<string, unknown>): Answer {
+    if (sub === 'roles' && item.resource === 'teams') return page1(rolesOf(item), url)
     const members = item.links.get(sub)
     if (members) {
       if (method === 'GET')

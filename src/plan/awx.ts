@@ -1,0 +1,384 @@
+import { isDeepStrictEqual } from 'node:util'
+import { load } from 'js-yaml'
+import type { Controller, LiveObject } from '../awx/controller.ts'
+import { type Definitions, mark } from '../awx/definitions.ts'
+import { Unsafe } from '../inventory/unsafe.ts'
+import type { Comparison, Difference, FieldDifference } from './difference.ts'
+
+/** A defined object, as far as the comparison cares. */
+type Wanted = Readonly<Record<string, unknown>> & { readonly name: string }
+
+/** How a kind of object is found on AWX, and which of its fields are not plain values there. */
+interface Kind {
+  readonly title: string
+  readonly endpoint: string
+  readonly wanted: readonly Wanted[]
+  readonly defaults?: Readonly<Record<string, unknown>>
+  /** What finds all of them: those that the config names, and those that have our mark. */
+  readonly query: Readonly<Record<string, string>>
+  /** Whether one that the config does not name is ours. */
+  readonly ours: (live: LiveObject) => boolean
+  /** Fields that name another object; AWX shows its number, and its name in the summary. */
+  readonly references?: readonly string[]
+  /** Fields that are lists of names, each a list of its own on AWX. */
+  readonly links?: readonly string[]
+}
+
+// As many requests at once: quick for a few hundred objects, no burden for AWX's web workers.
+const atOnce = 8
+
+/**
+ * Every object and field of the definitions against an AWX: what is missing, what differs (also what a hand changed),
+ * and what has our mark and is not in the config. Reads only.
+ *
+ * @throws Failure when AWX cannot be reached or refuses
+ */
+export async function compareWithAwx(definitions: Definitions, controller: Controller): Promise<Comparison> {
+  const organization = definitions.controller_organizations[0]?.name ?? ''
+  const differences: Difference[] = []
+  let compared = 0
+  for (const kind of kinds(definitions, organization)) {
+    const live = await controller.list(kind.endpoint, kind.query)
+    const byName = new Map(live.map(object => [object.name, object]))
+    compared += kind.wanted.length
+    const found = await inTurn(kind.wanted, async wanted => {
+      const object = byName.get(wanted.name)
+      if (!object) return missing(kind, wanted)
+      return differing(kind.title, wanted.name, await fieldDifferences(kind, wanted, object, controller))
+    })
+    differences.push(...found.flat())
+    const names = new Set(kind.wanted.map(({ name }) => name))
+    for (const object of live) {
+      if (!names.has(object.name ?? '') && kind.ours(object)) {
+        differences.push({
+          sign: '-',
+          where: 'AWX',
+          kind: kind.title,
+          name: object.name ?? String(object.id),
+          fields: [],
+          note: 'is ours by its mark, and the config does not name it',
+        })
+      }
+    }
+  }
+  const workflows = await workflowNodes(definitions, organization, controller)
+  const roles = await roleGrants(definitions, organization, controller)
+  return {
+    differences: [...differences, ...workflows.differences, ...roles.differences],
+    compared: compared + workflows.compared + roles.compared,
+    unreachable: [],
+  }
+}
+
+function kinds(definitions: Definitions, organization: string): Kind[] {
+  const inOurs = { organization__name: organization }
+  const described = (live: LiveObject) => String(live.description ?? '').endsWith(`[${mark}]`)
+  const labelled = (live: LiveObject) => labelsOf(live).includes(mark)
+  const notifications = ['started', 'success', 'error'].map(when => `notification_templates_${when}`)
+  const never = () => false
+  return [
+    {
+      title: 'organisation',
+      endpoint: 'organizations/',
+      wanted: named(definitions.controller_organizations),
+      query: { name: organization },
+      ours: never,
+    },
+    {
+      title: 'label',
+      endpoint: 'labels/',
+      wanted: named(definitions.controller_labels),
+      query: inOurs,
+      ours: never,
+      references: ['organization'],
+    },
+    {
+      title: 'credential type',
+      endpoint: 'credential_types/',
+      wanted: named(definitions.controller_credential_types),
+      query: { managed: 'false' },
+      // They belong to no organisation: another one's may be the same.
+      ours: never,
+    },
+    {
+      title: 'credential',
+      endpoint: 'credentials/',
+      wanted: named(definitions.controller_credentials),
+      query: inOurs,
+      ours: described,
+      references: ['organization', 'credential_type'],
+    },
+    {
+      title: 'execution environment',
+      endpoint: 'execution_environments/',
+      wanted: named(definitions.controller_execution_environments),
+      query: inOurs,
+      ours: described,
+      references: ['organization'],
+    },
+    {
+      title: 'notification template',
+      endpoint: 'notification_templates/',
+      wanted: named(definitions.controller_notifications),
+      query: inOurs,
+      ours: described,
+      references: ['organization'],
+    },
+    {
+      title: 'project',
+      endpoint: 'projects/',
+      wanted: named(definitions.controller_projects),
+      defaults: definitions.controller_defaults.projects,
+      query: inOurs,
+      ours: described,
+      references: ['organization', 'default_environment'],
+    },
+    {
+      title: 'inventory',
+      endpoint: 'inventories/',
+      wanted: named(definitions.controller_inventories),
+      query: inOurs,
+      ours: described,
+      references: ['organization'],
+    },
+    {
+      title: 'inventory source',
+      endpoint: 'inventory_sources/',
+      wanted: named(definitions.controller_inventory_sources.map(({ organization: _, ...source }) => source)),
+      defaults: definitions.controller_defaults.inventory_sources,
+      query: { inventory__organization__name: organization },
+      ours: described,
+      references: ['inventory', 'source_project'],
+    },
+    {
+      title: 'job template',
+      endpoint: 'job_templates/',
+      wanted: named(definitions.controller_templates),
+      defaults: definitions.controller_defaults.templates,
+      query: inOurs,
+      ours: labelled,
+      references: ['organization', 'project', 'inventory', 'execution_environment'],
+      links: ['credentials', 'labels', ...notifications],
+    },
+    {
+      title: 'workflow',
+      endpoint: 'workflow_job_templates/',
+      wanted: named(definitions.controller_workflows.map(({ nodes: _, ...workflow }) => workflow)),
+      defaults: definitions.controller_defaults.workflows,
+      query: inOurs,
+      ours: labelled,
+      references: ['organization'],
+      links: ['labels', ...notifications, 'notification_templates_approvals'],
+    },
+    {
+      title: 'schedule',
+      endpoint: 'schedules/',
+      wanted: definitions.controller_schedules.map(
+        ({ organization: _, ...schedule }) => schedule,
+      ) as unknown as Wanted[],
+      query: {
+        unified_job_template__labels__name: mark,
+        unified_job_template__organization__name: organization,
+      },
+      // Whatever launches one of our templates is ours to know.
+      ours: () => true,
+      references: ['unified_job_template'],
+    },
+    {
+      title: 'team',
+      endpoint: 'teams/',
+      wanted: named(definitions.controller_teams),
+      query: inOurs,
+      ours: described,
+      references: ['organization'],
+    },
+  ]
+}
+
+const named = (objects: readonly { readonly name: string }[]) => objects as unknown as readonly Wanted[]
+
+function missing({ title }: Kind, { name }: Wanted): Difference[] {
+  return [{ sign: '+', where: 'AWX', kind: title, name, fields: [] }]
+}
+
+function differing(kind: string, name: string, fields: readonly FieldDifference[]): Difference[] {
+  return fields.length === 0 ? [] : [{ sign: '~', where: 'AWX', kind, name, fields }]
+}
+
+async function fieldDifferences(
+  kind: Kind,
+  wanted: Wanted,
+  live: LiveObject,
+  controller: Controller,
+): Promise<FieldDifference[]> {
+  const found: FieldDifference[] = []
+  const compare = (field: string, is: unknown, should: unknown) => {
+    if (!isDeepStrictEqual(is, should)) found.push({ field, is, wanted: should })
+  }
+  for (const [field, value] of Object.entries({ ...kind.defaults, ...wanted })) {
+    if (field === 'sources') {
+      // Their values are secret; that AWX has some is all that can be seen.
+      for (const input of Object.keys(value as object)) {
+        if (!(input in (live.inputs as object)))
+          found.push({ field: `inputs.${input}`, is: undefined, wanted: '(set)' })
+      }
+    } else if (field === 'inputs' && kind.title === 'credential') {
+      for (const [input, should] of Object.entries(value as object)) {
+        compare(`inputs.${input}`, (live.inputs as Record<string, unknown>)[input], should)
+      }
+    } else if (kind.references?.includes(field)) {
+      compare(field, nameIn(live, field), value)
+    } else if (kind.links?.includes(field)) {
+      const names = await linkedNames(live, field, controller)
+      compare(field, names.sort(), [...(value as string[])].sort())
+    } else if (field === 'survey_spec') {
+      compare(field, await controller.get<unknown>(live.related.survey_spec ?? ''), value)
+    } else if (field === 'extra_vars') {
+      compare(field, readVariables(live.extra_vars), value)
+    } else {
+      // AWX says null or nothing for some texts that are empty.
+      compare(field, value === '' ? (live[field] ?? '') : live[field], plain(value))
+    }
+  }
+  return found
+}
+
+function nameIn(live: LiveObject, field: string): string | undefined {
+  const summary = live.summary_fields[field] as { name?: string } | undefined
+  return summary?.name
+}
+
+function labelsOf(live: LiveObject): string[] {
+  const labels = live.summary_fields.labels as { results?: { name: string }[] } | undefined
+  return (labels?.results ?? []).map(({ name }) => name)
+}
+
+/** Credentials are all in the summary; of labels AWX puts ten there, which is more than anybody has. */
+async function linkedNames(live: LiveObject, field: string, controller: Controller): Promise<string[]> {
+  if (field === 'labels') return labelsOf(live)
+  if (field === 'credentials') {
+    return ((live.summary_fields.credentials ?? []) as { name: string }[]).map(({ name }) => name)
+  }
+  const members = await controller.list(live.related[field] ?? `${live.url}${field}/`)
+  return members.map(({ name }) => name ?? '')
+}
+
+/** AWX keeps variables as the text they came as, JSON or YAML. */
+function readVariables(text: unknown): unknown {
+  if (typeof text !== 'string') return text
+  return text.trim() === '' ? {} : (load(text) ?? {})
+}
+
+/** A definition's value as AWX shows it. */
+function plain(value: unknown): unknown {
+  if (value instanceof Unsafe) return value.text
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]))
+  }
+  return value
+}
+
+const nodeLinks = ['success_nodes', 'failure_nodes', 'always_nodes'] as const
+
+async function workflowNodes(definitions: Definitions, organization: string, controller: Controller) {
+  const differences: Difference[] = []
+  let compared = 0
+  if (definitions.controller_workflows.length === 0) return { differences, compared }
+  const live = await controller.list('workflow_job_template_nodes/', {
+    workflow_job_template__organization__name: organization,
+  })
+  const numbers = new Map(live.map(node => [node.id, String(node.identifier)]))
+  for (const workflow of definitions.controller_workflows) {
+    const nodes = live.filter(node => nameIn(node, 'workflow_job_template') === workflow.name)
+    for (const node of workflow.nodes) {
+      compared += 1
+      const name = `${workflow.name}: ${node.identifier}`
+      const found = nodes.find(({ identifier }) => identifier === node.identifier)
+      if (!found) {
+        differences.push({ sign: '+', where: 'AWX', kind: 'workflow node', name, fields: [] })
+        continue
+      }
+      const fields: FieldDifference[] = []
+      const compare = (field: string, is: unknown, should: unknown) => {
+        if (!isDeepStrictEqual(is, should)) fields.push({ field, is, wanted: should })
+      }
+      const template = found.summary_fields.unified_job_template as { name?: string } | undefined
+      compare('unified_job_template', template?.name, node.unified_job_template ?? node.approval_node?.name)
+      compare('extra_data', found.extra_data ?? {}, node.extra_data ?? {})
+      compare('limit', found.limit ?? '', node.limit ?? '')
+      compare('job_tags', found.job_tags ?? '', node.job_tags ?? '')
+      if (node.approval_node && found.related.unified_job_template) {
+        const approval = await controller.get(found.related.unified_job_template)
+        compare('approval_node.timeout', approval.timeout, node.approval_node.timeout)
+        compare('approval_node.description', approval.description, node.approval_node.description)
+      }
+      for (const link of nodeLinks) {
+        const linked = await controller.list(found.related[link] ?? `${found.url}${link}/`)
+        compare(link, linked.map(({ id }) => numbers.get(id)).sort(), [...node[link]].sort())
+      }
+      differences.push(...differing('workflow node', name, fields))
+    }
+    for (const node of nodes) {
+      if (!workflow.nodes.some(({ identifier }) => identifier === node.identifier)) {
+        const name = `${workflow.name}: ${String(node.identifier)}`
+        differences.push({ sign: '-', where: 'AWX', kind: 'workflow node', name, fields: [] })
+      }
+    }
+  }
+  return { differences, compared }
+}
+
+// A list of grants, and the type that AWX calls its members by.
+const grantLists = {
+  job_templates: 'job_template',
+  workflows: 'workflow_job_template',
+  inventories: 'inventory',
+  projects: 'project',
+} as const
+
+// AWX lists a team's roles by their titles.
+const roleTitles = { execute: 'Execute', read: 'Read', approval: 'Approve', use: 'Use', admin: 'Admin' } as const
+
+async function roleGrants(definitions: Definitions, organization: string, controller: Controller) {
+  const differences: Difference[] = []
+  let compared = 0
+  const teams = await controller.list('teams/', { organization__name: organization })
+  for (const { name: team } of definitions.controller_teams) {
+    const grants = definitions.controller_roles.filter(grant => grant.team === team)
+    const wanted = new Set(
+      grants.flatMap(grant =>
+        Object.entries(grantLists).flatMap(([list, type]) =>
+          (grant[list as keyof typeof grantLists] ?? []).map(name => `${roleTitles[grant.role]} on ${type} ${name}`),
+        ),
+      ),
+    )
+    compared += wanted.size
+    const live = teams.find(({ name }) => name === team)
+    const granted = live ? await controller.list(`teams/${live.id}/roles/`) : []
+    const has = new Set(
+      granted.map(({ name, summary_fields: on }) => `${name} on ${on.resource_type} ${on.resource_name}`),
+    )
+    const difference = (sign: '+' | '-', role: string): Difference => ({
+      sign,
+      where: 'AWX',
+      kind: 'role',
+      name: `${team}: ${role}`,
+      fields: [],
+    })
+    for (const role of wanted) if (!has.has(role)) differences.push(difference('+', role))
+    for (const role of has) if (!wanted.has(role)) differences.push(difference('-', role))
+  }
+  return { differences, compared }
+}
+
+/** The results of `work` for each item, in their order, some of them at once. */
+async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  const queue = items.entries()
+  const worker = async () => {
+    for (const [index, item] of queue) results[index] = await work(item)
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  return results
+}

@@ -1,0 +1,120 @@
+import {
+  GetBucketAclCommand,
+  GetBucketLifecycleConfigurationCommand,
+  HeadBucketCommand,
+  ListMultipartUploadsCommand,
+} from '@aws-sdk/client-s3'
+import type { CredentialInputs } from '../awx/credentials.ts'
+import type { Config } from '../config/index.ts'
+import { openStore, type Store } from '../store/client.ts'
+import { kindOf, type System } from '../systems/index.ts'
+import type { Comparison, Difference } from './difference.ts'
+
+// A run may take 20 hours; what is left of an upload after two days is left for good.
+const leftoverHours = 48
+
+/**
+ * Each system's bucket: whether it is there, private by its ACL and towards somebody without a key, free of uploads
+ * that were never finished, and whether its lifecycle would remove such. Reads only.
+ */
+export async function compareWithBuckets(config: Config, credentials: CredentialInputs): Promise<Comparison> {
+  const parts = await Promise.all(config.systems.map(system => compareBucket(config, system, credentials)))
+  return {
+    differences: parts.flatMap(part => part.differences),
+    compared: parts.reduce((sum, part) => sum + part.compared, 0),
+    unreachable: parts.flatMap(part => part.unreachable),
+  }
+}
+
+async function compareBucket(config: Config, system: System, credentials: CredentialInputs): Promise<Comparison> {
+  const credential = `Store: ${kindOf(system).cluster(system) ?? system.name}`
+  const away = (why: string, next: string): Comparison => ({
+    differences: [],
+    compared: 0,
+    unreachable: [{ what: `bucket ${system.bucket}`, why, next }],
+  })
+  const keys = credentials[credential]
+  if (!keys) return away(`the credential \`${credential}\` is missing`, 'add it to the file that --credentials names')
+  const store = openStore({
+    RCLONE_S3_ENDPOINT: config.store.endpoint,
+    AWS_DEFAULT_REGION: config.store.region,
+    AWS_ACCESS_KEY_ID: String(keys.access_key_id ?? ''),
+    AWS_SECRET_ACCESS_KEY: String(keys.secret_access_key ?? ''),
+  })
+  const found = (sign: Difference['sign'], note: string): Difference => ({
+    sign,
+    where: 'bucket',
+    kind: 'bucket',
+    name: system.bucket,
+    fields: [],
+    note,
+  })
+  try {
+    await store.s3.send(new HeadBucketCommand({ Bucket: system.bucket }))
+  } catch (error) {
+    const status = statusOf(error)
+    if (status === 404) {
+      return {
+        differences: [found('+', `is not there; ${system.name} has nowhere to go`)],
+        compared: 1,
+        unreachable: [],
+      }
+    }
+    return away(
+      status ? `answers ${status}` : messageOf(error),
+      `look at the credential \`${credential}\` and the network`,
+    )
+  }
+  const notes = await Promise.all([
+    publicAcl(store, system.bucket),
+    openToAll(config.store.endpoint, system.bucket),
+    leftovers(store, system.bucket),
+    lifecycle(store, system.bucket),
+  ])
+  return { differences: notes.flat().map(note => found('~', note)), compared: 1, unreachable: [] }
+}
+
+async function publicAcl(store: Store, bucket: string): Promise<string[]> {
+  const { Grants = [] } = await store.s3.send(new GetBucketAclCommand({ Bucket: bucket }))
+  return Grants.filter(({ Grantee }) => /AllUsers|AuthenticatedUsers/.test(Grantee?.URI ?? '')).map(
+    ({ Grantee, Permission }) =>
+      `its ACL gives ${Permission} to ${Grantee?.URI?.split('/').at(-1)}; it should be private`,
+  )
+}
+
+/** Asks as anybody might: without a key. */
+async function openToAll(endpoint: string, bucket: string): Promise<string[]> {
+  const response = await fetch(new URL(bucket, `${endpoint.replace(/\/$/, '')}/`), {
+    signal: AbortSignal.timeout(30_000),
+  })
+  await response.body?.cancel()
+  return response.ok ? ['anybody can list it without a key; it should be private'] : []
+}
+
+async function leftovers(store: Store, bucket: string): Promise<string[]> {
+  const { Uploads = [], IsTruncated } = await store.s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }))
+  const before = Date.now() - leftoverHours * 3_600_000
+  const old = Uploads.filter(({ Initiated }) => Initiated !== undefined && Initiated.getTime() < before)
+  if (old.length === 0) return []
+  const count = `${old.length}${IsTruncated ? ' or more' : ''}`
+  return [`holds ${count} uploads begun more than ${leftoverHours} hours ago and never finished, which cost room`]
+}
+
+async function lifecycle(store: Store, bucket: string): Promise<string[]> {
+  try {
+    const { Rules = [] } = await store.s3.send(new GetBucketLifecycleConfigurationCommand({ Bucket: bucket }))
+    const aborts = Rules.some(rule => rule.Status === 'Enabled' && rule.AbortIncompleteMultipartUpload)
+    if (aborts) return []
+  } catch (error) {
+    if (statusOf(error) !== 404) return [`its lifecycle cannot be read: ${messageOf(error)}`]
+  }
+  return ['no rule of its lifecycle ends uploads that were never finished']
+}
+
+function statusOf(error: unknown): number | undefined {
+  return (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

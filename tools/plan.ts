@@ -1,0 +1,76 @@
+import type { Argv } from 'yargs'
+import { openController } from '../src/awx/controller.ts'
+import { readCredentials } from '../src/awx/credentials.ts'
+import { definitions } from '../src/awx/definitions.ts'
+import { type Environment, environments } from '../src/inventory/environments.ts'
+import { compareWithAwx } from '../src/plan/awx.ts'
+import { compareWithBuckets } from '../src/plan/buckets.ts'
+import { compareWithClusters } from '../src/plan/clusters.ts'
+import type { Comparison } from '../src/plan/difference.ts'
+import { exitCodes, Failure } from '../src/report/failure.ts'
+import { reportPlan, summarise } from '../src/report/plan.ts'
+import { colourful, configOption, requireConfig } from './options.ts'
+
+const parts = ['awx', 'clusters', 'buckets'] as const
+type Part = (typeof parts)[number]
+
+export const command = 'plan'
+export const describe = 'Hold the config against AWX, the clusters and the buckets; reads only'
+export const builder = (args: Argv) =>
+  args
+    .options({
+      ...configOption,
+      environment: {
+        choices: Object.keys(environments) as Environment[],
+        default: 'production' as Environment,
+        describe: 'Whose inventory',
+      },
+      only: { choices: parts, array: true, default: [...parts] as Part[], describe: 'Which of the three' },
+      credentials: { type: 'string', describe: 'The credentials file, for clusters and buckets' },
+      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How differences are printed' },
+    })
+    .example('$0 plan --credentials secrets.yml', 'all three; AWX is the one that CONTROLLER_HOST names')
+    .example('$0 plan --only awx', '+ would be made, ~ differs, - is surplus')
+    .epilogue('Exit codes: 0 all is as the config says, 1 something differs, 2 config broken, 3 not all was reached.')
+
+interface Args {
+  config: string
+  environment: Environment
+  only: Part[]
+  credentials?: string
+  format: 'text' | 'json'
+}
+
+export async function handler(args: Args): Promise<void> {
+  const config = environments[args.environment](await requireConfig(args.config))
+  const all = definitions(config, args.environment)
+  const credentials = args.credentials === undefined ? {} : await readCredentials(args.credentials)
+  const interrupt = new AbortController()
+  process.once('SIGINT', () => interrupt.abort())
+  const compare: Record<Part, () => Promise<Comparison>> = {
+    awx: () => compareWithAwx(all, openController(process.env)),
+    clusters: () => compareWithClusters(all, args.environment, credentials, interrupt.signal),
+    buckets: () => compareWithBuckets(config, credentials),
+  }
+  const found = await Promise.all(args.only.map(part => reached(part, compare[part])))
+  const whole: Comparison = {
+    differences: found.flatMap(({ differences }) => differences),
+    compared: found.reduce((sum, { compared }) => sum + compared, 0),
+    unreachable: found.flatMap(({ unreachable }) => unreachable),
+  }
+  process.stdout.write(reportPlan(whole, args.format, colourful(process.stdout)))
+  for (const { what, why, next } of whole.unreachable) process.stderr.write(`plan: ${what}: ${why}\n  → ${next}\n`)
+  process.stderr.write(`plan: ${summarise(whole)}\n`)
+  if (whole.unreachable.length > 0) process.exitCode = exitCodes.unreachable
+  else if (whole.differences.length > 0) process.exitCode = exitCodes.findings
+}
+
+/** A part that cannot be reached does not take the others' answers away. */
+async function reached(part: Part, compare: () => Promise<Comparison>): Promise<Comparison> {
+  try {
+    return await compare()
+  } catch (error) {
+    if (!(error instanceof Failure) || error.exitCode !== exitCodes.unreachable) throw error
+    return { differences: [], compared: 0, unreachable: [{ what: part, why: error.message, next: error.next }] }
+  }
+}
