@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type PlaybookResult, runPlaybook } from '../../src/ansible/playbook.ts'
 import { labImages } from '../../src/lab/config.ts'
 import { makeTenant, type Tenant } from './tenant.ts'
@@ -114,12 +114,13 @@ describe('a run by hand', () => {
 
   test('is refused while another is under way', async () => {
     await makeCronJob('busy', ['sleep 40'])
-    const [first, second] = await Promise.all([
-      run('busy'),
-      new Promise<void>(resolve => setTimeout(resolve, 12_000)).then(() => run('busy')),
-    ])
-    expectEnd(first, 0, /busy-manual-\S+ succeeded/)
-    expectEnd(second, 2, /busy-manual-\S+ of busy is under way/)
+    const first = run('busy')
+    await vi.waitUntil(async () => (await jobs()).items.some(({ metadata }) => metadata.name.startsWith('busy-')), {
+      timeout: 60_000,
+      interval: 500,
+    })
+    expectEnd(await run('busy'), 2, /busy-manual-\S+ of busy is under way/)
+    expectEnd(await first, 0, /busy-manual-\S+ succeeded/)
   })
 
   test('is not made in check mode, nor of a CronJob that there is not', async () => {
