@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest'
+import { type Candidate, copiesToRemove, vouchesFor } from '../../../src/store/retention.ts'
+
+/** `g`: a good copy, `x`: one that no receipt vouches for; the newest first, a day apart. */
+function copies(pattern: string): Candidate[] {
+  return [...pattern].map((kind, age) => ({
+    name: `${age}${kind}`,
+    taken: new Date(Date.UTC(2026, 0, 31 - age)),
+    verified: kind === 'g',
+  }))
+}
+
+test.each([
+  // what stands (newest first), how many are kept, what goes
+  ['', 3, []],
+  ['g', 3, []],
+  ['ggg', 3, []],
+  ['gggg', 3, ['3g']],
+  ['ggggg', 3, ['3g', '4g']],
+  // an unverified one never counts, and goes only once there are enough good ones after it
+  ['xggg', 3, []],
+  ['xgggg', 3, ['4g']],
+  ['gxgxg', 3, []],
+  ['gxgxgxg', 3, ['5x', '6g']],
+  ['gggx', 3, ['3x']],
+  // nothing good but the oldest: it stays, whatever the count says
+  ['xxxxxg', 3, []],
+  ['xxxxxg', 1, []],
+  ['xxxxxx', 1, []],
+  // a count of nothing still keeps the newest good one
+  ['ggg', 0, ['1g', '2g']],
+  ['xggg', -5, ['2g', '3g']],
+])('of %s with %i kept goes %j', (pattern, keep, gone) => {
+  const order = copies(pattern).sort(() => (pattern.length % 2 ? 1 : -1))
+  expect(
+    copiesToRemove(order, keep)
+      .map(copy => copy.name)
+      .sort(),
+  ).toEqual(gone)
+})
+
+test('whatever stands and is kept: never fewer good ones than before or than kept, never the newest good one', () => {
+  for (let length = 0; length <= 9; length += 1) {
+    for (let bits = 0; bits < 2 ** length; bits += 1) {
+      const all = copies([...Array(length)].map((_, at) => ((bits >> at) & 1 ? 'g' : 'x')).join(''))
+      for (const keep of [0, 1, 2, 4, 20]) {
+        const gone = new Set(copiesToRemove(all, keep))
+        const good = all.filter(copy => copy.verified)
+        const left = good.filter(copy => !gone.has(copy))
+        expect(left.length).toBe(Math.min(good.length, Math.max(1, keep)))
+        expect(left[0]).toBe(good[0])
+      }
+    }
+  }
+})
+
+test('a receipt vouches only for the very object it describes', () => {
+  const receipt = { object: { key: 'a', bytes: 3, sha256: 'f'.repeat(64), etag: 'e' } }
+  const receipts = [{ receipt, key: 'r', sha256: 's' }] as unknown as Parameters<typeof vouchesFor>[0]
+  expect(vouchesFor(receipts, { key: 'a', bytes: 3, etag: 'e' })).toBe(true)
+  expect(vouchesFor(receipts, { key: 'a', bytes: 3 })).toBe(true)
+  expect(vouchesFor(receipts, { key: 'a', bytes: 4, etag: 'e' })).toBe(false)
+  expect(vouchesFor(receipts, { key: 'a', bytes: 3, etag: 'other' })).toBe(false)
+  expect(vouchesFor(receipts, { key: 'b', bytes: 3, etag: 'e' })).toBe(false)
+})
