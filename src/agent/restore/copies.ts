@@ -34,8 +34,9 @@ export function choose<T extends Copy>(
   const newestFirst = sorted(copies)
   if (newestFirst.length === 0) throw new Failure('restore', `there is no copy in ${place}: nothing was changed`)
   if (wanted.which === 'latest') return newestFirst.find(copy => copy.verified) ?? (newestFirst[0] as T)
-  // A name holds whole seconds; "at 03:07:00" means the copy of that second.
-  const found = newestFirst.find(copy => Math.floor(copy.taken.getTime() / 1000) * 1000 <= wanted.at.getTime())
+  // A name holds whole seconds: "at 03:07:00" means the copy that was begun in that second.
+  const at = wanted.at.getTime() + (wanted.at.getTime() % 1000 === 0 ? 999 : 0)
+  const found = newestFirst.find(copy => copy.taken.getTime() <= at)
   if (found) return found
   const oldest = newestFirst.at(-1) as T
   throw new Failure(
