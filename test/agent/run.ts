@@ -1,0 +1,56 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { execa, type ResultPromise } from 'execa'
+import { onTestFinished } from 'vitest'
+
+const MAIN = fileURLToPath(new URL('../../src/agent/main.ts', import.meta.url))
+
+/** A folder of a test's own, gone when the test ends. */
+export async function folder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'agent-test-'))
+  onTestFinished(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+/** How a run of the agent ended. */
+export interface AgentRun {
+  code: number | undefined
+  /** What stood in the termination log. */
+  termination: string
+  /** The last line on stdout. */
+  result: Record<string, unknown>
+  log: string
+}
+
+/** Start the agent as a process of its own, with nothing in its environment but what it is given. */
+export function startAgent(env: Record<string, string>, args: string[] = []): ResultPromise<{ reject: false }> {
+  return execa(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/root', ...env },
+    extendEnv: false,
+    reject: false,
+    stdin: 'ignore',
+  })
+}
+
+/** Run the agent to its end. */
+export async function runAgent(env: Record<string, string>, args: string[] = []): Promise<AgentRun> {
+  const log = join(await folder(), 'termination-log')
+  const ended = await startAgent({ BACKUP_TERMINATION_LOG: log, ...env }, args)
+  return {
+    code: ended.exitCode,
+    termination: existsSync(log) ? await readFile(log, 'utf8') : '',
+    result: JSON.parse(ended.stdout.trim().split('\n').at(-1) || '{}'),
+    log: ended.stderr,
+  }
+}
+
+/** The tools that the agent needs here, as its image has them. @throws Error naming the package */
+export async function requireTools(packages: Record<string, string>): Promise<void> {
+  for (const [tool, name] of Object.entries(packages)) {
+    const { exitCode } = await execa('which', [tool], { reject: false })
+    if (exitCode !== 0) throw new Error(`${tool} is missing: install the package ${name}`)
+  }
+}
