@@ -11,7 +11,7 @@ export interface Written {
 
 /** Makes a folder's generated files those given: writes what differs, each whole or not at all, removes what is stale. */
 export async function writeFolder(folder: string, files: ReadonlyMap<string, string>): Promise<Written> {
-  const present = await generatedIn(folder)
+  const present = await generatedIn(folder, files)
   const written: string[] = []
   for (const [path, text] of files) {
     if (present.get(path) === text) continue
@@ -28,7 +28,7 @@ export async function writeFolder(folder: string, files: ReadonlyMap<string, str
 
 /** A problem for each generated file that is missing, differs, or that the config no longer makes. */
 export async function compareFolder(folder: string, files: ReadonlyMap<string, string>): Promise<Problem[]> {
-  const present = await generatedIn(folder)
+  const present = await generatedIn(folder, files)
   const problem = (ruleId: string, path: string, message: string): Problem => ({
     ruleId,
     severity: 'error',
@@ -56,18 +56,18 @@ function firstDifference(now: string, wanted: string): string {
   return `differs from the config at line ${at + 1}: has ${show(a[at])}, should have ${show(b[at])}`
 }
 
-/** Every file below a folder that bears the generated mark, and every one where only generated files belong. */
-async function generatedIn(folder: string): Promise<Map<string, string>> {
+/** Every file below a folder that is made, bears the generated mark, or lies where only generated files belong. */
+async function generatedIn(folder: string, made: ReadonlyMap<string, string>): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
   const files = new Map<string, string>()
+  const generated = (path: string, text: string) =>
+    made.has(path) || text.startsWith(generatedMark) || path.includes('host_vars/') || path.endsWith('hosts.yml')
   for (const entry of entries) {
     if (!entry.isFile()) continue
     const path = join(entry.parentPath, entry.name)
     const text = await readFile(path, 'utf8')
     const relative = path.slice(folder.length + 1)
-    if (text.startsWith(generatedMark) || relative.includes('host_vars/') || relative.endsWith('hosts.yml')) {
-      files.set(relative, text)
-    }
+    if (generated(relative, text)) files.set(relative, text)
   }
   return files
 }

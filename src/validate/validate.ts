@@ -1,10 +1,14 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { listPlays } from '../ansible/listing.ts'
 import { runPlaybook, syntaxCheck } from '../ansible/playbook.ts'
 import { ensureVenv, projectRoot } from '../ansible/venv.ts'
+import { checkDefinitions } from '../awx/check.ts'
 import { definitions } from '../awx/definitions.ts'
+import { readRoleOptions } from '../awx/project.ts'
 import { type Config, loadConfig, type Problem } from '../config/index.ts'
+import { referencePages } from '../config/reference.ts'
 import { checkInventory } from '../inventory/check.ts'
 import { allInventoryFiles, environments } from '../inventory/environments.ts'
 import { compareFolder } from '../inventory/folder.ts'
@@ -29,10 +33,10 @@ export async function validate(configFile: string, log: (line: string) => void):
   if (!config) return { problems, configBroken: true }
   await ensureVenv(log)
   log('generated files, playbooks, manifests')
-  const drifted = await compareInventories(config)
+  const drifted = await compareGenerated(config)
   // What Ansible reads from files that are not the config's would only say the same again.
   const inventories = drifted.length > 0 ? [] : readByAnsible(config)
-  const found = await Promise.all([drifted, inventories, playbooks(), manifests(config)])
+  const found = await Promise.all([drifted, inventories, checkAwx(config), manifests(config)])
   return { problems: [...problems, ...found.flat()].map(fromRoot), configBroken: false }
 }
 
@@ -41,8 +45,12 @@ function fromRoot(problem: Problem): Problem {
   return { ...problem, location: { file: file.startsWith('/') ? relative(projectRoot, file) : file, path } }
 }
 
-function compareInventories(config: Config): Promise<Problem[]> {
-  return compareFolder(join(projectRoot, 'inventories'), allInventoryFiles(config))
+async function compareGenerated(config: Config): Promise<Problem[]> {
+  const found = await Promise.all([
+    compareFolder(join(projectRoot, 'inventories'), allInventoryFiles(config)),
+    compareFolder(join(projectRoot, 'docs/reference'), referencePages()),
+  ])
+  return found.flat()
 }
 
 async function readByAnsible(config: Config): Promise<Problem[]> {
@@ -56,9 +64,22 @@ async function readByAnsible(config: Config): Promise<Problem[]> {
   return found.flat()
 }
 
-async function playbooks(): Promise<Problem[]> {
-  const files = (await readdir(join(projectRoot, 'playbooks'))).filter(file => file.endsWith('.yml')).sort()
-  return (await Promise.all(files.map(file => syntaxCheck(`playbooks/${file}`)))).flat()
+/** The playbooks, as Ansible reads them, and AWX's definitions, which refer to them. */
+async function checkAwx(config: Config): Promise<Problem[]> {
+  const files = (await readdir(join(projectRoot, 'playbooks')))
+    .filter(file => file.endsWith('.yml'))
+    .map(file => `playbooks/${file}`)
+    .sort()
+  // One run reads them all. Only when it fails is each read on its own, to say which and where.
+  const listed = await listPlays(files, join(projectRoot, 'inventories/production/hosts.yml'))
+  const broken = listed ? [] : (await Promise.all(files.map(file => syntaxCheck(file)))).flat()
+  const project = {
+    playbooks: new Map(files.map(file => [file, listed?.get(file) ?? []])),
+    options: await readRoleOptions(projectRoot),
+    inventory: inventory(config, {}),
+  }
+  const file = 'inventories/production/host_vars/awx.yml'
+  return [...broken, ...checkDefinitions(definitions(config, 'production'), project, file)]
 }
 
 async function manifests(config: Config): Promise<Problem[]> {

@@ -4,6 +4,7 @@ import { imageNotPinned } from './imageNotPinned.ts'
 import { nameUsedTwice } from './nameUsedTwice.ts'
 import type { Rule } from './rule.ts'
 import { scheduleNeverFires } from './scheduleNeverFires.ts'
+import { scheduleSkipped } from './scheduleSkipped.ts'
 import { volumeUsedTwice } from './volumeUsedTwice.ts'
 
 /** Every rule a config is held against, in the order of their findings. */
@@ -13,5 +14,6 @@ export const rules: readonly Rule[] = [
   volumeUsedTwice,
   clusterUnknown,
   scheduleNeverFires,
+  scheduleSkipped,
   imageNotPinned,
 ]

@@ -1,0 +1,31 @@
+import { nearest } from '../../config/problem.ts'
+import type { Finding } from '../../config/rules/rule.ts'
+import type { Project } from '../project.ts'
+import type { Definitions } from '../vocabulary.ts'
+
+export type { Finding }
+
+/** One thing that can be wrong with what AWX is to hold. */
+export interface AwxRule {
+  /** In kebab case; stable, since people and CI filters name it. */
+  readonly id: string
+  /** What it finds and why that matters, for the reference. */
+  readonly description: string
+  check(definitions: Definitions, project: Project): Finding[]
+}
+
+/** The names of the lists of definitions. */
+export type List = {
+  [K in keyof Definitions]: Definitions[K] extends readonly { readonly name: string }[] ? K : never
+}[keyof Definitions]
+
+/** Where an object stands among the definitions: `controller_templates (Back up: x).timeout`. */
+export function placeOf(list: List | 'controller_roles', name: string, key?: string): string {
+  return `${list} (${name})${key === undefined ? '' : `.${key}`}`
+}
+
+/** What to write instead of a name that does not exist. */
+export function orNearest(word: string, known: readonly string[], otherwise: string): string {
+  const near = nearest(word, known)
+  return near[0] === undefined ? otherwise : `did you mean \`${near[0]}\`?`
+}

@@ -1,0 +1,73 @@
+import { Temporal } from 'temporal-polyfill'
+import type { Schedule } from '../vocabulary.ts'
+import { type AwxRule, type Finding, placeOf } from './rule.ts'
+
+// Four weeks hold every meeting of hourly, daily and weekly schedules, and one of the monthly ones.
+const days = 28
+// The jobs' timeouts are far longer than the jobs; two that begin within this time may meet.
+const apartMinutes = 30
+
+export const schedulesCollide: AwxRule = {
+  id: 'awx-schedules-collide',
+  description:
+    "Two of AWX's schedules begin within half an hour of each other, one of them the backup that stops Rancher: whatever goes through Rancher at that moment, a restore drill for one, fails.",
+  check({ controller_schedules, controller_templates }) {
+    const playbooks = new Map(controller_templates.map(({ name, playbook }) => [name, playbook]))
+    const stops = (schedule: Schedule) =>
+      playbooks.get(schedule.unified_job_template) === 'playbooks/backup-rancher.yml'
+    const enabled = controller_schedules.filter(schedule => schedule.enabled)
+    if (enabled.length < 2 || !enabled.some(stops)) return []
+    const starts = enabled
+      .flatMap(schedule => startsOf(schedule.rrule).map(at => ({ schedule, at })))
+      .sort((a, b) => a.at - b.at)
+    const found = new Map<string, Finding>()
+    for (const [index, one] of starts.entries()) {
+      for (let next = index + 1; next < starts.length; next++) {
+        const other = starts[next]
+        if (!other || other.at - one.at >= apartMinutes * 60_000) break
+        if (other.schedule === one.schedule || !(stops(one.schedule) || stops(other.schedule))) continue
+        const [rancher, meets] = stops(one.schedule) ? [one.schedule, other.schedule] : [other.schedule, one.schedule]
+        found.set(`${rancher.name} ${meets.name}`, {
+          path: placeOf('controller_schedules', meets.name, 'rrule'),
+          message: `begins within ${apartMinutes} minutes of \`${rancher.name}\`, which stops Rancher`,
+          suggest: 'choose another time for one of them',
+        })
+      }
+    }
+    return [...found.values()]
+  },
+}
+
+const steps = new Map([
+  ['HOURLY', 'hours'],
+  ['DAILY', 'days'],
+  ['WEEKLY', 'weeks'],
+  ['MONTHLY', 'months'],
+] as const) as ReadonlyMap<string, 'hours' | 'days' | 'weeks' | 'months'>
+
+/** The starts of a rule in a winter's and in a summer's weeks, in milliseconds since 1970. */
+function startsOf(rrule: string): number[] {
+  const start = /DTSTART;TZID=([^:]+):(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)/.exec(rrule)
+  const rule = new Map(
+    (/RRULE:(\S+)/.exec(rrule)?.[1] ?? '').split(';').map(part => part.split('=') as [string, string]),
+  )
+  if (!start) return []
+  const [, timezone = 'Etc/UTC', year, month, day, hour, minute] = start
+  const first = new Temporal.PlainDateTime(Number(year), Number(month), Number(day), Number(hour), Number(minute))
+  const step = steps.get(rule.get('FREQ') ?? '')
+  if (!step) return []
+  return ['2026-02-02', '2026-07-06'].flatMap(from => {
+    const begin = Temporal.PlainDate.from(from)
+    const end = begin.add({ days })
+    const found: number[] = []
+    const interval = Number(rule.get('INTERVAL') ?? 1)
+    const gone = Math.max(0, Math.floor(first.until(begin, { largestUnit: step })[step] / interval))
+    for (let count = gone; ; count++) {
+      const at = first.add({ [step]: count * interval })
+      if (Temporal.PlainDate.compare(at.toPlainDate(), end) >= 0) return found
+      if (Temporal.PlainDate.compare(at.toPlainDate(), begin) >= 0) {
+        found.push(at.toZonedDateTime(timezone).epochMilliseconds)
+      }
+    }
+  })
+}
