@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -58,13 +58,15 @@ export async function makeTenant(): Promise<Tenant> {
   )
   const config = JSON.parse(await kubectl(['config', 'view', '--raw', '--flatten', '--minify', '--output=json']))
   const { server, 'certificate-authority-data': authority } = config.clusters[0].cluster
+  const folder = await mkdtemp(join(tmpdir(), 'backups-test-'))
+  await writeFile(join(folder, 'ca.crt'), Buffer.from(authority, 'base64'))
   return {
     namespace,
     environment: {
       K8S_AUTH_HOST: server,
       K8S_AUTH_API_KEY: await kubectl(['create', 'token', 'plays', `--namespace=${namespace}`, '--duration=2h']),
       K8S_AUTH_VERIFY_SSL: 'True',
-      K8S_AUTH_SSL_CA_CERT: await authorityFile(Buffer.from(authority, 'base64')),
+      K8S_AUTH_SSL_CA_CERT: join(folder, 'ca.crt'),
     },
     read: async args => JSON.parse(await kubectl([`--namespace=${namespace}`, '--output=json', ...args])),
     apply: async (...manifests) => {
@@ -72,12 +74,7 @@ export async function makeTenant(): Promise<Tenant> {
     },
     remove: async () => {
       await kubectl(['delete', 'namespace', namespace, '--wait=false'])
+      await rm(folder, { recursive: true })
     },
   }
-}
-
-async function authorityFile(pem: Buffer): Promise<string> {
-  const file = join(await mkdtemp(join(tmpdir(), 'backups-test-')), 'ca.crt')
-  await writeFile(file, pem)
-  return file
 }
