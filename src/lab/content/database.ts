@@ -86,7 +86,7 @@ const definitions = [
   `SELECT CASE relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialised view ' WHEN 'S' THEN 'definition of sequence ' ELSE 'definition of table ' END || c.oid::regclass::text,
      json_build_object('owner', relowner::regrole::text, 'persistence', relpersistence, 'row security', relrowsecurity::text || relforcerowsecurity,
        'partition', pg_get_expr(relpartbound, c.oid), 'partitioned by', CASE relkind WHEN 'p' THEN pg_get_partkeydef(c.oid) END,
-       'query', CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, 'comment', obj_description(c.oid, 'pg_class'),
+       'populated', relispopulated, 'query', CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, 'comment', obj_description(c.oid, 'pg_class'),
        'privileges', ${privileges('relacl', 'r', 'relowner')},
        'columns', (SELECT string_agg(concat_ws(' ', quote_ident(attname), format_type(atttypid, atttypmod), CASE WHEN attnotnull THEN 'NOT NULL' END,
          nullif(attidentity, ''), nullif(attgenerated, ''), pg_get_expr(adbin, adrelid), attacl::text), ', ' ORDER BY attnum)
@@ -119,6 +119,6 @@ const definitions = [
 
 /** Queries that yield queries: for each table its count and hash, for each sequence its value. `ONLY` keeps a parent's rows apart from its children's. */
 const tablesWithRows = `SELECT format($$SELECT 'table ' || %L, json_build_object('rows', count(*), 'hash', ${sumOfHashes('t::text')}) FROM ONLY %s AS t$$,
-  oid::regclass, oid::regclass) FROM pg_class WHERE relkind IN ('r', 'm') AND relpersistence <> 't' AND relnamespace::regnamespace::text ${ours}`
+  oid::regclass, oid::regclass) FROM pg_class WHERE relkind IN ('r', 'm') AND relispopulated AND relpersistence <> 't' AND relnamespace::regnamespace::text ${ours}`
 const sequences = `SELECT format($$SELECT 'sequence ' || %L, json_build_object('last value', last_value, 'called', is_called) FROM %s$$,
   oid::regclass, oid::regclass) FROM pg_class WHERE relkind = 'S' AND relnamespace::regnamespace::text ${ours}`

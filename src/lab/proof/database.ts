@@ -62,7 +62,7 @@ export async function proveDatabase(
 }
 
 /** psql as the admin on the server's own socket, which trusts; `database` may bear any name. */
-function psql(admin: string, database: string): string[] {
+export function psql(admin: string, database: string): string[] {
   const quoted = database.replaceAll(/[\\']/g, String.raw`\$&`)
   return ['psql', '-XAtq', '--set=ON_ERROR_STOP=1', `--username=${admin}`, `--dbname=dbname='${quoted}'`]
 }
@@ -90,7 +90,7 @@ async function preparation(original: Sql, database: string): Promise<string> {
 }
 
 /** A PostgreSQL server with nothing in it, reached by its socket alone. */
-function freshServer(lab: ProofLab, admin: string, copy: { name: string; mountPath: string }) {
+export function freshServer(lab: ProofLab, admin: string, copy: { name: string; mountPath: string }) {
   const script = `
     export PATH="$(echo /usr/lib/postgresql/*/bin):$PATH"
     as_postgres="setpriv --reuid postgres --regid postgres --init-groups"
