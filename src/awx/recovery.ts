@@ -27,7 +27,8 @@ export function recoveryNodes(uses: readonly TemplateUse[]): WorkflowNode[] {
       {
         identifier: use.name,
         unified_job_template: use.name,
-        extra_data: answers,
+        // AWX wants every required question answered, also where it has a default.
+        extra_data: { ...defaultsOf(use), ...answers },
         success_nodes: next ? [approvalOf(next.use)] : [],
         failure_nodes: [],
         always_nodes: [],
@@ -37,3 +38,9 @@ export function recoveryNodes(uses: readonly TemplateUse[]): WorkflowNode[] {
 }
 
 const approvalOf = (use: TemplateUse) => `Approve: ${use.name}`
+
+function defaultsOf({ survey }: TemplateUse): Record<string, string> {
+  return Object.fromEntries(
+    survey.filter(question => question.default !== '').map(question => [question.variable, question.default]),
+  )
+}

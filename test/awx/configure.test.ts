@@ -1,43 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Definitions, definitions } from '../../src/awx/definitions.ts'
-import { recoveryNodes } from '../../src/awx/recovery.ts'
 import { compareWithAwx } from '../../src/plan/awx.ts'
 import { reportPlan } from '../../src/report/plan.ts'
-import type { TemplateUse } from '../../src/systems/kind.ts'
 import { type Surroundings, surroundings } from './surroundings.ts'
 
 let awx: Surroundings
 let all: Definitions
 beforeAll(async () => {
   awx = await surroundings()
-  all = withRecovery(definitions(awx.config, 'production'))
+  all = definitions(awx.config, 'production')
 })
 afterAll(() => awx?.end())
-
-/** Production's definitions, and a workflow of two approved steps over two of its templates, whatever kinds restore. */
-function withRecovery(made: Definitions): Definitions {
-  const [notify] = made.controller_notifications.map(({ name }) => name)
-  const [first, second] = made.controller_templates.filter(({ survey_enabled: asks }) => !asks)
-  const step = (name = '', at = 1) => ({ name, recovery: { step: at, answers: {} } }) as unknown as TemplateUse
-  const sends = notify === undefined ? [] : [notify]
-  return {
-    ...made,
-    controller_workflows: [
-      {
-        name: 'Recover everything: tests',
-        description: 'Two steps',
-        organization: made.controller_organizations[0]?.name ?? '',
-        labels: [made.controller_mark],
-        allow_simultaneous: false,
-        notification_templates_started: sends,
-        notification_templates_success: sends,
-        notification_templates_error: sends,
-        notification_templates_approvals: sends,
-        nodes: recoveryNodes([step(second?.name, 2), step(first?.name, 1)]),
-      },
-    ],
-  }
-}
 
 const plan = async (wanted = all) => reportPlan(await compareWithAwx(wanted, awx.api), 'text', false)
 
