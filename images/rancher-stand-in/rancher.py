@@ -10,7 +10,8 @@ to the WAL first.
 
 Environment: STAND_IN_DB_MIB (512), STAND_IN_WAL_SEGMENTS (2, of 64 MiB), STAND_IN_FILES_MIB (what does not change, 128),
 STAND_IN_FILE_KIB (the files' mean size, 128), STAND_IN_WRITES (a second, 200), STAND_IN_HEALTHY_SECONDS (until /ping
-says so, 2), STAND_IN_PORT (80), STAND_IN_TLS_PORT (443). A file `stay-unhealthy` in the data keeps the next start from
+says so, 2), STAND_IN_STOP_SECONDS (from SIGTERM until it begins to close, 0), STAND_IN_PORT (80), STAND_IN_TLS_PORT
+(443). A file `stay-unhealthy` in the data keeps the next start from
 becoming healthy; `refuse-to-start` has it end at once.
 """
 
@@ -295,9 +296,9 @@ def serve(port, state, certificate=None):
 
 
 def main():
-    stopping = threading.Event()
+    asked, stopping = threading.Event(), threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stopping.set())
+        signal.signal(name, lambda *_: asked.set())
     began = time.monotonic()
     segments = setting("STAND_IN_WAL_SEGMENTS", 2)
     database = Database(DATA)
@@ -336,13 +337,15 @@ def main():
     )
     writer.start()
     left = setting("STAND_IN_HEALTHY_SECONDS", 2) - (time.monotonic() - began)
-    if not stopping.wait(max(0, left)):
+    if not asked.wait(max(0, left)):
         if os.path.exists(f"{DATA}/stay-unhealthy"):
             say("ERROR: told to stay unhealthy")
         else:
             state["healthy"] = True
             say("healthy")
-    stopping.wait()
+    asked.wait()
+    time.sleep(setting("STAND_IN_STOP_SECONDS", 0))
+    stopping.set()
     writer.join()
     say(f"closed at version {database.version}")
     return 0

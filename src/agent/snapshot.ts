@@ -355,7 +355,9 @@ async function receipt(
       treeBytes: bytesOf(tree),
       stoppedSeconds: record.stoppedSeconds,
       healthySeconds: record.healthySeconds,
-      steps: Object.fromEntries(record.steps.map(step => [step.name, step.seconds ?? 0])),
+      steps: Object.fromEntries(
+        record.steps.flatMap(step => (step.seconds === undefined ? [] : [[step.name, step.seconds]])),
+      ),
     },
   })
 }
