@@ -1,6 +1,7 @@
 import yargs, { type CommandModule } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { exitCodes, Failure } from '../src/report/failure.ts'
+import * as bench from './bench.ts'
 import * as generate from './generate.ts'
 import * as lab from './lab.ts'
 import * as launch from './launch.ts'
@@ -9,7 +10,7 @@ import * as plan from './plan.ts'
 import * as test from './test.ts'
 import * as validate from './validate.ts'
 
-const commands = [generate, lab, launch, lint, plan, test, validate] as CommandModule[]
+const commands = [bench, generate, lab, launch, lint, plan, test, validate] as CommandModule[]
 
 try {
   await yargs(hideBin(process.argv))
