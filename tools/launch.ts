@@ -1,15 +1,18 @@
 import { join } from 'node:path'
+import { createInterface } from 'node:readline/promises'
 import type { Argv } from 'yargs'
 import { projectRoot } from '../src/ansible/venv.ts'
+import { openController } from '../src/awx/controller.ts'
 import { readCredentials } from '../src/awx/credentials.ts'
-import { definitions } from '../src/awx/definitions.ts'
+import { type Definitions, definitions, type JobTemplate } from '../src/awx/definitions.ts'
+import { launchOnController } from '../src/awx/launchController.ts'
 import { findTemplate, launchLocal } from '../src/awx/launchLocal.ts'
 import { type Environment, environments } from '../src/inventory/environments.ts'
 import { exitCodes, Failure } from '../src/report/failure.ts'
 import { configOption, requireConfig } from './options.ts'
 
 export const command = 'launch <template>'
-export const describe = 'Run a job template, as AWX would'
+export const describe = 'Run a job template on the AWX that CONTROLLER_HOST names, or here as AWX would'
 export const builder = (args: Argv) =>
   args
     .positional('template', { type: 'string', demandOption: true, describe: "The job template's name" })
@@ -21,11 +24,12 @@ export const builder = (args: Argv) =>
         describe: 'Whose inventory',
       },
       local: { type: 'boolean', default: false, describe: 'Run it here with ansible-playbook, without AWX' },
-      credentials: { type: 'string', describe: 'The credentials file: AWX credential → its inputs' },
+      credentials: { type: 'string', describe: 'With --local: the credentials file, AWX credential → its inputs' },
       answer: { type: 'string', array: true, default: [] as string[], describe: 'A survey answer, variable=value' },
-      check: { type: 'boolean', default: false, describe: 'Change nothing, say what would change' },
+      check: { type: 'boolean', default: false, describe: 'With --local: change nothing, say what would change' },
     })
-    .example('$0 launch "Back up: rancher-server" --local --credentials secrets.yml', '')
+    .example('$0 launch "Back up: rancher-server" --answer rancher_backup_ignore_window=yes', 'on AWX')
+    .example('$0 launch "Back up: rancher-server" --local --credentials secrets.yml', 'here')
 
 interface Args {
   template: string
@@ -38,15 +42,28 @@ interface Args {
 }
 
 export async function handler(args: Args): Promise<void> {
-  if (!args.local) {
-    throw new Failure(exitCodes.broken, 'launching on an AWX is not there yet', 'add --local to run it here')
-  }
   const config = environments[args.environment](await requireConfig(args.config))
   const all = definitions(config, args.environment)
+  const template = findTemplate(all, args.template)
+  if (args.local) return here(args, all, template)
+  if (!process.env.CONTROLLER_HOST) {
+    throw new Failure(
+      exitCodes.unreachable,
+      'no AWX is named',
+      "set CONTROLLER_HOST to AWX's address, or add --local to run it here",
+    )
+  }
+  if (args.check) {
+    throw new Failure(exitCodes.broken, '--check is for --local: no template lets a launch choose it', 'add --local')
+  }
+  return onAwx(args, template)
+}
+
+async function here(args: Args, all: Definitions, template: JobTemplate): Promise<void> {
   const interrupt = new AbortController()
   process.once('SIGINT', () => interrupt.abort())
   process.once('SIGTERM', () => interrupt.abort())
-  const { exitCode, signal } = await launchLocal(all, findTemplate(all, args.template), {
+  const { exitCode, signal } = await launchLocal(all, template, {
     answers: Object.fromEntries(args.answer.map(pair)),
     inventory: join(projectRoot, 'inventories', args.environment),
     credentials: args.credentials === undefined ? {} : await readCredentials(args.credentials),
@@ -60,6 +77,48 @@ export async function handler(args: Args): Promise<void> {
       `\`${args.template}\` failed (ansible-playbook: ${signal ?? exitCode})`,
       'see its output above',
     )
+  }
+}
+
+async function onAwx(args: Args, template: JobTemplate): Promise<void> {
+  const interrupt = new AbortController()
+  const stop = () => interrupt.abort()
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  const { status, address } = await launchOnController(openController(process.env), template, {
+    answers: Object.fromEntries(args.answer.map(pair)),
+    log: line => process.stdout.write(`${line}\n`),
+    progress: line => process.stderr.write(`launch: ${line}\n`),
+    interrupt: interrupt.signal,
+    confirmCancel,
+  })
+  if (status === 'successful') return
+  if (status === 'left') {
+    throw new Failure(exitCodes.findings, `\`${args.template}\` runs on, unwatched`, `see ${address}`)
+  }
+  throw new Failure(
+    exitCodes.findings,
+    `\`${args.template}\` ended as ${status}`,
+    `see its output above, or ${address}`,
+  )
+}
+
+/** Asks at the terminal; where there is none nobody can be asked, and a job that may stop Rancher is left to end well. */
+async function confirmCancel(): Promise<boolean> {
+  if (!process.stdin.isTTY) return false
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  // Ctrl-C at the question leaves the job alone.
+  const left = new AbortController()
+  terminal.once('SIGINT', () => left.abort())
+  try {
+    const answer = await terminal.question('\nCancel the job on AWX? (y: cancel it; n: leave it running) ', {
+      signal: left.signal,
+    })
+    return /^y(es)?$/i.test(answer.trim())
+  } catch {
+    return false
+  } finally {
+    terminal.close()
   }
 }
 

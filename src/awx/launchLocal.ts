@@ -58,8 +58,12 @@ export async function launchLocal(
   })
 }
 
-/** The survey's variables: what was answered, else the default; as AWX checks them. */
-function answersTo(template: JobTemplate, answers: Readonly<Record<string, string>>): Record<string, string> {
+/**
+ * The survey's variables: what was answered, else the default; as AWX checks them.
+ *
+ * @throws Failure for an answer that is missing, not asked for, or none of the choices
+ */
+export function answersTo(template: JobTemplate, answers: Readonly<Record<string, string>>): Record<string, string> {
   const questions = template.survey_spec?.spec ?? []
   const known = questions.map(q => q.variable)
   const unknown = Object.keys(answers).find(variable => !known.includes(variable))
