@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Definitions, definitions } from '../../src/awx/definitions.ts'
 import { compareWithAwx } from '../../src/plan/awx.ts'
 import { reportPlan } from '../../src/report/plan.ts'
 import { type Surroundings, surroundings } from './surroundings.ts'
+
+// A run of the play is some sixty modules, each a Python of its own: half a minute, minutes on a busy machine.
+vi.setConfig({ testTimeout: 900_000 })
 
 let awx: Surroundings
 let all: Definitions

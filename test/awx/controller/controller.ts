@@ -345,34 +345,49 @@ export async function startController(options: ControllerOptions = {}): Promise<
     })
   }
 
-  /** The items of a list that a query leaves. */
-  function filter(list: Item[], query: URLSearchParams): Item[] {
-    const conditions = [...query].filter(([key]) => !['page', 'page_size', 'order_by'].includes(key))
-    const any = conditions
-      .filter(([key]) => key.startsWith('or__'))
-      .map(([key, value]) => [key.slice(4), value] as const)
-    const every = conditions.filter(([key]) => !key.startsWith('or__'))
-    return list.filter(
-      item =>
-        every.every(([key, value]) => matches(item, key.split('__'), value)) &&
-        (any.length === 0 || any.some(([key, value]) => matches(item, key.split('__'), value))),
-    )
+  /** The items of a resource that a query leaves; a field that the resource does not have is refused. */
+  function filter(resource: string, query: URLSearchParams): Item[] {
+    const conditions = [...query]
+      .filter(([key]) => !['page', 'page_size', 'order_by'].includes(key))
+      .map(([key, value]) => ({
+        any: key.startsWith('or__'),
+        path: key.replace(/^or__/, '').split('__'),
+        value,
+      }))
+    for (const { path } of conditions) if (resource !== 'unified_job_templates') checkPath(resource, path)
+    const every = conditions.filter(({ any }) => !any)
+    const some = conditions.filter(({ any }) => any)
+    const holds = (item: Item) => (condition: { path: string[]; value: string }) =>
+      matches(item, condition.path, condition.value)
+    return all(resource).filter(item => every.every(holds(item)) && (some.length === 0 || some.some(holds(item))))
   }
 
+  function checkPath(resource: string, [field = '', ...rest]: string[]): void {
+    const { references, links, fields, type } = resources[resource] as Resource
+    const target = links[field] ?? targetOf(references, field)
+    if (target && target !== 'unified_job_templates' && rest.length > 0 && rest[0] !== 'in') {
+      checkPath(target, rest)
+    } else if (!target && !(field in fields) && !always.includes(field)) {
+      throw new Answer(400, { detail: `${type} has no field named '${field}'` })
+    }
+  }
+
+  // A job template's organisation is its project's, and no field of its own.
+  const targetOf = (references: Resource['references'], field: string) =>
+    references[field] ?? (field === 'organization' ? 'organizations' : undefined)
+  const always = ['id', 'type', 'managed', 'namespace']
+
   function matches(item: Item, [field = '', ...rest]: string[], value: string): boolean {
-    const { references, links, fields, type } = of(item)
+    const { references, links, type } = of(item)
     if (links[field]) {
       return [...(item.links.get(field) ?? [])].some(id =>
         matches(items.get(id) as Item, rest.length > 0 ? rest : ['id'], value),
       )
     }
-    const target = references[field] ?? (field === 'organization' ? 'organizations' : undefined)
+    const target = targetOf(references, field)
     if (target && rest.length > 0 && rest[0] !== 'in') {
       const next = get(target, item.values[field])
       return next !== undefined && matches(next, rest, value)
-    }
-    if (!target && !(field in fields) && !['id', 'type', 'managed', 'namespace'].includes(field)) {
-      throw new Answer(400, { detail: `${type} has no field named '${field}'` })
     }
     const own = field === 'id' ? item.id : field === 'type' ? type : item.values[field]
     const text = own === null || own === undefined ? '' : String(own)
@@ -511,7 +526,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
     if (resource === 'roles') return roleAnswer(method, Number(id), sub, url, body)
     if (!resources[resource] && resource !== 'unified_job_templates') throw new Answer(404, { detail: 'Not found.' })
     if (id === undefined) {
-      if (method === 'GET') return page1(filter(all(resource), url.searchParams).map(show), url)
+      if (method === 'GET') return page1(filter(resource, url.searchParams).map(show), url)
       if (method !== 'POST' || !resources[resource])
         throw new Answer(405, { detail: `Method "${method}" not allowed.` })
       return new Answer(201, show(add(resource, accept(resource, body))))
