@@ -38,7 +38,7 @@ const lab: ProofLab = {
 }
 
 describe('databaseFingerprint', () => {
-  const admin = 'O\'Hara "the admin"'
+  const admin = 'the Admin, of all'
 
   /** Works in a fresh server with the content of a stack, named `frag`. */
   async function withStack(work: (sql: Sql, run: InContainer) => Promise<void>): Promise<void> {
@@ -62,7 +62,7 @@ describe('databaseFingerprint', () => {
     })
   }
 
-  it('is the same after pg_dump and psql, and not after any change', async () => {
+  it('is the same after pg_dump and psql, and not after a change, whatever was changed', async () => {
     await withStack(async (sql, run) => {
       await sql('postgres', 'CREATE DATABASE copy OWNER fragalysis TEMPLATE template0')
       const through = `set -o pipefail; pg_dump -U "$0" frag | psql -Xq -v ON_ERROR_STOP=1 -U "$0" copy >/dev/null`
@@ -70,19 +70,15 @@ describe('databaseFingerprint', () => {
       const original = await databaseFingerprint(sql, 'frag')
       expect(differences('dump', original, await databaseFingerprint(sql, 'copy'))).toEqual([])
 
-      for (const [change, where] of changes) {
-        await sql('postgres', 'CREATE DATABASE changed TEMPLATE copy')
-        await sql('changed', change)
-        const found = differences('dump', original, await databaseFingerprint(sql, 'changed'))
-        expect(found.join('\n'), change).toContain(where)
-        await sql('postgres', 'DROP DATABASE changed')
-      }
+      await sql('copy', changes.map(([change]) => `${change};`).join('\n'))
+      const found = differences('dump', original, await databaseFingerprint(sql, 'copy'), 100).join('\n')
+      for (const [change, where] of changes) expect(found, change).toContain(where)
     })
   })
 
   const changes = [
     [
-      'DELETE FROM viewer_snapshot WHERE id = 50',
+      'DELETE FROM viewer_snapshot WHERE id = 150',
       'dump, table public.viewer_snapshot, rows: 200 in the original, 199 in the copy',
     ],
     [`UPDATE viewer_compound SET comment = 'x' WHERE id = 7`, 'dump, table public.viewer_compound, hash'],
@@ -93,7 +89,7 @@ describe('databaseFingerprint', () => {
     ['DROP EXTENSION "uuid-ossp"', 'dump, extension uuid-ossp: missing in the copy'],
     [`SELECT setval('viewer_target_id_seq', 1)`, 'dump, sequence public.viewer_target_id_seq, last value'],
     ['SELECT lo_unlink(min(picture)) FROM viewer_snapshot', 'dump, large objects, count'],
-    [`SELECT lo_put(min(picture), 0, 'x') FROM viewer_snapshot`, 'dump, large objects, hash'],
+    [`SELECT lo_put(max(picture), 0, 'x') FROM viewer_snapshot`, 'dump, large objects, hash'],
     ['DROP INDEX viewer_siteobservation_code', 'dump, index public.viewer_siteobservation_code: missing in the copy'],
     ['ALTER TABLE viewer_target DISABLE TRIGGER stamp', 'dump, trigger stamp of public.viewer_target'],
     ['GRANT SELECT ON auth_user TO PUBLIC', 'dump, definition of table public.auth_user, privileges'],

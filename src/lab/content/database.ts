@@ -10,13 +10,15 @@ export type Sql = (database: string, sql: string) => Promise<string>
  * Everything of a PostgreSQL server, or of one of its databases, that a restore has to bring back: roles, settings,
  * owners, definitions, privileges, sequences, and a count and hash of each table's rows and of the large objects.
  * Two servers with equal fingerprints hold the same. `sql` must run as a superuser; it only reads.
- * An empty `database` means the whole server.
+ * An empty `database` means the whole server; of one database,
+ * the name is not among the facts.
  */
 export async function databaseFingerprint(sql: Sql, database: string): Promise<Facts> {
-  const names =
-    database === '' ? await strings(sql, 'postgres', `SELECT datname FROM pg_database WHERE datallowconn`) : [database]
-  const facts: Facts = database === '' ? await asked(sql, 'postgres', server) : {}
-  for (const name of names) facts[`database ${name}`] = await contents(sql, name)
+  if (database !== '') return await contents(sql, database)
+  const facts = await asked(sql, 'postgres', server)
+  for (const name of await strings(sql, 'postgres', 'SELECT datname FROM pg_database WHERE datallowconn')) {
+    facts[`database ${name}`] = await contents(sql, name)
+  }
   return facts
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { inPod, kubectl, type ProofLab } from './reach.ts'
 
 /** A pod for one proof, and what it needs; all of it goes when the proof ends. */
@@ -85,20 +86,23 @@ function objectsOf({
 }
 
 async function ready(lab: ProofLab, { namespace, name }: ProofPod): Promise<void> {
-  try {
-    await kubectl(lab, ['wait', '-n', namespace, `pod/${name}`, '--for=condition=Ready', `--timeout=${POD_SECONDS}s`])
-  } catch {
-    const states = await kubectl(lab, [
-      'get',
-      '-n',
-      namespace,
-      `pod/${name}`,
-      '-o',
-      'jsonpath={.status.conditions} {.status.containerStatuses[*].state}',
-    ])
-    const log = await kubectl(lab, ['logs', '-n', namespace, `pod/${name}`, '--all-containers', '--tail=5']).catch(
-      () => '',
-    )
-    throw new Error(`pod ${namespace}/${name} was not ready within ${POD_SECONDS} s: ${states} ${log}`)
+  const deadline = performance.now() + POD_SECONDS * 1000
+  for (;;) {
+    const { status } = JSON.parse(await kubectl(lab, ['get', 'pod', name, `--namespace=${namespace}`, '--output=json']))
+    if (status.conditions?.some((c: Condition) => c.type === 'Ready' && c.status === 'True')) return
+    if (status.phase === 'Failed' || performance.now() > deadline) {
+      const states = JSON.stringify(
+        status.containerStatuses?.map((c: { state: unknown }) => c.state) ?? status.conditions,
+      )
+      const logs = ['logs', name, `--namespace=${namespace}`, '--all-containers', '--tail=5']
+      const said = await kubectl(lab, logs).catch(() => 'nothing')
+      throw new Error(`the pod ${namespace}/${name} did not become ready: ${states}; it said: ${said}`)
+    }
+    await sleep(500)
   }
+}
+
+interface Condition {
+  readonly type: string
+  readonly status: string
 }
