@@ -45,9 +45,10 @@ export async function proveDatabase(
     say('restoring')
     const fresh = sqlOf(inContainer)
     if (database !== '') await fresh('postgres', await preparation(sqlOf(original), database))
-    const unpack = receipt.object.key.endsWith('.zst') ? 'zstd -dc' : 'gunzip -c'
-    const script = `set -o pipefail; ${unpack} </copy/dump | "$@" 2>&1 >/dev/null`
-    const said = await inContainer('server', ['bash', '-c', script, 'restore', ...restore(admin, database)])
+    const unpack = receipt.object.key.endsWith('.zst') ? 'zstd' : 'gzip'
+    await inContainer('tools', ['sh', '-c', `${unpack} -dc </copy/dump >/copy/dump.sql`])
+    const script = '"$@" </copy/dump.sql 2>&1 >/dev/null'
+    const said = await inContainer('server', ['sh', '-c', script, 'restore', ...restore(admin, database)])
     const errors = said.split('\n').filter(line => /(ERROR|FATAL|PANIC|error):/.test(line) && !isExpected(line, admin))
     if (errors.length > 0) return errors.slice(0, 5).map(line => `psql said: ${line}`)
 
