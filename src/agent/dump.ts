@@ -48,7 +48,7 @@ export async function dump(env: Environment, stop: AbortSignal): Promise<Result>
       sha256: made?.sha256 ?? null,
       prunedVolume: prunedVolume.length,
     }
-    if (settings.bucket) Object.assign(result, await toBucket(settings, settings.bucket, env, volume, start))
+    if (settings.bucket) Object.assign(result, await toBucket(settings, settings.bucket, env, volume, start, stop))
     if (settings.sleepMinutes > 0) {
       log(`waiting ${settings.sleepMinutes} min, as BACKUP_PRE_EXIT_SLEEP_M says`)
       await sleep(settings.sleepMinutes * 60_000, undefined, { signal: stop })
@@ -166,6 +166,7 @@ async function toBucket(
   env: Environment,
   volume: BackupVolume,
   start: Date,
+  stop: AbortSignal,
 ): Promise<Result> {
   const { system, tier } = settings
   const { bucket } = place
@@ -188,6 +189,7 @@ async function toBucket(
       file: copy.path,
       sha256: copy.receipt.sha256,
       onProgress: progress(`upload of ${copy.name}`, copy.bytes),
+      stop,
     })
     const written = await writeReceipt(
       store,

@@ -202,7 +202,7 @@ export function replicateSettings(env: Environment): ReplicateSettings {
     override: variables.optional('BACKUP_OVERRIDE'),
     sentinel: variables.optional('BACKUP_SENTINEL'),
     trashDays: variables.count('BACKUP_TRASH_DAYS', 30, 1),
-    auditDays: variables.count('BACKUP_AUDIT_DAYS', 7, 1),
+    auditDays: variables.count('BACKUP_AUDIT_DAYS', 7),
     auditRepair: variables.yes('BACKUP_AUDIT_REPAIR', false),
   }
   variables.check()

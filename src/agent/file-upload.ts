@@ -10,7 +10,7 @@ import { EtagHash, partBytesFor } from '../store/upload.ts'
 import type { ManifestEntry } from './manifest.ts'
 import { bytesOf, keyOf } from './names.ts'
 import { Failure } from './outcome.ts'
-import { isGone, type TreeEntry } from './tree.ts'
+import { isGone, microseconds, type TreeEntry } from './tree.ts'
 
 const MIB = 1024 * 1024
 // Up to here a file is one PUT from memory; above, parts of this size.
@@ -29,6 +29,7 @@ export interface Destination {
   prefix: string
   /** Called before so many bytes are sent, and waits while they are too many. */
   pace: (bytes: number) => Promise<void>
+  stop: AbortSignal
 }
 
 /** An object that may hold a file's content already. */
@@ -103,11 +104,6 @@ function entryOf(file: TreeEntry, stats: BigIntStats, md5: string, etag: string)
   }
 }
 
-// By way of milliseconds as Node computes them, so that both roundings are one (see tree.ts).
-function microseconds(ns: bigint): number {
-  return Math.round((Number(ns / 1_000_000_000n) * 1000 + Number(ns % 1_000_000_000n) / 1e6) * 1000)
-}
-
 /** The seconds as rclone keeps them with an object, so that it brings back the time, and finds its own copy. */
 function rcloneTime(ns: bigint): string {
   const fraction = String(ns % 1_000_000_000n)
@@ -141,10 +137,11 @@ async function wholeContent(handle: FileHandle, size: number): Promise<Content> 
   return {
     bytes,
     isHeldBy: async known => (known.md5 === md5 || known.etag === md5 ? { md5 } : undefined),
-    send: async ({ store, bucket, pace }, key, stats) => {
+    send: async ({ store, bucket, pace, stop }, key, stats) => {
       await pace(bytes)
       const answer = await store.s3.send(
         new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, Metadata: { mtime: rcloneTime(stats.mtimeNs) } }),
+        { abortSignal: stop },
       )
       const etag = bareEtag(answer.ETag)
       if (etag !== md5) {
@@ -172,13 +169,14 @@ function largeContent(handle: FileHandle, size: number): Content {
       const [md5, multipart] = hash.both()
       return [md5, multipart].includes(known.etag) || known.md5 === md5 ? { md5 } : undefined
     },
-    send: async ({ store, bucket, pace }, key, stats) => {
+    send: async ({ store, bucket, pace, stop }, key, stats) => {
       const partSize = partBytesFor(size)
       const hash = new EtagHash(partSize)
       async function* paced(): AsyncGenerator<Buffer> {
         for await (const chunk of chunks(handle)) {
           hash.update(chunk)
           await pace(chunk.length)
+          stop.throwIfAborted()
           yield chunk
         }
       }

@@ -21,7 +21,7 @@ import { inWalkOrder, keyOf } from './names.ts'
 import { Failure, type Result } from './outcome.ts'
 import { inParallel } from './parallel.ts'
 import { checkSize, checkSource, type TreeSize } from './source-check.ts'
-import { type Skipped, type TreeEntry, walk } from './tree.ts'
+import { type Skipped, sameTime, type TreeEntry, walk } from './tree.ts'
 
 /** Where a media system's copy goes, and how. */
 export type BucketMirror = Omit<ReplicateSettings, 'target'> & { bucket: string; prefix: string }
@@ -29,6 +29,14 @@ export type BucketMirror = Omit<ReplicateSettings, 'target'> & { bucket: string;
 /** Objects that are no copies of files: receipts, manifests and what was deleted. */
 export const OWN_FOLDERS = ['.receipts/', '.manifests/', '.trash/']
 const TRASH = '.trash/'
+
+/** What the last LIST of the bucket against the manifest found, as the receipt keeps it. */
+interface Audit {
+  at: string
+  objects: number
+  differences: number
+  repaired: boolean
+}
 
 /** What a run did, as its receipt and its result tell it. */
 interface Done {
@@ -88,8 +96,13 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
       const written = await writeManifest(store, { bucket, system, start }, textOf(plan, manifest, entries))
       object = { key: written.key, bytes: written.bytes, sha256: written.sha256, etag: written.etag }
     }
-    const auditOf = audit
-      ? { at: start.toISOString(), objects: listed?.size ?? 0, differences: plan.differences.length, repaired: repair }
+    const auditOf: unknown = audit
+      ? ({
+          at: start.toISOString(),
+          objects: listed?.size ?? 0,
+          differences: plan.differences.length,
+          repaired: repair,
+        } satisfies Audit)
       : last?.receipt.details.audit
     const written = await writeReceipt(
       store,
@@ -162,9 +175,11 @@ async function lastReceipt(
 }
 
 function isAuditDue(last: StoredReceipt, days: number, now: Date): boolean {
-  const { at } = (last.receipt.details.audit ?? {}) as { at?: string }
+  const { at, differences, repaired } = (last.receipt.details.audit ?? {}) as Partial<Audit>
+  // One that found something is due again until it finds nothing.
+  if (!at || (differences && !repaired)) return true
   // Half a day less, or a daily run would find it due a day late.
-  return !at || now.getTime() - new Date(at).getTime() >= (days - 0.5) * 86_400_000
+  return now.getTime() - new Date(at).getTime() >= (days - 0.5) * 86_400_000
 }
 
 function tellDifferences(plan: Plan, bucket: string, repair: boolean): void {
@@ -292,12 +307,8 @@ function add(size: TreeSize, entry: TreeEntry): void {
 function unchanged(now: TreeEntry, before: ManifestEntry): boolean {
   if (now.type !== before.type) return false
   if (now.type === 'file') {
-    return (
-      now.bytes === before.bytes &&
-      now.mtime === before.mtime &&
-      now.ctime === before.ctime &&
-      now.inode === before.inode
-    )
+    const { bytes, mtime, ctime, inode } = before
+    return now.bytes === bytes && now.inode === inode && sameTime(now.mtime, mtime) && sameTime(now.ctime, ctime)
   }
   return lineOf(now) === lineOf(before)
 }
@@ -353,7 +364,7 @@ async function send(
 ): Promise<Map<TreeEntry, ManifestEntry>> {
   const { store, settings, listed, trash, done, stop } = run
   const { bucket, prefix } = settings
-  const destination: Destination = { store, bucket, prefix, pace: pacer(settings.bandwidth) }
+  const destination: Destination = { store, bucket, prefix, pace: pacer(settings.bandwidth, stop), stop }
   const entries = new Map<TreeEntry, ManifestEntry>()
   const unreadable: string[] = []
   const tell = progress(
@@ -448,12 +459,12 @@ async function expire(store: Store, settings: BucketMirror, now: Date, current: 
 }
 
 /** Holds back so that no more than `rate` bytes a second go out. */
-function pacer(rate: number | undefined): (bytes: number) => Promise<void> {
+function pacer(rate: number | undefined, signal: AbortSignal): (bytes: number) => Promise<void> {
   if (!rate) return async () => {}
   let free = Date.now()
   return async bytes => {
     const now = Date.now()
     free = Math.max(free, now) + (bytes / rate) * 1000
-    if (free - now > 50) await sleep(free - now)
+    if (free - now > 50) await sleep(free - now, undefined, { signal })
   }
 }

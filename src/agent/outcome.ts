@@ -26,7 +26,9 @@ export const failures = {
   audit: { code: 11, meaning: 'the bucket differs from the manifest' },
   restore: { code: 12, meaning: 'there is nothing to restore, or what was restored is not what the receipt says' },
   rancher: { code: 13, meaning: 'Rancher could not be stopped, copied, or started again' },
+  stale: { code: 14, meaning: 'the newest good copy, or the newest drill, is older than it may be' },
   stopped: { code: 15, meaning: 'the run was told to stop (SIGTERM, SIGINT)' },
+  drill: { code: 16, meaning: 'a copy was restored for a rehearsal and is not what its receipt says' },
 } as const
 
 export type FailureKind = keyof typeof failures
@@ -50,6 +52,9 @@ export function exitCodesHelp(): string {
   return ['Exit codes:', '   0  success', ...rows].join('\n')
 }
 
+// To clean up in after SIGTERM: Kubernetes sends SIGKILL after 30 seconds.
+const CLEAN_UP_MS = 20_000
+
 /**
  * Run a command to its end and leave the process: heartbeats at start and end, the result on stdout and in the
  * termination log, and an exit code that tells the truth.
@@ -62,14 +67,19 @@ export async function conclude(
   work: (stop: AbortSignal) => Promise<Result>,
 ): Promise<never> {
   const stop = new AbortController()
+  const tooLong = Promise.withResolvers<never>()
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(name, () => stop.abort(new Failure('stopped', `stopped by ${name}`)))
+    process.on(name, () => {
+      const failure = new Failure('stopped', `stopped by ${name}`)
+      stop.abort(failure)
+      setTimeout(() => tooLong.reject(failure), CLEAN_UP_MS)
+    })
   }
   const url = env.BACKUP_HEARTBEAT_URL
   await heartbeat(url, 'start')
   let code: number
   try {
-    const result = { command, ...(await work(stop.signal)) }
+    const result = { command, ...(await Promise.race([work(stop.signal), tooLong.promise])) }
     writeTermination(env, `SUCCESS\n${JSON.stringify(result)}`)
     process.stdout.write(`${JSON.stringify(result)}\n`)
     log(`SUCCESS: ${command}`)

@@ -2,7 +2,10 @@ import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
 import { bytesOf } from './names.ts'
 import { Failure } from './outcome.ts'
 
-/** What stands at a path of the tree. Times are microseconds since 1970, which a double holds exactly. */
+/**
+ * What stands at a path of the tree. Times are microseconds since 1970; those of a file, which come out of a walk by
+ * way of a double of milliseconds, may be one beside the truth (`sameTime`).
+ */
 export interface TreeEntry {
   type: 'file' | 'folder' | 'link'
   /** Below the root, without a slash at its start; see `names.ts` for its form. */
@@ -63,16 +66,35 @@ function* walkFolder(root: string, folder: string, skipped: (what: Skipped) => v
     }
     if (stats.isFile()) yield entry('file', path, stats)
     else if (stats.isDirectory()) {
-      yield entry('folder', path, stats)
+      yield withExactTime(entry('folder', path, stats), absolute)
       yield* walkFolder(root, `${path}/`, skipped)
     } else if (stats.isSymbolicLink()) {
       try {
-        yield { ...entry('link', path, stats), target: readlinkSync(absolute, { encoding: 'latin1' }) }
+        yield {
+          ...withExactTime(entry('link', path, stats), absolute),
+          target: readlinkSync(absolute, { encoding: 'latin1' }),
+        }
       } catch (error) {
         if (!isGone(error)) throw error
       }
     } else skipped({ path, why: 'it is a socket, a pipe or a device' })
   }
+}
+
+/** What is not told apart by its content has to come back with the very time. */
+function withExactTime(entry: TreeEntry, absolute: Buffer): TreeEntry {
+  const stats = lstatSync(absolute, { bigint: true, throwIfNoEntry: false })
+  return stats ? { ...entry, mtime: microseconds(stats.mtimeNs) } : entry
+}
+
+/** Nanoseconds as the nearest microsecond. */
+export function microseconds(nanoseconds: bigint): number {
+  return Number((nanoseconds + 500n) / 1000n)
+}
+
+/** Whether two times of a file are one, as far as a walk can tell. */
+export function sameTime(a: number, b: number): boolean {
+  return Math.abs(a - b) <= 1
 }
 
 /** An entry from what the system says of a path. */

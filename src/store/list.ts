@@ -1,4 +1,9 @@
-import { DeleteObjectsCommand, ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
+import {
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
+} from '@aws-sdk/client-s3'
 import type { Store } from './client.ts'
 
 /** An object as a listing of its bucket shows it. */
@@ -40,7 +45,8 @@ export async function* listObjects(
   } while (token)
 }
 
-function decodeKey(encoded: string): string {
+/** A key from an answer that was asked for URL-encoded. */
+export function decodeKey(encoded: string): string {
   return decodeURIComponent(encoded.replaceAll('+', '%20'))
 }
 
@@ -51,12 +57,20 @@ export function bareEtag(etag: string | undefined): string {
 
 /** Delete objects, a thousand a request. @throws Error naming the first that would not go */
 export async function deleteKeys(store: Store, bucket: string, keys: readonly string[]): Promise<void> {
-  for (let at = 0; at < keys.length; at += 1000) {
-    const batch = keys.slice(at, at + 1000)
+  const [unspeakable, rest] = [keys.filter(hasControlCharacter), keys.filter(key => !hasControlCharacter(key))]
+  // The list of a request is XML, which cannot name them.
+  for (const Key of unspeakable) await store.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
+  for (let at = 0; at < rest.length; at += 1000) {
+    const batch = rest.slice(at, at + 1000)
     const answer = await store.s3.send(
       new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: batch.map(Key => ({ Key })), Quiet: true } }),
     )
     const [failed] = answer.Errors ?? []
     if (failed) throw new Error(`could not delete ${bucket}/${failed.Key}: ${failed.Code} ${failed.Message ?? ''}`)
   }
+}
+
+function hasControlCharacter(key: string): boolean {
+  for (let at = 0; at < key.length; at += 1) if (key.charCodeAt(at) < 0x20) return true
+  return false
 }

@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import type { Store } from './client.ts'
-import { bareEtag } from './list.ts'
+import { bareEtag, decodeKey } from './list.ts'
 
 const MIB = 1024 * 1024
 // What is held in memory while a file goes up: three parts in flight and one being filled.
@@ -47,6 +47,8 @@ export interface UploadRequest {
   sha256?: string
   /** Called with the bytes sent so far. */
   onProgress?: (sent: number) => void
+  /** Gives the upload up, and aborts its parts, when it fires. */
+  stop?: AbortSignal
 }
 
 /**
@@ -83,9 +85,13 @@ export async function uploadVerified(store: Store, request: UploadRequest): Prom
     const report = request.onProgress
     upload.on('httpUploadProgress', progress => report(progress.loaded ?? 0))
   }
+  const abort = (): void => void upload.abort()
+  request.stop?.addEventListener('abort', abort)
   try {
+    request.stop?.throwIfAborted()
     await upload.done()
   } finally {
+    request.stop?.removeEventListener('abort', abort)
     source.destroy()
   }
   const readSha256 = read.digest('hex')
@@ -157,17 +163,22 @@ export async function abortUploads(store: Store, where: { bucket: string; prefix
       new ListMultipartUploadsCommand({
         Bucket: where.bucket,
         Prefix: where.prefix,
+        EncodingType: 'url',
         ...(keyMarker ? { KeyMarker: keyMarker } : {}),
         ...(uploadMarker ? { UploadIdMarker: uploadMarker } : {}),
       }),
     )
     for (const upload of page.Uploads ?? []) {
       await store.s3.send(
-        new AbortMultipartUploadCommand({ Bucket: where.bucket, Key: upload.Key, UploadId: upload.UploadId }),
+        new AbortMultipartUploadCommand({
+          Bucket: where.bucket,
+          Key: decodeKey(upload.Key ?? ''),
+          UploadId: upload.UploadId,
+        }),
       )
       aborted += 1
     }
-    keyMarker = page.IsTruncated ? page.NextKeyMarker : undefined
+    keyMarker = page.IsTruncated ? decodeKey(page.NextKeyMarker ?? '') : undefined
     uploadMarker = page.IsTruncated ? page.NextUploadIdMarker : undefined
   } while (keyMarker)
   return aborted

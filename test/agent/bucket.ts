@@ -40,7 +40,11 @@ export async function freshBucket(): Promise<TestBucket> {
   const store = openStore(env)
   const bucket = `agent-test-${randomBytes(6).toString('hex')}`
   await store.s3.send(new CreateBucketCommand({ Bucket: bucket }))
-  const objects = async (): Promise<ListedObject[]> => await Array.fromAsync(listObjects(store, { bucket }))
+  const objects = async (): Promise<ListedObject[]> => {
+    const all: ListedObject[] = []
+    for await (const object of listObjects(store, { bucket })) all.push(object)
+    return all
+  }
   onTestFinished(async () => {
     await abortUploads(store, { bucket, prefix: '' })
     await deleteKeys(

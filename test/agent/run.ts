@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { execa, type ResultPromise } from 'execa'
+import { execa } from 'execa'
 import { onTestFinished } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('../../src/agent/main.ts', import.meta.url))
@@ -26,12 +26,17 @@ export interface AgentRun {
 }
 
 /** Start the agent as a process of its own, with nothing in its environment but what it is given. */
-export function startAgent(env: Record<string, string>, args: string[] = []): ResultPromise<{ reject: false }> {
+export function startAgent(
+  env: Record<string, string>,
+  args: string[] = [],
+  user: { uid: number; gid: number } | undefined = undefined,
+) {
   return execa(process.execPath, [MAIN, ...args], {
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/root', ...env },
     extendEnv: false,
     reject: false,
     stdin: 'ignore',
+    ...(user ?? {}),
   })
 }
 
