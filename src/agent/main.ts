@@ -2,6 +2,7 @@
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import type { Environment } from '../store/client.ts'
+import { command as drill } from './drill.ts'
 import { command as dump } from './dump.ts'
 import { command as guard } from './guard.ts'
 import { conclude, exitCodesHelp, Failure } from './outcome.ts'
@@ -9,6 +10,7 @@ import { command as replicate } from './replicate.ts'
 import { asksForRestore } from './restore/settings.ts'
 import { command as restore } from './restore.ts'
 import { command as snapshot } from './snapshot.ts'
+import { command as verify } from './verify.ts'
 
 /**
  * The command that an environment asks for, as the images in use find theirs: `FROM_BACKUP` → restore (the recovery
@@ -43,6 +45,8 @@ await yargs(args)
   .command(dump)
   .command(replicate)
   .command(restore)
+  .command(verify)
+  .command(drill)
   .command(snapshot)
   .command(guard)
   .demandCommand(1, 'Name a command.')

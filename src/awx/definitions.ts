@@ -311,7 +311,7 @@ function schedules(config: Config): Schedule[] {
         description: marked(use.description),
         unified_job_template: use.name,
         organization: config.organisation,
-        rrule: rrule(system.schedule),
+        rrule: rrule(use.schedule ?? system.schedule),
         enabled: true,
         extra_data: Object.fromEntries(use.survey.map(question => [question.variable, question.default])),
       })),

@@ -104,6 +104,9 @@ export function cronjobVariables(
       access_key_id: secret.accessKeyId,
       secret_access_key: secret.secretAccessKey,
     },
+    // Half a period of grace, which is how late a run may begin; a drill a week, and a week of grace.
+    backup_verify_maximum_age_hours: Math.ceil((1.5 * periodSeconds(system.schedule)) / 3600) + 1,
+    backup_verify_drill_maximum_age_hours: 14 * 24,
     // The images in use before write into their own file system, and as root.
     backup_cronjob_read_only_root: ours,
     ...(ours && { backup_cronjob_run_as: work.runAs }),

@@ -8,7 +8,17 @@ import {
   type TemplateUse,
   volumeSchema,
 } from './kind.ts'
-import { answersTo, clusterCredential, oneOf, restoreQuestions, restoreVariables, words, yesOrNo } from './restore.ts'
+import {
+  answersTo,
+  clusterCredential,
+  drillTemplate,
+  oneOf,
+  restoreQuestions,
+  restoreVariables,
+  verifyTemplate,
+  words,
+  yesOrNo,
+} from './restore.ts'
 
 const schema = Type.Object(
   {
@@ -80,7 +90,7 @@ export const database: SystemKind<DatabaseSystem> = {
       }),
     }
   },
-  templates: system => [runNowTemplate(system), restoreTemplate(system)],
+  templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
 }
 
 const restoreRole = 'database_restore'

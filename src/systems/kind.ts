@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { scheduleSchema } from '../schedule/index.ts'
+import { type Schedule, scheduleSchema } from '../schedule/index.ts'
 
 /** Names become Kubernetes objects, inventory hosts and bucket prefixes: the strictest of their rules holds (RFC 1123). */
 export const nameSchema = Type.String({
@@ -117,6 +117,8 @@ export interface TemplateUse {
   readonly timeout: number
   /** Runs on AWX's clock; systems in clusters run on their CronJob's. */
   readonly scheduled: boolean
+  /** When, if not when the system is backed up. */
+  readonly schedule?: Schedule
   /**
    * For one that restores: its place in a whole recovery (lower first; equal ones in the config's order), and what it
    * answers there to its survey.

@@ -1,7 +1,17 @@
 import Type from 'typebox'
 import { cronjobVariables, runNowTemplate, storeEnvironment } from './cronjob.ts'
 import { clusterFields, commonFields, type SystemKind, type TemplateUse, volumeSchema } from './kind.ts'
-import { answersTo, clusterCredential, oneOf, restoreQuestions, restoreVariables, words, yesOrNo } from './restore.ts'
+import {
+  answersTo,
+  clusterCredential,
+  drillTemplate,
+  oneOf,
+  restoreQuestions,
+  restoreVariables,
+  verifyTemplate,
+  words,
+  yesOrNo,
+} from './restore.ts'
 
 const schema = Type.Object(
   {
@@ -54,7 +64,7 @@ export const media: SystemKind<MediaSystem> = {
       }),
     }
   },
-  templates: system => [runNowTemplate(system), restoreTemplate(system)],
+  templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
 }
 
 const restoreRole = 'media_restore'

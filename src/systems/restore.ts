@@ -1,4 +1,4 @@
-import type { CredentialUse, Question, Surroundings, Volume } from './kind.ts'
+import type { CredentialUse, Question, Surroundings, TemplateUse, Volume } from './kind.ts'
 
 /** The system as its restore needs it. */
 interface RestorableSystem {
@@ -114,4 +114,39 @@ export function answersTo(
 ): Readonly<Record<string, string>> {
   const proposed = survey.filter(question => question.required).map(question => [question.variable, question.default])
   return { ...Object.fromEntries(proposed), ...given }
+}
+
+/**
+ * The job template that rehearses a system's restore, every week on AWX's clock, early on a Sunday: no deployments, no
+ * Rancher backup, and the week's copies behind it.
+ */
+export function drillTemplate(system: RestorableSystem & { readonly description: string }): TemplateUse {
+  return {
+    name: `Rehearse the restore: ${system.name}`,
+    description: `Restore the newest copy of ${system.name} into something that is thrown away, compare, and keep a receipt of how long it took. ${system.description}`,
+    playbook: 'playbooks/drill-restores.yml',
+    limit: system.name,
+    credentials: [clusterCredential(system)],
+    survey: [],
+    // The role's own limit is ten hours.
+    timeout: 11 * 3600,
+    scheduled: true,
+    schedule: { every: 'week', on: 'sunday', at: '05:30' },
+  }
+}
+
+/** The job template that looks at a system's newest copy, every morning when people come to work. */
+export function verifyTemplate(system: RestorableSystem & { readonly description: string }): TemplateUse {
+  return {
+    name: `Verify: ${system.name}`,
+    description: `Ask the bucket, by its receipts, whether the newest copy of ${system.name} is there, whole and new enough, and when its restore was last rehearsed. ${system.description}`,
+    playbook: 'playbooks/verify-backups.yml',
+    limit: system.name,
+    credentials: [clusterCredential(system)],
+    survey: [],
+    // The role's own limit is a quarter of an hour, and as much again for a pod to start.
+    timeout: 3600,
+    scheduled: true,
+    schedule: { every: 'day', at: '08:30' },
+  }
 }

@@ -7,19 +7,9 @@ import { dump } from '../../src/agent/dump.ts'
 import { restore } from '../../src/agent/restore.ts'
 import { databaseFingerprint } from '../../src/lab/content/database.ts'
 import { differences } from '../../src/lab/content/difference.ts'
-import { startServer, type TestServer } from './server.ts'
+import { fill, startServer, type TestServer } from './server.ts'
 
 const never = new AbortController().signal
-const files = new URL('../../roles/lab_database/files/', import.meta.url).pathname
-
-async function fill(server: TestServer, file: 'infrastructure' | 'stack', variables: Record<string, string>) {
-  const settings = Object.entries({ system: 'test', factor: '0.02', ...variables }).map(([n, v]) => `--set=${n}=${v}`)
-  const { PGADMINPASS: PGPASSWORD = '', ...env } = server.env
-  await execa('psql', ['-Xq', '--dbname=postgres', `--file=${files}${file}.sql`, ...settings], {
-    env: { ...env, PGPASSWORD },
-  })
-}
-
 async function folder(): Promise<string> {
   const path = await mkdtemp('/tmp/recovery-volume-')
   onTestFinished(() => rm(path, { recursive: true, force: true }))

@@ -63,3 +63,14 @@ export async function startServer(admin = 'admin', password = 'test-password'): 
   }
   return { env, sql }
 }
+
+const files = new URL('../../roles/lab_database/files/', import.meta.url).pathname
+
+/** Give a server the lab's content: of an infrastructure server, or of the stack's. */
+export async function fill(server: TestServer, file: 'infrastructure' | 'stack', variables: Record<string, string>) {
+  const settings = Object.entries({ system: 'test', factor: '0.02', ...variables }).map(([n, v]) => `--set=${n}=${v}`)
+  const { PGADMINPASS: PGPASSWORD = '', ...env } = server.env
+  await execa('psql', ['-Xq', '--dbname=postgres', `--file=${files}${file}.sql`, ...settings], {
+    env: { ...env, PGPASSWORD },
+  })
+}

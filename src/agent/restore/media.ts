@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, lchownSync, lutimesSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { open, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -45,7 +46,9 @@ export async function restoreMedia(settings: MediaSettings, env: Environment, st
     if (missing.length > 0) {
       throw new Failure('restore', `the copy of ${source.taken} has no ${missing.join(', ')}: nothing was changed`)
     }
-    const plan = await planMedia(settings.target, selected, above, settings.concurrency)
+    const { part } = settings
+    const drawn = part ? selected.filter(entry => entry.type !== 'file' || isIn(part, entry.path)) : selected
+    const plan = await planMedia(settings.target, drawn, above, settings.concurrency)
     tell(plan)
     const problems = await source.content.check(plan.fetch)
     for (const problem of problems) log(`cannot be restored: ${problem}`)
@@ -84,6 +87,11 @@ export async function restoreMedia(settings: MediaSettings, env: Environment, st
   } finally {
     await letGo()
   }
+}
+
+/** Whether a path is of this part; the same in every run, so that all parts together are all paths. */
+function isIn({ of, index }: { of: number; index: number }, path: string): boolean {
+  return createHash('md5').update(path, 'latin1').digest().readUInt32BE() % of === index
 }
 
 async function find(settings: MediaSettings, env: Environment): Promise<Source | { listed: Result }> {

@@ -28,6 +28,8 @@ export interface MediaSettings extends CommonSettings {
   /** What was replaced stays when all went well, too. */
   keepBefore: boolean
   concurrency: number
+  /** Of the files, only one part of so many, for a drill. */
+  part?: { of: number; index: number }
 }
 
 /** What a restore of a database is told. */

@@ -1,0 +1,94 @@
+import { HeadObjectCommand } from '@aws-sdk/client-s3'
+import type { CommandModule } from 'yargs'
+import { type Environment, openStore, type Store } from '../store/client.ts'
+import { bareEtag } from '../store/list.ts'
+import { chainProblems, type Receipt, readReceipts } from '../store/receipt.ts'
+import { drillSystem } from './drill-receipt.ts'
+import { bucketPlace, Variables } from './environment.ts'
+import { log } from './log.ts'
+import { conclude, Failure, type Result } from './outcome.ts'
+
+export const command: CommandModule = {
+  command: 'verify',
+  describe: 'Ask the bucket whether the newest copy is there, whole and new enough',
+  builder: yargs =>
+    yargs.example(
+      'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_MAXIMUM_AGE_H=26 $0 verify',
+      'the newest receipt, and the object that it vouches for',
+    ),
+  handler: () => conclude('verify', process.env, () => verify(process.env)),
+}
+
+const HOUR_MS = 3_600_000
+
+/**
+ * Hold a system's receipts against its bucket and the clock. Only receipts count, never an object's own time.
+ *
+ * @throws Failure stale, or verification, with every finding
+ */
+export async function verify(env: Environment): Promise<Result> {
+  const variables = new Variables(env)
+  const system = variables.required('BACKUP_SYSTEM', 'the system whose copies are verified')
+  const place = env.S3_BUCKET_NAME || env.USE_RCLONE_BUCKET_AND_PATH || ''
+  const { bucket } = bucketPlace(place)
+  if (!bucket)
+    variables.problem('neither S3_BUCKET_NAME nor USE_RCLONE_BUCKET_AND_PATH is set: the bucket of the copies')
+  const oldest = variables.count('BACKUP_MAXIMUM_AGE_H', 26, 1)
+  const oldestDrill = variables.count('BACKUP_DRILL_MAXIMUM_AGE_H', 0)
+  variables.check()
+  const store = openStore(env)
+  const { receipts, problems, unfinished } = await readReceipts(store, { bucket, system })
+  const stale: string[] = []
+  const broken = [...problems, ...chainProblems(receipts)]
+  const newest = receipts[0]?.receipt
+  if (!newest) stale.push(`no backup of ${system} has a receipt in ${bucket}: run the backup`)
+  else {
+    const hours = (Date.now() - Date.parse(newest.taken)) / HOUR_MS
+    if (hours > oldest)
+      stale.push(
+        `the newest copy of ${system} is ${Math.floor(hours)} h old, it may be ${oldest} h: see why the backup does not run, and run it`,
+      )
+    broken.push(...(await objectProblems(store, newest)))
+  }
+  let drilled: string | null = null
+  if (oldestDrill > 0) {
+    const drills = await readReceipts(store, { bucket, system: drillSystem(system), newest: 1 })
+    drilled = drills.receipts[0]?.receipt.end ?? null
+    const hours = drilled === null ? Number.POSITIVE_INFINITY : (Date.now() - Date.parse(drilled)) / HOUR_MS
+    if (hours > oldestDrill) {
+      stale.push(
+        drilled === null
+          ? `no copy of ${system} was ever restored for a rehearsal: run the drill`
+          : `the last rehearsal of ${system} was ${Math.floor(hours)} h ago, it may be ${oldestDrill} h: run the drill`,
+      )
+    }
+  }
+  for (const mark of unfinished) log(`a run did not end: ${mark}`)
+  const findings = [...broken, ...stale]
+  for (const finding of findings) log(finding)
+  if (findings.length > 0) {
+    throw new Failure(broken.length > 0 ? 'verification' : 'stale', findings.join('; '))
+  }
+  return {
+    system,
+    bucket,
+    copies: receipts.length,
+    newest: newest?.taken ?? null,
+    object: newest?.object.key ?? null,
+    drilled,
+  }
+}
+
+async function objectProblems(store: Store, { bucket, object }: Receipt): Promise<string[]> {
+  try {
+    const head = await store.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: object.key }))
+    const etag = bareEtag(head.ETag)
+    if (head.ContentLength === object.bytes && etag === object.etag) return []
+    return [
+      `${bucket}/${object.key} has ${head.ContentLength} bytes with ETag ${etag}, its receipt says ${object.bytes} bytes with ${object.etag}`,
+    ]
+  } catch (error) {
+    if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== 404) throw error
+    return [`${bucket}/${object.key} is missing, yet its receipt says it was there`]
+  }
+}

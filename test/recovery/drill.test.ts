@@ -1,0 +1,87 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { PutObjectCommand } from '@aws-sdk/client-s3'
+import { execa } from 'execa'
+import { expect, onTestFinished, test } from 'vitest'
+import { drill } from '../../src/agent/drill.ts'
+import { dump } from '../../src/agent/dump.ts'
+import { replicate } from '../../src/agent/replicate.ts'
+import { verify } from '../../src/agent/verify.ts'
+import { fillTree } from '../../src/lab/content/mediaTree.ts'
+import { readReceipts } from '../../src/store/receipt.ts'
+import { makeBucket } from './bucket.ts'
+import { fill, startServer } from './server.ts'
+
+const never = new AbortController().signal
+
+async function folder(): Promise<string> {
+  const path = await mkdtemp('/tmp/recovery-drill-')
+  onTestFinished(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+test('a dump is rehearsed in a server of its own, by a user without privileges, and its drill has a receipt', async () => {
+  const [server, volume, scratch, { bucket, store, env }] = [
+    await startServer(),
+    await folder(),
+    await folder(),
+    await makeBucket(),
+  ]
+  await fill(server, 'infrastructure', { awx: 'false' })
+  const system = { ...env, BACKUP_SYSTEM: 'infra', USE_RCLONE: 'yes', USE_RCLONE_BUCKET_AND_PATH: `/${bucket}` }
+  const ages = { BACKUP_MAXIMUM_AGE_H: '1', BACKUP_DRILL_MAXIMUM_AGE_H: '1' }
+  await expect(verify({ ...system, ...ages })).rejects.toMatchObject({ kind: 'stale' })
+  await dump({ ...system, ...server.env, BACKUP_VOLUME: volume }, never)
+  await expect(verify({ ...system, ...ages })).rejects.toThrow('ever restored for a rehearsal')
+  await execa('chown', ['postgres:', scratch])
+  const agent = [
+    '--reuid=postgres',
+    '--regid=postgres',
+    '--clear-groups',
+    process.execPath,
+    'src/agent/main.ts',
+    'drill',
+  ]
+  const run = await execa('setpriv', agent, {
+    env: { ...system, PGUSER: 'admin', BACKUP_SCRATCH: scratch, PATH: process.env.PATH ?? '' },
+    extendEnv: false,
+    reject: false,
+  })
+  expect(run.exitCode, run.stderr).toBe(0)
+  expect(await readdir(scratch)).toEqual([])
+  const { receipts } = await readReceipts(store, { bucket, system: 'drill.infra' })
+  const own = await readReceipts(store, { bucket, system: 'infra' })
+  expect(receipts).toHaveLength(1)
+  expect(receipts[0]?.receipt).toMatchObject({
+    kind: 'drill',
+    object: own.receipts[0]?.receipt.object,
+    counts: own.receipts[0]?.receipt.counts,
+    details: { seconds: expect.any(Number) },
+  })
+  expect(await verify({ ...system, ...ages })).toMatchObject({ copies: 1, drilled: expect.any(String) })
+
+  // The copy is replaced by something else: neither verify nor a drill lets that pass.
+  await store.s3.send(
+    new PutObjectCommand({ Bucket: bucket, Key: own.receipts[0]?.receipt.object.key, Body: Buffer.from('x') }),
+  )
+  await expect(verify({ ...system, ...ages })).rejects.toMatchObject({ kind: 'verification' })
+  await expect(drill({ ...system, BACKUP_SCRATCH: await folder() }, never)).rejects.toBeDefined()
+})
+
+test('drills of media take another part each time, and all parts together are all files', async () => {
+  const [source, scratch, { bucket, store, env }] = [await folder(), await folder(), await makeBucket()]
+  fillTree(source, { name: 'test', files: 120, hostile: false })
+  const system = {
+    ...env,
+    BACKUP_SYSTEM: 'media',
+    S3_BUCKET_NAME: bucket,
+    BACKUP_SCRATCH: scratch,
+    BACKUP_DRILL_PERCENT: '50',
+  }
+  await replicate({ ...system, USE_RCLONE: 'yes', REPLICATE_DIRECTION: 'BtoA', BACKUP_VOLUME_B: source }, never)
+  const parts = [await drill(system, never), await drill(system, never), await drill(system, never)]
+  expect(parts.map(part => part.part)).toEqual([1, 2, 1])
+  const { receipts } = await readReceipts(store, { bucket, system: 'media', newest: 1 })
+  expect(Number(parts[0]?.bytes) + Number(parts[1]?.bytes)).toBe(receipts[0]?.receipt.bytes)
+  expect(await readdir(scratch)).toEqual([])
+  expect(await verify({ ...system, BACKUP_DRILL_MAXIMUM_AGE_H: '1' })).toMatchObject({ copies: 1 })
+})
