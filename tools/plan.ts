@@ -1,4 +1,6 @@
+import { join } from 'node:path'
 import type { Argv } from 'yargs'
+import { projectRoot } from '../src/ansible/venv.ts'
 import { openController } from '../src/awx/controller.ts'
 import { readCredentials } from '../src/awx/credentials.ts'
 import { definitions } from '../src/awx/definitions.ts'
@@ -45,11 +47,12 @@ export async function handler(args: Args): Promise<void> {
   const config = environments[args.environment](await requireConfig(args.config))
   const all = definitions(config, args.environment)
   const credentials = args.credentials === undefined ? {} : await readCredentials(args.credentials)
+  const inventory = join(projectRoot, 'inventories', args.environment)
   const interrupt = new AbortController()
   process.once('SIGINT', () => interrupt.abort())
   const compare: Record<Part, () => Promise<Comparison>> = {
     awx: () => compareWithAwx(all, openController(process.env)),
-    clusters: () => compareWithClusters(all, args.environment, credentials, interrupt.signal),
+    clusters: () => compareWithClusters(all, inventory, credentials, interrupt.signal),
     buckets: () => compareWithBuckets(config, credentials),
   }
   const found = await Promise.all(args.only.map(part => reached(part, compare[part])))

@@ -1,5 +1,3 @@
-import { join } from 'node:path'
-import { projectRoot } from '../ansible/venv.ts'
 import type { CredentialInputs } from '../awx/credentials.ts'
 import type { Definitions, JobTemplate } from '../awx/definitions.ts'
 import { launchLocal } from '../awx/launchLocal.ts'
@@ -32,17 +30,19 @@ interface PlayOutput {
 /**
  * Each cluster against the config, by the very play that deploys it, in check mode: what it would create or change, and
  * what of its needs is missing (Secrets, claims, accounts). Reads only.
+ *
+ * @param inventory the folder of the inventory that the definitions are of
  */
 export async function compareWithClusters(
   definitions: Definitions,
-  environment: string,
+  inventory: string,
   credentials: CredentialInputs,
   signal: AbortSignal,
 ): Promise<Comparison> {
   const deployments = definitions.controller_templates.filter(t => t.playbook === 'playbooks/deploy-backups.yml')
   const parts: Comparison[] = []
   // One after the other: each is a play over a whole cluster.
-  for (const template of deployments) parts.push(await check(definitions, template, environment, credentials, signal))
+  for (const template of deployments) parts.push(await check(definitions, template, inventory, credentials, signal))
   return {
     differences: parts.flatMap(part => part.differences),
     compared: parts.reduce((sum, part) => sum + part.compared, 0),
@@ -53,7 +53,7 @@ export async function compareWithClusters(
 async function check(
   definitions: Definitions,
   template: JobTemplate,
-  environment: string,
+  inventory: string,
   credentials: CredentialInputs,
   signal: AbortSignal,
 ): Promise<Comparison> {
@@ -66,7 +66,7 @@ async function check(
   try {
     const play = await launchLocal(definitions, template, {
       answers: {},
-      inventory: join(projectRoot, 'inventories', environment),
+      inventory,
       credentials,
       check: true,
       environment: { ANSIBLE_STDOUT_CALLBACK: 'ansible.posix.json', ANSIBLE_DEPRECATION_WARNINGS: 'false' },
@@ -125,7 +125,7 @@ function changed(host: string, task: string, { result, method, diff }: TaskResul
     sign: isNew ? '+' : '~',
     where: 'cluster',
     kind: kind ?? 'task',
-    name: metadata?.name ? `${metadata.namespace ?? host}/${metadata.name}` : `${host}: ${task}`,
+    name: metadata?.name ? `${metadata.namespace ?? host}/${metadata.name}` : `${host}: ${task.replace(/^\S+ : /, '')}`,
     fields: isNew ? [] : leaves(diff?.before, diff?.after, ''),
     note: `for ${host}`,
   }

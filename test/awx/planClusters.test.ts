@@ -1,0 +1,125 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import production from '../../backups.config.ts'
+import { type Definitions, definitions } from '../../src/awx/definitions.ts'
+import { findTemplate, launchLocal } from '../../src/awx/launchLocal.ts'
+import type { Config } from '../../src/config/index.ts'
+import { environmentFiles } from '../../src/inventory/environments.ts'
+import { writeFolder } from '../../src/inventory/folder.ts'
+import { compareWithClusters } from '../../src/plan/clusters.ts'
+import { reportPlan } from '../../src/report/plan.ts'
+import { kubectl, makeTenant, type Tenant } from '../cluster/tenant.ts'
+
+let tenant: Tenant
+let all: Definitions
+let folder: string
+let credentials: Record<string, Record<string, string>>
+
+beforeAll(async () => {
+  tenant = await makeTenant()
+  const { K8S_AUTH_HOST = '', K8S_AUTH_API_KEY = '', K8S_AUTH_SSL_CA_CERT = '' } = tenant.environment
+  const config = oneSystem(tenant.namespace, K8S_AUTH_HOST)
+  all = definitions(config, 'tests')
+  folder = await mkdtemp(join(tmpdir(), 'backups-plan-'))
+  await writeFolder(folder, environmentFiles(config, 'tests'))
+  const ssl_ca_cert = await readFile(K8S_AUTH_SSL_CA_CERT, 'utf8')
+  credentials = {
+    'Kubernetes: production': { host: K8S_AUTH_HOST, bearer_token: K8S_AUTH_API_KEY, ssl_ca_cert },
+    'Store: production': { access_key_id: 'key', secret_access_key: 'secret' },
+  }
+})
+afterAll(async () => {
+  await tenant?.remove()
+  await rm(folder, { recursive: true })
+})
+
+/** Production's config with its stack database alone, in the namespace of the test. */
+function oneSystem(namespace: string, api: string): Config {
+  const systems = production.systems.filter(system => system.name === 'production-stack-db')
+  return {
+    ...production,
+    clusters: [{ name: 'production', environment: 'production', api }],
+    systems: systems.map(system => ({
+      ...system,
+      namespace,
+      volume: { claim: 'database-backup', size: '1Gi', storageClass: 'lab' },
+    })) as Config['systems'],
+  }
+}
+
+const plan = async (given = credentials) => compareWithClusters(all, folder, given, new AbortController().signal)
+const lines = async () =>
+  reportPlan(await plan(), 'text', false)
+    .trimEnd()
+    .split('\n')
+
+it('a Secret that is missing stands in the way', async () => {
+  expect(await lines()).toEqual([
+    expect.stringMatching(/^! cluster need production-stack-db: There is no key root_password in a Secret database/),
+  ])
+})
+
+it('what is not there would be made', async () => {
+  await tenant.apply({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'database' },
+    stringData: { root_password: 'x' },
+  })
+  const found = (await plan()).differences.map(({ sign, kind, name }) => `${sign} ${kind} ${name}`)
+  expect(found.sort()).toEqual([
+    `+ CronJob ${tenant.namespace}/production-stack-db`,
+    `+ PersistentVolumeClaim ${tenant.namespace}/database-backup`,
+    `+ Secret ${tenant.namespace}/backup-store`,
+  ])
+})
+
+it('after the deployment nothing differs', async () => {
+  const play = await launchLocal(all, findTemplate(all, 'Deploy backups: production'), {
+    answers: {},
+    inventory: folder,
+    credentials,
+    log: () => {},
+    signal: new AbortController().signal,
+  })
+  expect(play.exitCode, play.output).toBe(0)
+  expect(await plan()).toMatchObject({ differences: [], unreachable: [] })
+})
+
+it('shows what a hand changed, field by field', async () => {
+  const image = '[{"op":"replace","path":"/spec/suspend","value":true}]'
+  await kubectl([
+    'patch',
+    'cronjob',
+    'production-stack-db',
+    `--namespace=${tenant.namespace}`,
+    '--type=json',
+    `--patch=${image}`,
+  ])
+  expect(await lines()).toEqual([
+    `~ cluster CronJob ${tenant.namespace}/production-stack-db: for production-stack-db`,
+    '    spec.suspend: true → false',
+  ])
+})
+
+it.each([
+  ['an API that is not there', { host: 'https://127.0.0.1:9' }],
+  ['a token that opens nothing', { bearer_token: 'guessed' }],
+])('%s is not a difference, but not reached', async (_, change) => {
+  const given = { ...credentials, 'Kubernetes: production': { ...credentials['Kubernetes: production'], ...change } }
+  const { differences, unreachable } = await plan(given as typeof credentials)
+  expect(differences).toEqual([])
+  expect(unreachable.length).toBeGreaterThan(0)
+})
+
+it('a credential that is missing is named', async () => {
+  expect((await plan({})).unreachable).toEqual([
+    {
+      what: 'Deploy backups: production',
+      why: 'the credential `Kubernetes: production` (OpenShift or Kubernetes API Bearer Token) is missing',
+      next: 'add it to the credentials file: its name, and below it its inputs',
+    },
+  ])
+})
