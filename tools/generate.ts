@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { projectRoot } from '../src/ansible/venv.ts'
-import { referencePages } from '../src/config/reference.ts'
 import { allInventoryFiles } from '../src/inventory/environments.ts'
 import { writeFolder } from '../src/inventory/folder.ts'
+import { documents } from '../src/runbook/documents.ts'
 import { configOption, requireConfig } from './options.ts'
 
 export const command = 'generate'
-export const describe = 'Write the inventories that the config makes, and the reference'
+export const describe = 'Write the inventories that the config makes, the runbook, and the reference'
 export const builder = (args: Argv) =>
   args.options(configOption).example('$0 generate', 'writes inventories/, each file only where it differs')
 
@@ -15,7 +15,7 @@ export async function handler(args: { config: string }): Promise<void> {
   const config = await requireConfig(args.config)
   const folders = new Map([
     ['inventories', allInventoryFiles(config)],
-    ['docs/reference', referencePages()],
+    ['docs', documents(config)],
   ])
   for (const [folder, files] of folders) {
     const { written, removed } = await writeFolder(join(projectRoot, folder), files)

@@ -8,12 +8,12 @@ import { checkDefinitions } from '../awx/check.ts'
 import { definitions } from '../awx/definitions.ts'
 import { readRoleOptions } from '../awx/project.ts'
 import { type Config, loadConfig, type Problem } from '../config/index.ts'
-import { referencePages } from '../config/reference.ts'
 import { checkInventory } from '../inventory/check.ts'
 import { allInventoryFiles, environments } from '../inventory/environments.ts'
 import { compareFolder } from '../inventory/folder.ts'
 import { cronjobsGroup, inventory } from '../inventory/inventory.ts'
 import { checkManifests } from '../kubernetes/schema.ts'
+import { documents } from '../runbook/documents.ts'
 
 /** Everything that is wrong, and whether the config itself is what is broken. */
 export interface Validation {
@@ -48,7 +48,7 @@ function fromRoot(problem: Problem): Problem {
 async function compareGenerated(config: Config): Promise<Problem[]> {
   const found = await Promise.all([
     compareFolder(join(projectRoot, 'inventories'), allInventoryFiles(config)),
-    compareFolder(join(projectRoot, 'docs/reference'), referencePages()),
+    compareFolder(join(projectRoot, 'docs'), documents(config)),
   ])
   return found.flat()
 }

@@ -2,7 +2,7 @@ import { lstatSync, readlinkSync, type Stats } from 'node:fs'
 import type { ManifestEntry } from '../manifest.ts'
 import { bytesOf, keyOf, rawOf } from '../names.ts'
 import { inParallel } from '../parallel.ts'
-import { entry as entryOfStats, isGone, type TreeEntry } from '../tree.ts'
+import { entry as entryOfStats, isGone, sameTime, type TreeEntry } from '../tree.ts'
 import { md5OfFile, UNKNOWN } from './content.ts'
 
 /** What a restore has to do at one path. */
@@ -88,7 +88,7 @@ export async function planMedia(
     } else if (entry.type !== 'file') {
       actions.set(entry, above.has(entry.path) || dressed(there, entry) ? 'same' : 'dress')
     } else if (there.bytes !== entry.bytes) actions.set(entry, 'replace')
-    else if (there.mtime === entry.mtime && there.ctime === entry.ctime && there.inode === entry.inode) {
+    else if (sameTime(there.mtime, entry.mtime) && sameTime(there.ctime, entry.ctime) && there.inode === entry.inode) {
       actions.set(entry, dressed(there, entry) ? 'same' : 'dress')
     } else {
       actions.set(entry, dressed(there, entry) ? 'same' : 'dress')
@@ -144,7 +144,7 @@ export function dressed(there: TreeEntry | { type: 'special' }, entry: ManifestE
   return (
     right(there.uid, entry.uid) &&
     right(there.gid, entry.gid) &&
-    right(there.mtime, entry.mtime) &&
+    (entry.mtime === UNKNOWN || sameTime(there.mtime, entry.mtime)) &&
     (entry.type === 'link' || right(there.mode, entry.mode))
   )
 }
