@@ -1,14 +1,15 @@
+import type { Project } from '../project.ts'
 import { type AwxRule, type Finding, placeOf } from './rule.ts'
 
 export const timeoutTooShort: AwxRule = {
   id: 'awx-timeout-too-short',
   description:
     'AWX ends a job at its timeout by a signal, and what the play would have done in the end is not done: it must be longer than the work may take. No timeout at all lets a job hang for ever.',
-  check: ({ controller_templates }, { inventory }) =>
+  check: ({ controller_templates }, project) =>
     controller_templates.flatMap(({ name, timeout, playbook, limit }): Finding[] => {
       const path = placeOf('controller_templates', name, 'timeout')
       if (timeout <= 0) return [{ path, message: 'the job may hang for ever', suggest: 'write seconds, more than 0' }]
-      const needed = longestWork(playbook, inventory.hosts[limit] ?? {})
+      const needed = longestWork(playbook, limit, project)
       if (timeout > needed) return []
       return [
         {
@@ -20,15 +21,17 @@ export const timeoutTooShort: AwxRule = {
     }),
 }
 
-/** How long the work of a host may take, in seconds, by what its own variables allow. */
-function longestWork(playbook: string, host: Readonly<Record<string, unknown>>): number {
-  const seconds = (name: string) => Number(host[name] ?? 0)
-  switch (playbook) {
-    case 'playbooks/run-backup.yml':
-      return seconds('backup_cronjob_active_deadline_seconds')
-    case 'playbooks/backup-rancher.yml':
-      return seconds('rancher_backup_stop_deadline_seconds') + seconds('rancher_backup_healthy_timeout_seconds')
-    default:
-      return 0
-  }
+// What limits the work of each playbook, in seconds: variables of its host, or else the defaults of its roles' options.
+const limits = new Map([
+  ['playbooks/run-backup.yml', ['backup_cronjob_active_deadline_seconds']],
+  ['playbooks/backup-rancher.yml', ['rancher_backup_stop_deadline_seconds', 'rancher_backup_healthy_timeout_seconds']],
+  ['playbooks/restore-database.yml', ['database_restore_seconds']],
+  ['playbooks/restore-media.yml', ['media_restore_seconds']],
+  ['playbooks/drill-restores.yml', ['restore_drill_seconds']],
+])
+
+function longestWork(playbook: string, limit: string, { inventory, options }: Project): number {
+  const host = inventory.hosts[limit] ?? {}
+  const seconds = (limits.get(playbook) ?? []).map(name => Number(host[name] ?? options.get(name)?.default ?? 0))
+  return seconds.reduce((sum, each) => sum + each, 0)
 }

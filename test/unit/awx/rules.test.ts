@@ -200,6 +200,15 @@ const cases: [string, (all: Broken) => void, string[]][] = [
   [
     'awx-timeout-too-short',
     all => {
+      named(all.controller_templates, 'Restore: infra-db-production').timeout = 36_000
+    },
+    [
+      'controller_templates (Restore: infra-db-production).timeout: 36000 s end the job before its work, which may take 36000 s → write more than 36000',
+    ],
+  ],
+  [
+    'awx-timeout-too-short',
+    all => {
       named(all.controller_templates, rancher).timeout = 0
     },
     ['controller_templates (Back up: rancher-server).timeout: the job may hang for ever → write seconds, more than 0'],

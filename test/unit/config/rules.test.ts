@@ -133,6 +133,13 @@ describe('a config that breaks one thing is told in one line: place, what is wro
       "schedule-never-fires systems[0] (rancher-server).schedule.timezone: can never fire: there is no time zone `Europe/Londn` → write an IANA name, such as 'Europe/London'",
     ],
     [
+      'a time that the clocks leave out in spring',
+      c => {
+        c.systems[1].schedule = { every: 'day', at: '01:30', timezone: 'Europe/London' }
+      },
+      "schedule-skipped systems[1] (infra-db-development).schedule: does not run on 2026-03-29: the clocks of Europe/London leave out that hour → choose an hour that every day has, or the time zone 'Etc/UTC'",
+    ],
+    [
       'an image that is not pinned',
       c => {
         c.agent.image = 'registry.example/agent:latest'

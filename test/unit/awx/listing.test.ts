@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest'
+import { listPlays } from '../../../src/ansible/listing.ts'
+
+it('reads the plays of playbooks, their hosts and tags, from ansible-playbook', async () => {
+  const plays = await listPlays(
+    ['playbooks/deploy-backups.yml', 'playbooks/configure-awx.yml'],
+    'inventories/production/hosts.yml',
+  )
+  expect([...(plays?.keys() ?? [])]).toEqual(['playbooks/deploy-backups.yml', 'playbooks/configure-awx.yml'])
+  const [deploy] = plays?.get('playbooks/deploy-backups.yml') ?? []
+  expect(deploy?.hosts.toSorted()).toEqual([
+    'infra-db-development',
+    'infra-db-production',
+    'production-stack-db',
+    'production-stack-media',
+  ])
+  expect(deploy?.tags).toContain('always')
+  expect(plays?.get('playbooks/configure-awx.yml')?.[0]?.hosts).toEqual(['awx'])
+}, 120_000)
+
+it('gives nothing where a playbook does not parse', async () => {
+  expect(await listPlays(['playbooks/no-such-playbook.yml'], 'localhost,')).toBeUndefined()
+}, 120_000)

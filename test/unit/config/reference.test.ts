@@ -1,0 +1,26 @@
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { projectRoot } from '../../../src/ansible/venv.ts'
+import { awxRules } from '../../../src/awx/rules/index.ts'
+import { referencePages } from '../../../src/config/reference.ts'
+import { rules } from '../../../src/config/rules/index.ts'
+import { compareFolder } from '../../../src/inventory/folder.ts'
+
+it('the committed reference is what the schemas and rules make', async () => {
+  expect(await compareFolder(join(projectRoot, 'docs/reference'), referencePages())).toEqual([])
+})
+
+it('every rule has its place in the reference, and no two have one id', () => {
+  const page = referencePages().get('rules.md') ?? ''
+  const ids = [...rules, ...awxRules].map(({ id }) => id)
+  expect(ids.filter(id => !page.includes(`### \`${id}\``))).toEqual([])
+  expect(new Set(ids).size).toBe(ids.length)
+})
+
+it('tells every key of a config, also those inside others, and which may be left out', () => {
+  const page = referencePages().get('config.md') ?? ''
+  expect(page).toContain('| `repository.url` | string | Where AWX fetches the playbooks |')
+  expect(page).toContain('| `clusters[].api` | string, `^https://` |')
+  expect(page).toContain('| `storeSecret` (optional) | object |')
+  expect(page).toContain('[a schedule](#a-schedule)')
+})
