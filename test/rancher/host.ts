@@ -68,6 +68,17 @@ export class RancherHost {
     return this.run(['docker', ...args])
   }
 
+  /** Have the host's folder be a filesystem of its own, in a file of so many GiB. Before `raise`. */
+  async onFilesystem(kind: 'xfs', gib: number): Promise<void> {
+    await this.shell(`
+      [ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+      for number in $(seq 0 15); do [ -e /dev/loop$number ] || mknod /dev/loop$number b 7 $number; done
+      mkdir -p ${this.folder}
+      truncate --size ${gib}G ${this.folder}.img
+      mkfs.${kind} -q ${this.folder}.img
+      mount -o loop ${this.folder}.img ${this.folder}`)
+  }
+
   /** Make the bucket, the switch, and the stand-in with so much data. Returns when it is healthy. */
   async raise(environment: Record<string, string> = {}): Promise<void> {
     await this.store.s3.send(new CreateBucketCommand({ Bucket: this.bucket }))
@@ -133,17 +144,16 @@ PYTHON
   async fall(): Promise<void> {
     await this.shell(`
       docker rm --force --volumes ${this.container} ${this.container}-backup ${this.container}-guard 2>/dev/null || true
-      umount ${this.folder}/* 2>/dev/null || true
-      rm -rf ${this.folder}`)
+      umount ${this.folder}/* ${this.folder} 2>/dev/null || true
+      rm -rf ${this.folder} ${this.folder}.img`)
   }
 
   /** Remove what is shared by all hosts of the tests. */
   async fallForGood(): Promise<void> {
     await this.fall()
     await this.shell(`
-      rm -rf /lab/service/rancher-test-switch
-      pkill --full ${home}/switch.py || true
-      rm -rf ${home}`)
+      sv -w 5 force-stop /lab/service/rancher-test-switch || true
+      rm -rf /lab/service/rancher-test-switch ${home}`)
   }
 
   async healthy(): Promise<boolean> {
@@ -259,7 +269,7 @@ PYTHON
       AWS_ACCESS_KEY_ID: store.key,
       AWS_SECRET_ACCESS_KEY: store.secret,
       BACKUP_HEARTBEAT_URL: `http://127.0.0.1:${switchPort}/${this.container}`,
-      ANSIBLE_SSH_COMMON_ARGS: `-o UserKnownHostsFile=${join(state, 'ssh/known_hosts')} -o ControlPath=none`,
+      ANSIBLE_SSH_COMMON_ARGS: `-o UserKnownHostsFile=${join(state, 'ssh/known_hosts')}`,
     })
   }
 
@@ -299,7 +309,7 @@ PYTHON
   async sshDown(): Promise<void> {
     await this.shell(`
       sv down /lab/service/sshd
-      pkill --full 'sshd' || true`)
+      pkill '^sshd' || true`)
   }
 
   async sshUp(): Promise<void> {
