@@ -114,7 +114,7 @@ export async function dumpToFile(request: {
     const failed = names
       .map((name, index) => ({ name, status: statuses[index] ?? -1 }))
       .filter(({ status }) => status !== 0)
-    const cause = failed.find(({ status }) => status !== SIGPIPE) ?? failed[0]
+    const cause = failed.findLast(({ status }) => status !== SIGPIPE) ?? failed[0]
     if (cause)
       throw new Failure('dump', `${cause.name} ${endOf(cause.status)}${words ? `: ${words}` : ', without a word'}`)
     const tapped = JSON.parse(await tapSaid) as Tapped

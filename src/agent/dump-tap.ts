@@ -89,7 +89,13 @@ function tap(serverMajor: number): Tapped {
 }
 
 function writeAll(bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at, bytes.length - at)
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at, bytes.length - at)
+  } catch (error) {
+    // The compressor has died, and its exit code is the one to tell: end as SIGPIPE, which Node ignores, ends others.
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(141)
+    throw error
+  }
 }
 
 if (import.meta.main) writeSync(3, `${JSON.stringify(tap(Number(process.argv[2])))}\n`)
