@@ -77,7 +77,7 @@ export async function proveRancher(
 type Docker = (args: readonly string[], input?: string) => Promise<string>
 
 /** The version that Rancher itself wrote into its log when it was stopped during the run. */
-async function versionAtTheStop(docker: Docker, container: string, receipt: Receipt): Promise<string> {
+export async function versionAtTheStop(docker: Docker, container: string, receipt: Receipt): Promise<string> {
   const log = await docker(['logs', `--since=${receipt.start}`, `--until=${receipt.end}`, container])
   const version = [...log.matchAll(/closed at version (\d+)/g)].at(-1)?.[1]
   if (version === undefined)
