@@ -85,7 +85,7 @@ describe('where the run cannot, the guard starts Rancher', { timeout: 300_000 },
     ['the host is rebooted', 'copy what changed', 'touch reached'],
   ])('%s', async ([how, step, script]) => {
     const met = await host.at(step ?? '', script ?? '')
-    const play = host.play()
+    const play = host.play({ variables: { rancher_backup_accept_previous: true } })
     await met.done
     const stopped = Date.now()
     if (how === 'the host is rebooted') await host.reboot()
@@ -100,13 +100,17 @@ describe('where the run cannot, the guard starts Rancher', { timeout: 300_000 },
     expect((await host.beats()).slice(beats)).toContain('fail')
     // Only the hang has to wait for the deadline of 20 s.
     expect(back).toBeLessThan(how === 'the agent hangs in mid-copy' ? 45 : 40)
+  })
 
+  test('and Rancher is not stopped again before a person has looked', async () => {
+    const before = await host.startedAt()
     const refused = await host.play()
     expect(refused.exitCode).toBe(2)
     expect(refused.output).toContain('rancher_backup_accept_previous')
+    expect(await host.startedAt()).toBe(before)
     const accepted = await host.play({ variables: { rancher_backup_accept_previous: true } })
     expect(accepted.exitCode, accepted.output).toBe(0)
-    expect((await host.play()).exitCode).toBe(0)
+    await expectServiceAndCopies(receipts + 1)
   })
 })
 
