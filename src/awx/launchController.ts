@@ -83,11 +83,14 @@ async function follow(controller: Controller, job: LiveObject, options: WatchOpt
       order_by: 'counter',
       counter__gt: String(counter),
     })
+    const ended = final.includes(status) && complete
     for (const event of events) {
-      counter = Math.max(counter, event.counter)
+      // AWX writes events side by side: one that is not there yet comes before those that are.
+      if (event.counter !== counter + 1 && !ended) break
+      counter = event.counter
       if (event.stdout !== '') for (const line of event.stdout.split(/\r?\n/)) options.log(line)
     }
-    if (final.includes(status) && complete) return { status: status as JobEnd['status'], address }
+    if (ended) return { status: status as JobEnd['status'], address }
     if (options.interrupt.aborted && !asked) {
       asked = true
       if (!(await options.confirmCancel())) return { status: 'left', address }

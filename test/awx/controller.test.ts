@@ -62,6 +62,11 @@ it.each<[string, () => Promise<unknown>, string]>([
     "'usrname' was unexpected",
   ],
   [
+    'a key that is none',
+    () => api.post('credentials/', { name: 'X', credential_type: ids.machine, inputs: { ssh_key_data: 'key' } }),
+    'Invalid certificate or key',
+  ],
+  [
     'a survey whose default is no choice',
     () =>
       api.post(`job_templates/${ids.template}/survey_spec/`, {

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,12 +36,20 @@ export interface Configured {
 
 const organisation = process.env.BACKUPS_TEST_ORGANISATION ?? 'Tests of the Fragalysis backups'
 
+// AWX looks whether a key is one.
+const { privateKey } = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  publicKeyEncoding: { type: 'pkcs1', format: 'pem' },
+})
+
 /** A value for every input of every credential; none opens anything. */
 export function secretsFor({ controller_credentials: all }: Definitions): Record<string, Record<string, string>> {
+  const value = (input: string) => (input === 'ssh_key_data' ? privateKey : `a ${input} of the tests`)
   return Object.fromEntries(
     all.map(({ name, sources }) => [
       name,
-      Object.fromEntries(Object.keys(sources).map(key => [key, `a ${key} of the tests`])),
+      Object.fromEntries(Object.keys(sources).map(input => [input, value(input)])),
     ]),
   )
 }

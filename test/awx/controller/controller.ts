@@ -47,6 +47,12 @@ interface Item {
   survey?: Record<string, unknown>
 }
 
+interface InputField {
+  readonly id: string
+  readonly secret?: boolean
+  readonly format?: string
+}
+
 interface Job {
   readonly id: number
   readonly template: Item
@@ -174,8 +180,8 @@ export async function startController(options: ControllerOptions = {}): Promise<
     )
   }
 
-  function inputFields(type: Item | undefined): { id: string; secret?: boolean }[] {
-    return ((type?.values.inputs as { fields?: { id: string; secret?: boolean }[] })?.fields ?? []).slice()
+  function inputFields(type: Item | undefined): InputField[] {
+    return ((type?.values.inputs as { fields?: InputField[] })?.fields ?? []).slice()
   }
 
   /** Takes a body for an item, or refuses it; gives the values that it leaves. */
@@ -228,7 +234,8 @@ export async function startController(options: ControllerOptions = {}): Promise<
       if (refusal) refuse(refusal)
     },
     credentials(values, before) {
-      const known = inputFields(items.get(Number(values.credential_type))).map(({ id }) => id)
+      const fields = inputFields(items.get(Number(values.credential_type)))
+      const known = fields.map(({ id }) => id)
       const inputs = { ...(values.inputs as Record<string, unknown>) }
       for (const [key, value] of Object.entries(inputs)) {
         if (!known.includes(key))
@@ -238,6 +245,10 @@ export async function startController(options: ControllerOptions = {}): Promise<
           if (kept === undefined)
             refuse({ inputs: { [key]: ['$encrypted$ is a reserved keyword, may not be used for new objects'] } })
           inputs[key] = kept
+        } else if (fields.some(({ id, format }) => id === key && format === 'ssh_private_key')) {
+          if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(String(value))) {
+            refuse({ inputs: { [key]: ['Invalid certificate or key'] } })
+          }
         }
       }
       values.inputs = inputs
