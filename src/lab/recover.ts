@@ -6,6 +6,7 @@ import { exitCodes, Failure } from '../report/failure.ts'
 import { recoveryOrder } from '../runbook/order.ts'
 import { openStore } from '../store/client.ts'
 import { type Receipt, readReceipts } from '../store/receipt.ts'
+import { defaultStoreSecret } from '../systems/cronjob.ts'
 import type { DatabaseSystem, MediaSystem, RancherSystem, System } from '../systems/index.ts'
 import { kindOf } from '../systems/index.ts'
 import { databaseFingerprint, type Sql } from './content/database.ts'
@@ -207,10 +208,14 @@ async function inVolume<T>(
 async function destroy(system: System, lab: Lab): Promise<void> {
   const empty = (which: 'volume' | 'source' | 'replica', of: DatabaseSystem | MediaSystem) =>
     inVolume(lab, of, which, inContainer => inContainer(['find', '/volume', '-mindepth', '1', '-delete']))
+  if (system.kind !== 'rancher') {
+    const secret = system.storeSecret?.name ?? defaultStoreSecret.name
+    const gone = ['-n', system.namespace, '--ignore-not-found']
+    await kubectl(lab, ['delete', `cronjob/${system.name}`, `secret/${secret}`, ...gone])
+  }
   switch (system.kind) {
     case 'database': {
       const where = serverOf(system)
-      await kubectl(lab, ['delete', 'cronjob', system.name, '-n', system.namespace, '--ignore-not-found'])
       await empty('volume', system)
       // The server's own folder; the pod that follows makes a new, empty server in it.
       await inPod(lab, where, ['sh', '-c', 'rm -rf /data/*'])
@@ -227,7 +232,6 @@ async function destroy(system: System, lab: Lab): Promise<void> {
       return
     }
     case 'media':
-      await kubectl(lab, ['delete', 'cronjob', system.name, '-n', system.namespace, '--ignore-not-found'])
       await empty('source', system)
       await empty('replica', system)
       return

@@ -216,3 +216,52 @@ test('a copy that is not whole, of a newer server, or of nothing is refused, and
   )
   expect(differences('server', before, await databaseFingerprint(server.sql, ''))).toEqual([])
 })
+
+test('a restore that is killed in the middle leaves what is there as it was, and the next one clears its leavings away', async () => {
+  const server = await startServer()
+  await fill(server, 'stack', { database: 'frag', owner: 'fragalysis' })
+  const volume = await folder()
+  const env = { ...server.env, BACKUP_VOLUME: volume, DATABASE: 'frag', RESTORE_REPLACE: 'yes' }
+  await dump(env, never)
+  const before = await databaseFingerprint(server.sql, '')
+  const beside = () => server.sql('postgres', `select datname from pg_database where datname ~ '^restoring_.*_0$'`)
+  const agent = execa(process.execPath, ['src/agent/main.ts', 'restore'], { env, reject: false })
+  await expect.poll(beside, { timeout: 60_000, interval: 20 }).not.toBe('')
+  agent.kill('SIGKILL')
+  expect((await agent).signal).toBe('SIGKILL')
+  // Its psql reads on to the end of the pipe, and then is gone as well.
+  const left = await beside()
+  await expect
+    .poll(() => server.sql('postgres', `select count(*) from pg_stat_activity where datname ~ '^restoring_'`), {
+      timeout: 30_000,
+    })
+    .toBe('0')
+  const after = Object.fromEntries(
+    Object.entries(await databaseFingerprint(server.sql, '')).filter(([name]) => !/ restoring_/.test(name)),
+  )
+  expect(left).not.toBe('')
+  expect(differences('server', before, after)).toEqual([])
+  await restore({ ...env, RESTORE_KEEP_BEFORE: 'no' }, never)
+  expect(differences('server', before, await databaseFingerprint(server.sql, ''))).toEqual([])
+})
+
+test('our dump of a server comes back with gunzip and psql alone, and by the recovery image of before', async () => {
+  const original = await startServer()
+  await fill(original, 'infrastructure', { awx: 'false' })
+  const volume = await folder()
+  await dump({ ...original.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'infra' }, never)
+  // The recovery image drops these lines of its own user, and lets no error pass.
+  const recovery = String.raw`set -o pipefail; gunzip -c "$1"/hourly/backup-* | sed -E '/^(CREATE|DROP) ROLE (IF EXISTS )?admin;/d' | psql -Xq -v ON_ERROR_STOP=1 -d postgres`
+  const plain = 'gunzip -c "$1"/hourly/backup-* | psql -Xq -d postgres'
+  for (const script of [recovery, plain]) {
+    const copy = await startServer()
+    const { PGADMINPASS: PGPASSWORD = '', ...env } = copy.env
+    const { stderr } = await execa('bash', ['-c', script, 'bash', volume], {
+      env: { ...env, PGPASSWORD },
+      stdout: 'ignore',
+    })
+    const errors = stderr.split('\n').filter(line => line.includes('ERROR:'))
+    expect(errors.filter(line => !/current user cannot be dropped|role "admin" already exists/.test(line))).toEqual([])
+    await expectSame(original, copy)
+  }
+})
