@@ -1,6 +1,6 @@
 /**
  * A media tree as Fragalysis keeps it, and the fingerprint of any tree. The lab runs this file by itself, with node, in a
- * pod that has the volume; so it imports nothing but node's own modules (types are stripped).
+ * pod that has the volume; so it imports nothing but node's own modules, and is plain JavaScript when its types are taken away.
  *
  *   node mediaTree.ts fill DIRECTORY NAME FILES [hostile]    fills the directory once; NAME seeds what the files hold
  *   node mediaTree.ts fingerprint DIRECTORY                  prints the fingerprint as JSON

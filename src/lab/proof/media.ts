@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { stripTypeScriptTypes } from 'node:module'
 import type { Receipt } from '../../store/receipt.ts'
 import type { MediaSystem } from '../../systems/index.ts'
 import { differences, type Facts } from '../content/difference.ts'
@@ -70,7 +71,8 @@ export async function proveMedia(
 
 /** A tree's fingerprint is taken where the tree is, by the very file that the lab made the tree with. */
 async function fingerprinter(inContainer: InContainer): Promise<(directory: string) => Promise<Facts>> {
-  const program = await readFile(new URL('../content/mediaTree.ts', import.meta.url), 'utf8')
-  const node = ['node', '--input-type=module-typescript', '-', 'fingerprint']
+  // The image's node need not know TypeScript: Debian's does not.
+  const program = stripTypeScriptTypes(await readFile(new URL('../content/mediaTree.ts', import.meta.url), 'utf8'))
+  const node = ['node', '--input-type=module', '-', 'fingerprint']
   return async directory => JSON.parse(await inContainer('tools', [...node, directory], program))
 }
