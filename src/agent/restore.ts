@@ -5,6 +5,23 @@ import { restoreDatabase } from './restore/database.ts'
 import { restoreMedia } from './restore/media.ts'
 import { restoreSettings } from './restore/settings.ts'
 
+const variables = `Variables, beside those of dump and replicate:
+  FROM_BACKUP                  LATEST, NONE (list the copies), or a time in UTC: the newest copy taken at or before it
+  RESTORE_DRY_RUN              yes: check the whole copy, say what would happen, change nothing
+  DO_NOT_STOP_ON_ERROR         yes: restore what can be, and fail in the end
+  RESTORE_KEEP_BEFORE          whether what was replaced stays when all is proven (databases: yes, media: no)
+ of a database (PGHOST is set):
+  RESTORE_FROM                 bucket or volume
+  RESTORE_WORK                 a folder with room for the copy (/recovery)
+  DATABASE, RESTORE_INTO       the database, and the name to restore it under, beside the one that is there
+  RESTORE_REPLACE              yes: databases that hold something may be replaced
+  RESTORE_END_CONNECTIONS      yes: the sessions of others are ended
+  LATEST_BACKUP_MAXIMUM_AGE_H  hours; an older latest copy is refused
+  DATABASE_EXPECTED_COUNT      databases that the copy of a server has at least
+ of media (/volume-b is the target, /volume-a the replica):
+  RESTORE_FROM                 bucket (by manifest), replica, or objects (a bucket without a manifest)
+  RESTORE_PATHS                folders or files, one a line; empty: all`
+
 export const command: CommandModule = {
   command: 'restore',
   describe: 'Bring a database or a tree of files back from a copy',
@@ -14,7 +31,8 @@ export const command: CommandModule = {
       .example('PGHOST=… USE_RCLONE=yes USE_RCLONE_BUCKET_AND_PATH=… $0 restore', 'the latest dump of the bucket')
       .example('S3_BUCKET_NAME=… RESTORE_PATHS=folder/file $0 restore', 'one file of the media, from the latest copy')
       .example('RESTORE_FROM=replica $0 restore', '/volume-a → /volume-b, only what differs')
-      .example('RESTORE_DRY_RUN=yes … $0 restore', 'check the copy and say what would happen'),
+      .example('RESTORE_DRY_RUN=yes … $0 restore', 'check the copy and say what would happen')
+      .epilogue(variables),
   handler: () => conclude('restore', process.env, stop => restore(process.env, stop)),
 }
 
