@@ -6,6 +6,7 @@ import { log, logTail } from './log.ts'
 import { asFailure, failures } from './outcome.ts'
 import { untilHealthy } from './snapshot/health.ts'
 import { type GuardRecord, readGuard, writeGuard } from './snapshot/records.ts'
+import { takeBack } from './snapshot/restore.ts'
 import { companions, type GuardSettings, guardSettings } from './snapshot/settings.ts'
 
 const POLL_MS = 1_000
@@ -47,6 +48,9 @@ async function guard(settings: GuardSettings, heartbeatUrl: string | undefined):
 
   if (record.outcome === 'watching') {
     await untilActing(docker, settings, names.run, note)
+    if (await takeBack(docker, settings.container, settings.staging)) {
+      await note('took a restore back that was not finished: the data of before are in place')
+    }
     const started = await ensureRunning(docker, settings, note, alarm)
     const health = await ensureHealthy(docker, settings, note)
     record.outcome = health === 'healthy' ? (started ? 'started' : 'idle') : health

@@ -1,109 +1,31 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
-import { type Environment, openStore, type Store } from '../store/client.ts'
+import type { Environment } from '../store/client.ts'
 import { readReceipts, writeReceipt } from '../store/receipt.ts'
 import { prune } from '../store/retention.ts'
 import { uploadVerified, type VerifiedObject } from '../store/upload.ts'
-import { type Container, Docker, DockerUnreachable } from './docker.ts'
+import type { Container } from './docker.ts'
 import { log, progress, sized } from './log.ts'
-import { asFailure, conclude, Failure, type Result } from './outcome.ts'
+import { conclude, Failure, type Result } from './outcome.ts'
 import { archiveName, countEntries, pack, tagOf, takenOf } from './snapshot/archive.ts'
 import { checkCopy, copyChanges, copyWhileRunning } from './snapshot/copy.ts'
-import { untilHealthy } from './snapshot/health.ts'
-import { COPY, preflight, type Ready } from './snapshot/preflight.ts'
-import { forgetGuard, type RunRecord, readGuard, readRun, type Step, writeRun } from './snapshot/records.ts'
-import {
-  companions,
-  guardEnvironment,
-  type SnapshotSettings,
-  snapshotSettings,
-  withSecrets,
-} from './snapshot/settings.ts'
+import { preflight, type Ready } from './snapshot/preflight.ts'
+import { type RunRecord, readRun } from './snapshot/records.ts'
+import { restore } from './snapshot/restore.ts'
+import { arm, disarm, Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './snapshot/run.ts'
+import { restoreWishes, snapshotSettings, withSecrets } from './snapshot/settings.ts'
 import { bytesOf, type Tree } from './snapshot/tree.ts'
+import { versionOf } from './snapshot/version.ts'
 
-const ARM_MS = 30_000
 // Of the deadline; the rest is for starting Rancher, so that the guard acts only where this process cannot.
 const COPY_SHARE = 0.75
-const LOG_LINES = 30
-
-/** One run, from the checks to the pruning; its record shows every step. */
-class Run {
-  readonly settings: SnapshotSettings
-  readonly docker = new Docker()
-  readonly store: Store
-  readonly stop: AbortSignal
-  readonly record: RunRecord
-  readonly copy: string
-  readonly heartbeatUrl: string | undefined
-  /** The copy is whole and of one moment. */
-  consistent = false
-
-  constructor(settings: SnapshotSettings, env: Environment, stop: AbortSignal) {
-    this.settings = settings
-    this.stop = stop
-    this.store = openStore(env)
-    this.heartbeatUrl = env.BACKUP_HEARTBEAT_URL || undefined
-    this.copy = join(settings.staging, COPY)
-    this.record = {
-      system: settings.system,
-      run: settings.run,
-      start: new Date().toISOString(),
-      outcome: 'running',
-      steps: [],
-    }
-  }
-
-  /** Do one step and record how it went. What `work` returns may have a `detail`, for people. */
-  async step<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const began = performance.now()
-    const step: Step = { name, start: new Date().toISOString(), outcome: 'running' }
-    this.record.steps.push(step)
-    await this.write()
-    const end = (outcome: Step['outcome'], detail: string | undefined) => {
-      step.outcome = outcome
-      step.seconds = seconds(began)
-      if (detail !== undefined) step.detail = detail
-      log(`${name}: ${outcome} in ${step.seconds} s${detail === undefined ? '' : ` (${detail})`}`)
-    }
-    try {
-      const result = await work()
-      end('done', (result as { detail?: string } | undefined)?.detail)
-      return result
-    } catch (error) {
-      end('failed', asFailure(error).message)
-      throw error
-    } finally {
-      await this.write()
-    }
-  }
-
-  write(): Promise<void> {
-    return writeRun(this.settings.staging, this.record)
-  }
-}
-
-function seconds(since: number): number {
-  return Math.round(performance.now() - since) / 1000
-}
 
 async function snapshot(env: Environment, stop: AbortSignal): Promise<Result> {
   const settings = snapshotSettings(env)
   const last = await readRun(settings.staging)
   const run = new Run(settings, env, stop)
-  try {
-    const result = await backUp(run, last)
-    run.record.outcome = 'succeeded'
-    return result
-  } catch (error) {
-    run.record.outcome = 'failed'
-    run.record.message = asFailure(stop.aborted ? stop.reason : error).message
-    throw error
-  } finally {
-    run.record.end = new Date().toISOString()
-    await run.write()
-  }
+  return await run.whole(() => backUp(run, last))
 }
 
 async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
@@ -129,7 +51,7 @@ async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
 /** Arm, stop, copy what changed, start, wait until healthy, disarm. However it ends, Rancher is started. */
 async function takeConsistently(run: Run, { rancher, self, engine }: Ready, before: Tree): Promise<Tree> {
   const { settings, docker, stop } = run
-  const deadline = await run.step('arm the guard', () => arm(run, self))
+  const deadline = await run.step('arm the guard', () => arm(run, self, settings.stopDeadlineMs, [settings.staging]))
   const began = performance.now()
   const copyUntil = AbortSignal.timeout(Math.round(settings.stopDeadlineMs * COPY_SHARE))
   const halt = AbortSignal.any([stop, copyUntil])
@@ -170,105 +92,6 @@ async function takeConsistently(run: Run, { rancher, self, engine }: Ready, befo
   await run.step('disarm the guard', () => disarm(run))
   if (!tree) throw failed
   return tree
-}
-
-/** Make the guard, and see it at work before anything is stopped. */
-async function arm(run: Run, self: Container): Promise<{ at: Date; detail: string }> {
-  const { settings, docker } = run
-  const name = companions(settings.container).guard
-  const at = new Date(Date.now() + settings.stopDeadlineMs)
-  const mount = (destination: string) => {
-    const source = self.Mounts.find(({ Destination }) => Destination === destination)?.Source
-    return `${source}:${destination}`
-  }
-  await forgetGuard(settings.staging)
-  await docker.create(name, {
-    Image: self.Image,
-    Cmd: ['guard'],
-    Env: guardEnvironment(settings, at, run.heartbeatUrl),
-    User: '0:0',
-    Labels: { 'fragalysis-backups.system': settings.system, 'fragalysis-backups.run': settings.run },
-    HostConfig: {
-      NetworkMode: 'host',
-      Binds: [mount('/run/docker.sock'), mount(settings.staging)],
-      RestartPolicy: { Name: 'always' },
-      ReadonlyRootfs: true,
-    },
-  })
-  try {
-    await docker.start(name)
-    for (const end = Date.now() + ARM_MS; (await readGuard(settings.staging))?.run !== settings.run; await sleep(50)) {
-      if (Date.now() > end) {
-        const said = await docker.lastLines(name, LOG_LINES).catch(String)
-        throw new Failure(
-          'rancher',
-          `the guard did not arm itself within ${ARM_MS / 1000} s, so ${settings.container} was not stopped. It said: ${said}`,
-        )
-      }
-    }
-  } catch (error) {
-    await disarm(run)
-    throw error
-  }
-  return { at, detail: `until ${at.toISOString()}` }
-}
-
-async function disarm(run: Run): Promise<void> {
-  await patiently(() => run.docker.remove(companions(run.settings.container).guard), Date.now() + ARM_MS)
-  await forgetGuard(run.settings.staging)
-}
-
-async function stopRancher(
-  { settings, docker }: Run,
-  halt: AbortSignal,
-): Promise<{ finished: string; detail: string }> {
-  await docker.stop(settings.container, halt)
-  const state = (await docker.inspect(settings.container))?.State
-  if (!state || state.Running)
-    throw new Failure('rancher', `${settings.container} still runs after it was stopped: does something start it?`)
-  return {
-    finished: state.FinishedAt,
-    detail: state.ExitCode === 137 ? 'it did not end by itself and was killed' : `exit code ${state.ExitCode}`,
-  }
-}
-
-async function startRancher({ settings, docker }: Run, rancher: Container, deadline: Date): Promise<void> {
-  try {
-    await patiently(() => docker.start(rancher.Id), deadline.getTime())
-  } catch (error) {
-    throw new Failure(
-      'rancher',
-      `${settings.container} CANNOT BE STARTED: ${(error as Error).message}. The guard goes on trying until it starts; see "docker logs ${companions(settings.container).guard}"`,
-      { cause: error },
-    )
-  }
-}
-
-async function waitUntilHealthy(run: Run, deadline: Date): Promise<void> {
-  const { settings, docker } = run
-  const said = await untilHealthy(settings.healthUrl, settings.healthyTimeoutMs)
-  if (said === undefined) return
-  const kept = run.consistent
-    ? ` The copy that was just taken is whole, and stays at ${run.copy} until the next run.`
-    : ''
-  const lines = await docker.lastLines(settings.container, LOG_LINES).catch(String)
-  throw new Failure(
-    'rancher',
-    `${settings.container} was started but IS NOT HEALTHY after ${settings.healthyTimeoutMs / 1000} s (${said}). The guard stays: from ${deadline.toISOString()} it waits as long again, restarts ${settings.container} once, and alarms.${kept} The container's last lines:\n${lines}`,
-  )
-}
-
-/** Do something with Docker, again while it does not answer. */
-async function patiently(work: () => Promise<void>, until: number): Promise<void> {
-  for (;;) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof DockerUnreachable) || Date.now() > until) throw error
-      log(`${error.message}; trying again`)
-      await sleep(500)
-    }
-  }
 }
 
 /** Check the copy, pack it, upload it, verify it, write the receipt, prune. */
@@ -362,17 +185,22 @@ async function receipt(
   })
 }
 
-/** Rancher's version: its image has it in its environment, newer ones in a label as well. */
-function versionOf(rancher: Container): string {
-  const variable = rancher.Config.Env?.find(text => text.startsWith('CATTLE_SERVER_VERSION='))
-  return variable?.split('=')[1] || rancher.Config.Labels?.['org.opencontainers.image.version'] || 'unknown'
+async function restoreFrom(env: Environment, stop: AbortSignal): Promise<Result> {
+  const wishes = restoreWishes(env)
+  const run = new Run(snapshotSettings(env), env, stop)
+  return await run.whole(() => restore(run, wishes))
 }
 
 export const command: CommandModule = {
-  command: 'snapshot',
-  describe: 'Copy the data of a Rancher server, which is stopped for the last moment of it, into its bucket',
-  handler: async () => {
+  command: 'snapshot [action]',
+  describe:
+    'Copy the data of a Rancher server, which is stopped for the last moment of it, into its bucket; or restore',
+  builder: yargs => yargs.positional('action', { choices: ['take', 'restore'], default: 'take' }),
+  handler: async ({ action }) => {
     const env = withSecrets(process.env)
-    await conclude('snapshot', env, stop => snapshot(env, stop))
+    if (action === 'take') await conclude('snapshot', env, stop => snapshot(env, stop))
+    // A restore is no run of the backup: its dead-man's switch hears nothing of it.
+    const silent = { ...env, BACKUP_HEARTBEAT_URL: undefined }
+    await conclude('snapshot restore', silent, stop => restoreFrom(silent, stop))
   },
 }

@@ -40,6 +40,26 @@ export async function countEntries(archive: string, signal?: AbortSignal): Promi
   return listed === '' ? 0 : listed.split('\n').length
 }
 
+/**
+ * Unpack the content of an archive's `var/lib/rancher` into a folder.
+ *
+ * @throws Failure copy with what tar said; volume where the disk is full
+ */
+export async function unpack(archive: string, folder: string, signal?: AbortSignal): Promise<void> {
+  await tar(
+    [
+      '--extract',
+      '--numeric-owner',
+      '--same-owner',
+      '--same-permissions',
+      '--strip-components=3',
+      `--directory=${folder}`,
+      `--file=${archive}`,
+    ],
+    signal,
+  )
+}
+
 async function tar(args: readonly string[], signal?: AbortSignal): Promise<string> {
   const { exitCode, stdout, stderr } = await execa('tar', [COMPRESSOR, ...args], {
     reject: false,

@@ -69,7 +69,11 @@ function checkWindow({ window, ignoreWindow, container }: SnapshotSettings): voi
   )
 }
 
-async function checkSelf({ container, run, staging, data }: SnapshotSettings, docker: Docker): Promise<Container> {
+/** The container of this very run; it must bear the name that keeps others out. */
+export async function checkSelf(
+  { container, run, staging, data }: SnapshotSettings,
+  docker: Docker,
+): Promise<Container> {
   const name = companions(container).run
   const self = await docker.inspect(name)
   if (!self?.Config.Env?.includes(`BACKUP_RANCHER_RUN=${run}`)) {
@@ -89,7 +93,8 @@ async function checkSelf({ container, run, staging, data }: SnapshotSettings, do
   return self
 }
 
-async function checkGuard({ container }: SnapshotSettings, docker: Docker): Promise<void> {
+/** No guard of an earlier run may be at work. */
+export async function checkGuard({ container }: SnapshotSettings, docker: Docker): Promise<void> {
   const name = companions(container).guard
   const guard = await docker.inspect(name)
   if (guard?.State.Running || guard?.State.Restarting) {
@@ -117,17 +122,13 @@ async function checkPrevious(settings: SnapshotSettings, last: RunRecord | undef
   )
 }
 
-async function checkRancher({ container, data, healthUrl }: SnapshotSettings, docker: Docker): Promise<Container> {
+/** Rancher's container, which may be stopped without being gone, and mounts the data where we look for them. */
+export async function findRancher({ container, data }: SnapshotSettings, docker: Docker): Promise<Container> {
   const rancher = await docker.inspect(container)
-  if (!rancher)
+  if (!rancher) {
     throw new Failure(
       'source',
-      `there is no container ${container}: set rancher_backup_container to its name (docker ps)`,
-    )
-  if (!rancher.State.Running || rancher.State.Paused || rancher.State.Restarting) {
-    throw new Failure(
-      'source',
-      `${container} is ${rancher.State.Status}, and is only backed up while it runs: start it, and run again`,
+      `there is no container ${container}: set rancher_backup_container to its name (docker ps), or make it as Rancher's documentation does`,
     )
   }
   if (rancher.HostConfig.AutoRemove) {
@@ -138,6 +139,18 @@ async function checkRancher({ container, data, healthUrl }: SnapshotSettings, do
     throw new Failure(
       'source',
       `${container} keeps /var/lib/rancher at ${mount?.Source ?? 'no place of its own'}, not at ${data}: set rancher_backup_data_directory to it`,
+    )
+  }
+  return rancher
+}
+
+async function checkRancher(settings: SnapshotSettings, docker: Docker): Promise<Container> {
+  const { container, healthUrl } = settings
+  const rancher = await findRancher(settings, docker)
+  if (!rancher.State.Running || rancher.State.Paused || rancher.State.Restarting) {
+    throw new Failure(
+      'source',
+      `${container} is ${rancher.State.Status}, and is only backed up while it runs: start it, and run again`,
     )
   }
   const said = await untilHealthy(healthUrl, HEALTHY_MS)

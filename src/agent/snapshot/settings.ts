@@ -33,6 +33,25 @@ export interface SnapshotSettings extends RancherPlace {
   readonly acceptPrevious: boolean
 }
 
+/** What `snapshot restore` is told beside that. */
+export interface RestoreWishes {
+  /** The archive's key in the bucket; undefined: that of the newest receipt. */
+  readonly object: string | undefined
+  /** Restore although Rancher's version is another than the archive's. */
+  readonly acceptVersion: boolean
+}
+
+/** @throws Failure environment with every problem */
+export function restoreWishes(env: Environment): RestoreWishes {
+  const variables = new Variables(env)
+  const wishes = {
+    object: variables.optional('BACKUP_RANCHER_RESTORE_OBJECT'),
+    acceptVersion: variables.yes('BACKUP_RANCHER_ACCEPT_VERSION', false),
+  }
+  variables.check()
+  return wishes
+}
+
 /** What `guard` is told by its environment. */
 export interface GuardSettings extends RancherPlace {
   /** When Rancher is started whatever became of the run. */

@@ -1,0 +1,55 @@
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+
+/** The folder within Rancher's data that holds what is to be restored, and then what was there before. */
+const ASIDE = '.fragalysis-restore'
+
+/**
+ * Two states of a folder: the inodes of its top entries, by name. What has which inode tells at any moment, also after
+ * a power cut in the middle, how far an exchange has come; so it can always be finished, or taken back.
+ */
+export interface Exchange {
+  readonly data: string
+  readonly before: Readonly<Record<string, string>>
+  readonly restored: Readonly<Record<string, string>>
+}
+
+/** Where a restore unpacks to: on the filesystem of the data, so that nothing is copied while Rancher is stopped. */
+export async function makeAside(data: string): Promise<string> {
+  const aside = join(data, ASIDE)
+  await rm(aside, { recursive: true, force: true })
+  await mkdir(aside, { mode: 0o700 })
+  return aside
+}
+
+/** What is, and what is to be: to be called once all is unpacked. */
+export async function planExchange(data: string): Promise<Exchange> {
+  return { data, before: await inodesOf(data), restored: await inodesOf(join(data, ASIDE)) }
+}
+
+/** Put one of the two states in place; the other lies aside then. Rancher must be stopped. */
+export async function putInPlace({ data, before, restored }: Exchange, wanted: 'before' | 'restored'): Promise<void> {
+  const inodes = wanted === 'before' ? before : restored
+  const [found, aside] = [await inodesOf(data), await inodesOf(join(data, ASIDE))]
+  for (const name of new Set([...Object.keys(before), ...Object.keys(restored)])) {
+    if (found[name] === inodes[name]) continue
+    const [here, there] = [join(data, name), join(data, ASIDE, name)]
+    if (found[name] === undefined) await rename(there, here)
+    else if (aside[name] === undefined) await rename(here, there)
+    else await execa('mv', ['--exchange', '--no-target-directory', here, there], { env: { LC_ALL: 'C' } })
+  }
+}
+
+/** Remove what lies aside. */
+export async function forgetAside(data: string): Promise<void> {
+  await rm(join(data, ASIDE), { recursive: true, force: true })
+}
+
+async function inodesOf(folder: string): Promise<Record<string, string>> {
+  const inodes: Record<string, string> = {}
+  for (const name of await readdir(folder)) {
+    if (name !== ASIDE) inodes[name] = String((await lstat(join(folder, name), { bigint: true })).ino)
+  }
+  return inodes
+}
