@@ -1,12 +1,15 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import type { CommandModule } from 'yargs'
 import packageFile from '../../package.json' with { type: 'json' }
 import { type Environment, openStore, type Store } from '../store/client.ts'
 import { type Receipt, readReceipts, writeReceipt } from '../store/receipt.ts'
+import { sha256OfFile } from '../store/upload.ts'
 import { drillSystem } from './drill-receipt.ts'
 import { Variables } from './environment.ts'
+import { openKit } from './kit.ts'
 import { duration, log } from './log.ts'
 import { conclude, Failure, type Result } from './outcome.ts'
 import { countServer, Session, serverOf } from './postgres.ts'
@@ -61,9 +64,11 @@ export async function drill(env: Environment, stop: AbortSignal): Promise<Result
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   try {
-    const drilled = media
-      ? await drillMedia(receipt, env, folder, percent, before.receipts[0]?.receipt, stop)
-      : await drillDatabase(receipt, env, folder, stop)
+    const drilled = env.BACKUP_KIT_IDENTITY
+      ? await drillKit(store, receipt, env.BACKUP_KIT_IDENTITY, folder)
+      : media
+        ? await drillMedia(receipt, env, folder, percent, before.receipts[0]?.receipt, stop)
+        : await drillDatabase(receipt, env, folder, stop)
     const seconds = (Date.now() - start.getTime()) / 1000
     const written = await record(store, receipt, start, drilled, seconds)
     log(`the copy of ${receipt.taken} came back in ${duration(seconds)}`)
@@ -88,6 +93,23 @@ async function record(store: Store, receipt: Receipt, start: Date, drilled: Dril
     details: { ...drilled.details, seconds },
   })
   return key
+}
+
+/** Open the kit with the key that is there for drills, and count what is in it. */
+async function drillKit(store: Store, receipt: Receipt, identity: string, folder: string): Promise<Drilled> {
+  const file = join(folder, 'kit')
+  const answer = await store.s3.send(new GetObjectCommand({ Bucket: receipt.bucket, Key: receipt.object.key }))
+  await writeFile(file, (await answer.Body?.transformToByteArray()) ?? '')
+  const sha256 = await sha256OfFile(file)
+  if (sha256 !== receipt.object.sha256) {
+    throw new Failure('drill', `${receipt.object.key} has SHA-256 ${sha256}, its receipt says ${receipt.object.sha256}`)
+  }
+  const counts = await openKit(file, identity, folder)
+  for (const [what, count] of Object.entries(counts)) {
+    if (receipt.counts[what] === count) continue
+    throw new Failure('drill', `the kit holds ${count} ${what}, its receipt says ${receipt.counts[what]}`)
+  }
+  return { counts, details: {} }
 }
 
 /** A part of the files, the next one each time: so many drills restore them all. */

@@ -1,26 +1,32 @@
 #!/usr/bin/env node
-import yargs from 'yargs'
+import yargs, { type CommandModule } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import type { Environment } from '../store/client.ts'
-import { command as drill } from './drill.ts'
-import { command as dump } from './dump.ts'
-import { command as guard } from './guard.ts'
 import { conclude, exitCodesHelp, Failure } from './outcome.ts'
-import { command as replicate } from './replicate.ts'
 import { asksForRestore } from './restore/settings.ts'
-import { command as restore } from './restore.ts'
-import { command as snapshot } from './snapshot.ts'
-import { command as verify } from './verify.ts'
+
+// Only the one that runs is loaded: all of them would take another 15 MB.
+const commands: Record<string, () => Promise<{ command: CommandModule }>> = {
+  dump: () => import('./dump.ts'),
+  replicate: () => import('./replicate.ts'),
+  restore: () => import('./restore.ts'),
+  verify: () => import('./verify.ts'),
+  drill: () => import('./drill.ts'),
+  kit: () => import('./kit.ts'),
+  snapshot: () => import('./snapshot.ts'),
+  guard: () => import('./guard.ts'),
+}
 
 /**
  * The command that an environment asks for, as the images in use find theirs: `FROM_BACKUP` → restore (the recovery
- * image), `REPLICATE_DIRECTION` → replicate, `PGHOST` or `BACKUP_TYPE` → dump.
+ * image), `REPLICATE_DIRECTION` → replicate, `BACKUP_KIT_ITEMS` → kit, `PGHOST` or `BACKUP_TYPE` → dump.
  *
  * @throws Failure environment when it asks for none
  */
 export function commandOf(env: Environment): string {
   if (asksForRestore(env)) return 'restore'
   if (env.REPLICATE_DIRECTION) return 'replicate'
+  if (env.BACKUP_KIT_ITEMS) return 'kit'
   if (env.PGHOST || env.BACKUP_TYPE) return 'dump'
   throw new Failure(
     'environment',
@@ -37,18 +43,15 @@ if (args.length === 0) {
   }
 }
 
+const wanted = Object.entries(commands).filter(([name]) => name === args[0])
+const modules = await Promise.all((wanted.length > 0 ? wanted : Object.entries(commands)).map(([, load]) => load()))
+
 await yargs(args)
   .scriptName('agent')
   .usage(
     '$0 <command>\n\nMoves and proves the copies of one backup system. What it works on, it finds in its environment.',
   )
-  .command(dump)
-  .command(replicate)
-  .command(restore)
-  .command(verify)
-  .command(drill)
-  .command(snapshot)
-  .command(guard)
+  .command(modules.map(({ command }) => command))
   .demandCommand(1, 'Name a command.')
   .strict()
   .wrap(null)

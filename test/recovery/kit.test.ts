@@ -1,0 +1,78 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { GetObjectCommand } from '@aws-sdk/client-s3'
+import { execa } from 'execa'
+import { expect, onTestFinished, test } from 'vitest'
+import { drill } from '../../src/agent/drill.ts'
+import { kit } from '../../src/agent/kit.ts'
+import { verify } from '../../src/agent/verify.ts'
+import { readReceipts } from '../../src/store/receipt.ts'
+import { makeBucket } from './bucket.ts'
+
+const never = new AbortController().signal
+
+async function keyPair(): Promise<{ identity: string; recipient: string }> {
+  const { stdout: identity } = await execa('age-keygen', [])
+  return { identity, recipient: /public key: (age1\w+)/.exec(identity)?.[1] ?? '' }
+}
+
+test('a kit is opened by each operator with age alone, by nobody else, and rehearsed with the key of the drills', async () => {
+  const [{ bucket, store, env }, operator, forDrills, stranger] = [
+    await makeBucket(),
+    await keyPair(),
+    await keyPair(),
+    await keyPair(),
+  ]
+  const scratch = await mkdtemp('/tmp/recovery-kit-')
+  onTestFinished(() => rm(scratch, { recursive: true, force: true }))
+  const items = [
+    { secret: 'awx-secret-key', key: 'secret_key', variable: 'KIT_0' },
+    { secret: 'database', key: 'root_password', variable: 'KIT_1' },
+    { secret: 'database', key: 'user_password', variable: 'KIT_2' },
+  ]
+  const system = { ...env, BACKUP_SYSTEM: 'kit', S3_BUCKET_NAME: bucket, BACKUP_SCRATCH: scratch }
+  const made = {
+    ...system,
+    BACKUP_COUNT: '2',
+    BACKUP_KIT_NAMESPACE: 'awx',
+    BACKUP_KIT_ITEMS: JSON.stringify(items),
+    BACKUP_KIT_RECIPIENTS: `${operator.recipient} ${forDrills.recipient}`,
+    BACKUP_KIT_CONFIG: '{"organisation":"Fragalysis"}',
+    KIT_0: 'key of AWX',
+    KIT_1: 'root ☃\n',
+    KIT_2: 'user',
+  }
+  await expect(kit({ ...made, KIT_1: '' }, never)).rejects.toMatchObject({
+    kind: 'environment',
+    message: expect.stringContaining('root_password'),
+  })
+  await expect(kit({ ...made, BACKUP_KIT_RECIPIENTS: 'age1nobody' }, never)).rejects.toMatchObject({
+    kind: 'environment',
+  })
+  const result = await kit(made, never)
+  expect(result).toMatchObject({ secrets: 2, keys: 3, recipients: 2 })
+  expect(await readdir(scratch)).toEqual([])
+
+  const answer = await store.s3.send(new GetObjectCommand({ Bucket: bucket, Key: String(result.copy) }))
+  const file = join(scratch, 'kit.age')
+  await writeFile(file, (await answer.Body?.transformToByteArray()) ?? '')
+  expect(await readFile(file, 'latin1')).not.toContain('root')
+  const open = async (identity: string) => {
+    await writeFile(join(scratch, 'key'), identity)
+    return await execa('age', ['-d', '-i', join(scratch, 'key'), file], { reject: false })
+  }
+  const list = JSON.parse((await open(operator.identity)).stdout)
+  expect(
+    list.items.map((item: { kind: string; metadata: { name: string } }) => `${item.kind} ${item.metadata.name}`),
+  ).toEqual(['Secret awx-secret-key', 'Secret database', 'ConfigMap fragalysis-backups-config'])
+  expect(Buffer.from(list.items[1].data.root_password, 'base64').toString()).toBe('root ☃\n')
+  expect((await open(stranger.identity)).failed).toBe(true)
+
+  expect(await drill({ ...system, BACKUP_KIT_IDENTITY: forDrills.identity }, never)).toMatchObject({ system: 'kit' })
+  await expect(drill({ ...system, BACKUP_KIT_IDENTITY: stranger.identity }, never)).rejects.toMatchObject({
+    kind: 'drill',
+  })
+  expect(await verify({ ...system, BACKUP_DRILL_MAXIMUM_AGE_H: '1' })).toMatchObject({ copies: 1 })
+  const { receipts } = await readReceipts(store, { bucket, system: 'kit' })
+  expect(JSON.stringify(receipts)).not.toContain('key of AWX')
+})
