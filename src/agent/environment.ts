@@ -214,7 +214,8 @@ export function usesBucket(env: Environment): boolean {
   return !!env.USE_RCLONE && env.USE_RCLONE.toLowerCase() !== 'no'
 }
 
-function storeVariables(variables: Variables): void {
+/** Names what is missing of the bucket store's own variables. */
+export function storeVariables(variables: Variables): void {
   variables.required('RCLONE_S3_ENDPOINT', 'the URL of the bucket store')
   variables.required('AWS_ACCESS_KEY_ID', 'the key of the bucket store')
   variables.required('AWS_SECRET_ACCESS_KEY', 'the secret of that key')

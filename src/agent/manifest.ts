@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
-import { gunzip, gzip } from 'node:zlib'
-import { GetObjectCommand } from '@aws-sdk/client-s3'
+import { gunzipSync, gzip } from 'node:zlib'
 import type { Store } from '../store/client.ts'
+import { readObject } from '../store/list.ts'
 import { putVerified, type VerifiedObject } from '../store/upload.ts'
 import { keyOf, rawOf } from './names.ts'
 import { Failure } from './outcome.ts'
@@ -82,8 +82,7 @@ export async function readManifest(
   bucket: string,
   object: { key: string; sha256: string },
 ): Promise<Manifest> {
-  const answer = await store.s3.send(new GetObjectCommand({ Bucket: bucket, Key: object.key }))
-  const body = Buffer.from((await answer.Body?.transformToByteArray()) ?? [])
+  const body = await readObject(store, bucket, object.key)
   const sha256 = createHash('sha256').update(body).digest('hex')
   if (sha256 !== object.sha256) {
     throw new Failure(
@@ -91,7 +90,13 @@ export async function readManifest(
       `${bucket}/${object.key} has SHA-256 ${sha256}, its receipt says ${object.sha256}`,
     )
   }
-  return new Manifest(await promisify(gunzip)(body))
+  return new Manifest(unpacked(body))
+}
+
+/** Unpacked into one piece of memory of the right size, which the last four bytes of gzip's format tell. */
+function unpacked(body: Buffer): Buffer {
+  const size = body.length >= 4 ? body.readUInt32LE(body.length - 4) : 0
+  return gunzipSync(body, { chunkSize: Math.max(64, size + 1) })
 }
 
 /** A manifest in memory as its text: entries are made one at a time, since those of a large tree would not fit. */

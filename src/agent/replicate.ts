@@ -1,8 +1,6 @@
 import type { CommandModule } from 'yargs'
 import type { Environment } from '../store/client.ts'
 import { replicateSettings } from './environment.ts'
-import { mirrorToBucket } from './mirror-bucket.ts'
-import { mirrorToVolume } from './mirror-volume.ts'
 import { conclude, type Result } from './outcome.ts'
 
 export const command: CommandModule = {
@@ -22,7 +20,11 @@ export const command: CommandModule = {
 export async function replicate(env: Environment, stop: AbortSignal): Promise<Result> {
   const settings = replicateSettings(env)
   const { target } = settings
-  return 'volume' in target
-    ? await mirrorToVolume({ ...settings, target: target.volume }, stop)
-    : await mirrorToBucket({ ...settings, ...target }, env, stop)
+  // Each is loaded only where it is needed: a pod has a limit on its memory.
+  if ('volume' in target) {
+    const { mirrorToVolume } = await import('./mirror-volume.ts')
+    return await mirrorToVolume({ ...settings, target: target.volume }, stop)
+  }
+  const { mirrorToBucket } = await import('./mirror-bucket.ts')
+  return await mirrorToBucket({ ...settings, ...target }, env, stop)
 }

@@ -1,6 +1,7 @@
 import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
+  GetObjectCommand,
   ListObjectsV2Command,
   type ListObjectsV2CommandOutput,
 } from '@aws-sdk/client-s3'
@@ -53,6 +54,19 @@ export function decodeKey(encoded: string): string {
 /** An ETag without its quotes. */
 export function bareEtag(etag: string | undefined): string {
   return (etag ?? '').replaceAll('"', '')
+}
+
+/** The content of an object that fits in memory, which it takes only once. */
+export async function readObject(store: Store, bucket: string, key: string): Promise<Buffer> {
+  const answer = await store.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }))
+  const content = Buffer.allocUnsafe(answer.ContentLength ?? 0)
+  let bytes = 0
+  for await (const chunk of answer.Body as AsyncIterable<Uint8Array>) {
+    content.set(chunk, bytes)
+    bytes += chunk.length
+  }
+  if (bytes !== content.length) throw new Error(`${bucket}/${key}: got ${bytes} of ${content.length} bytes`)
+  return content
 }
 
 /** Delete objects, a thousand a request. @throws Error naming the first that would not go */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { DeleteObjectCommand, GetObjectCommand } from '@aws-sdk/client-s3'
+import { DeleteObjectCommand } from '@aws-sdk/client-s3'
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Store } from './client.ts'
-import { deleteKeys, listObjects } from './list.ts'
+import { deleteKeys, listObjects, readObject } from './list.ts'
 import { putVerified } from './upload.ts'
 
 const utc = { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' }
@@ -148,8 +148,7 @@ export async function readReceipts(
 }
 
 async function readReceipt(store: Store, bucket: string, key: string): Promise<StoredReceipt | string> {
-  const answer = await store.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }))
-  const body = Buffer.from((await answer.Body?.transformToByteArray()) ?? [])
+  const body = await readObject(store, bucket, key)
   const sha256 = createHash('sha256').update(body).digest('hex')
   let value: unknown
   try {
