@@ -138,7 +138,8 @@ async function play(
     },
   )
   if (exitCode === 0) return
-  const failed = lines.findIndex(line => /^fatal/.test(line))
+  // The last is the one that nothing rescued.
+  const failed = lines.findLastIndex(line => /^fatal/.test(line))
   throw new Failure(
     exitCodes.unreachable,
     `${playbook} failed (ansible-playbook: ${exitCode})\n${lines.slice(failed === -1 ? -30 : failed, failed === -1 ? undefined : failed + 30).join('\n')}`,
