@@ -13,6 +13,14 @@ beforeAll(async () => {
 afterAll(() => host.fallForGood())
 
 describe('a run', { timeout: 300_000 }, () => {
+  test('in check mode looks, and changes nothing', async () => {
+    const before = await host.startedAt()
+    const { exitCode, output } = await host.play({ args: ['--check'] })
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain('changed=0')
+    expect(await host.startedAt()).toBe(before)
+  })
+
   test('stops Rancher for a moment, and leaves a verified copy with its receipt, and nothing else', async () => {
     const before = await host.startedAt()
     const { exitCode, output } = await host.play()

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CreateBucketCommand } from '@aws-sdk/client-s3'
+import { CreateBucketCommand, GetObjectCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { load } from 'js-yaml'
 import type { GuardRecord, RunRecord } from '../../src/agent/snapshot/records.ts'
@@ -40,7 +40,8 @@ export class RancherHost {
   readonly folder = `${home}/${this.container}`
   readonly data = `${this.folder}/data`
   staging = `${this.folder}/staging`
-  readonly bucket = `test-${this.container}`
+  bucket = `test-${this.container}`
+  system: string = this.container
   readonly store: Store = openStore({
     RCLONE_S3_ENDPOINT: store.endpoint,
     AWS_ACCESS_KEY_ID: store.key,
@@ -85,6 +86,22 @@ export class RancherHost {
     await this.run(['mkdir', '-p', this.data])
     await this.#raiseSwitch()
     await this.makeRancher(environment)
+  }
+
+  /** Become a new host for another's copies: a container that was made and never ran, and no data. */
+  async like(other: RancherHost): Promise<void> {
+    this.bucket = other.bucket
+    this.system = other.system
+    await this.run(['mkdir', '-p', this.data])
+    await this.docker(
+      ...['create', '--name', this.container, '--publish', `127.0.0.1:${port}:80`, '--restart', 'unless-stopped'],
+      ...['--volume', `${this.data}:/var/lib/rancher`, labImages.rancher],
+    )
+  }
+
+  /** An object of the bucket. */
+  async get(key: string) {
+    return await this.store.s3.send(new GetObjectCommand({ Bucket: this.bucket, Key: key }))
   }
 
   async makeRancher(environment: Record<string, string> = {}, ...args: string[]): Promise<void> {
@@ -200,7 +217,7 @@ PYTHON
   }
 
   async receipts(): Promise<StoredReceipt[]> {
-    return (await readReceipts(this.store, { bucket: this.bucket, system: this.container })).receipts
+    return (await readReceipts(this.store, { bucket: this.bucket, system: this.system })).receipts
   }
 
   /**
@@ -243,7 +260,7 @@ PYTHON
             ansible_host: address,
             ansible_user: username,
             ansible_ssh_private_key_file: key,
-            rancher_backup_system: this.container,
+            rancher_backup_system: this.system,
             rancher_backup_image: labImages.agent,
             rancher_backup_container: this.container,
             rancher_backup_data_directory: this.data,

@@ -16,17 +16,10 @@ export interface Engine {
   updateFile(source: Buffer, target: Buffer, signal?: AbortSignal): Promise<void>
 }
 
-// Everything about every kind of file, numbers of owners as they are, and times to the nanosecond: rsync alone takes
-// times of the same second for equal.
-const RSYNC_EVERYTHING = [
-  '--archive',
-  '--hard-links',
-  '--acls',
-  '--xattrs',
-  '--numeric-ids',
-  '--sparse',
-  '--modify-window=-1',
-]
+// Every kind of file, numbers of owners as they are, and times to the nanosecond: rsync alone takes times of the same
+// second for equal. No ACLs and extended attributes: the archive of Rancher's documentation, which busybox must be able
+// to read, has no place for them.
+const RSYNC_EVERYTHING = ['--archive', '--hard-links', '--numeric-ids', '--sparse', '--modify-window=-1']
 
 /** rsync's exit code for a source from which files vanished meanwhile. */
 const RSYNC_VANISHED = 24
