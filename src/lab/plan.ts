@@ -104,6 +104,7 @@ function server(system: DatabaseSystem): LabPlan['servers'][number] {
 function volumesOf(system: System): [string, Volume][] {
   switch (system.kind) {
     case 'rancher':
+    case 'kit':
       return []
     case 'database':
       return [[system.namespace, system.volume]]

@@ -7,7 +7,7 @@ import { recoveryOrder } from '../runbook/order.ts'
 import { openStore } from '../store/client.ts'
 import { type Receipt, readReceipts } from '../store/receipt.ts'
 import { defaultStoreSecret } from '../systems/cronjob.ts'
-import type { DatabaseSystem, MediaSystem, RancherSystem, System } from '../systems/index.ts'
+import type { DatabaseSystem, KitSystem, MediaSystem, RancherSystem, System } from '../systems/index.ts'
 import { kindOf } from '../systems/index.ts'
 import { databaseFingerprint, type Sql } from './content/database.ts'
 import { differences, type Facts } from './content/difference.ts'
@@ -30,6 +30,9 @@ export interface RecoveryRow {
   readonly why: readonly string[]
 }
 
+/** What is destroyed and brought back. */
+type Recoverable = Exclude<System, KitSystem>
+
 /** What a system is, before and after: its fingerprint, and how much that is, in words. */
 interface State {
   readonly facts: Facts
@@ -47,7 +50,8 @@ interface State {
 export async function recover(lab: Lab, log: (line: string) => void): Promise<RecoveryRow[]> {
   const launch = await launcher(lab, log)
   const clusters = [...new Set(lab.config.systems.flatMap(system => kindOf(system).cluster(system) ?? []))]
-  const order = recoveryOrder(lab.config.systems)
+  // The kit is what stays, with the bucket.
+  const order = recoveryOrder(lab.config.systems).filter(system => system.kind !== 'kit')
   for (const cluster of clusters) await launch(`Deploy backups: ${cluster}`)
   for (const system of order) {
     const [backup] = kindOf(system).templates(system)
@@ -117,14 +121,14 @@ async function launcher(lab: Lab, log: (line: string) => void) {
 }
 
 /** Rancher changes all the time: what counts is the state that its last copy was closed with. */
-async function stateBefore(system: System, lab: Lab): Promise<State> {
+async function stateBefore(system: Recoverable, lab: Lab): Promise<State> {
   if (system.kind !== 'rancher') return await state(system, lab)
   const receipt = await newestReceipt(system, lab)
   const version = await versionAtTheStop(args => docker(lab, args), system.container, receipt)
   return rancherState(version)
 }
 
-async function state(system: System, lab: Lab): Promise<State> {
+async function state(system: Recoverable, lab: Lab): Promise<State> {
   switch (system.kind) {
     case 'database':
       return await databaseState(system, lab)
@@ -205,7 +209,7 @@ async function inVolume<T>(
   return await withPod(lab, pod, inContainer => work((command, input) => inContainer('tools', command, input)))
 }
 
-async function destroy(system: System, lab: Lab): Promise<void> {
+async function destroy(system: Recoverable, lab: Lab): Promise<void> {
   const empty = (which: 'volume' | 'source' | 'replica', of: DatabaseSystem | MediaSystem) =>
     inVolume(lab, of, which, inContainer => inContainer(['find', '/volume', '-mindepth', '1', '-delete']))
   if (system.kind !== 'rancher') {

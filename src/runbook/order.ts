@@ -5,9 +5,11 @@ export function recoveryOrder(systems: readonly System[]): System[] {
   return [...systems].sort((a, b) => rank(a) - rank(b))
 }
 
-/** Rancher gives access to the clusters; a server of many databases holds the logins and AWX itself; then one application's. */
+/** The kit holds the Secrets that the rest needs; Rancher gives access to the clusters; a server of many databases holds the logins and AWX itself; then one application's. */
 function rank(system: System): number {
   switch (system.kind) {
+    case 'kit':
+      return -1
     case 'rancher':
       return 0
     case 'database':

@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts'
 import { generatedMark } from '../inventory/files.ts'
-import type { DatabaseSystem, MediaSystem, RancherSystem, System } from '../systems/index.ts'
+import type { DatabaseSystem, KitSystem, MediaSystem, RancherSystem, System } from '../systems/index.ts'
 import { recoveryOrder } from './order.ts'
 
 /**
@@ -80,6 +80,11 @@ function secretsOf(system: System): [string, string][] {
   switch (system.kind) {
     case 'rancher':
       return []
+    case 'kit':
+      return system.secrets.map(({ name, keys }): [string, string] => [
+        `\`${system.namespace}/${name}\` (${system.cluster})`,
+        `${keys.map(key => `\`${key}\``).join(', ')}; in the kit ${system.name}`,
+      ])
     case 'database':
       return [
         [
@@ -94,6 +99,7 @@ function secretsOf(system: System): [string, string][] {
 
 function whole(order: readonly System[]): string {
   const needs: Record<System['kind'], string> = {
+    kit: "an operator's private key, which lies outside of it all",
     rancher: 'a Docker host',
     database:
       'the cluster, and an empty PostgreSQL server of the same version or later, with the admin user and password of its Secret',
@@ -104,7 +110,7 @@ function whole(order: readonly System[]): string {
   )
   return `## The whole recovery
 
-In this order: Rancher, because it gives access to every cluster; the infrastructure databases, because they hold the logins and AWX itself; then the stack's database; then its media, which take longest. On AWX the workflows "Recover everything: <cluster>" do the steps of a cluster, each after an approval.
+In this order: the kit, whose Secrets the rest needs; Rancher, because it gives access to every cluster; the infrastructure databases, because they hold the logins and AWX itself; then the stack's database; then its media, which take longest. On AWX the workflows "Recover everything: <cluster>" do the steps of a cluster, each after an approval.
 
 | step | system | what it is | needs |
 |---|---|---|---|
@@ -116,6 +122,8 @@ Before the first step that touches a cluster: the cluster itself (made with Ranc
 function step(system: System, number: number, config: Config): string {
   const title = `### Step ${number}: ${system.name}`
   switch (system.kind) {
+    case 'kit':
+      return `${title}\n\n${kitSteps(system)}`
     case 'rancher':
       return `${title}\n\n${rancherSteps(system)}`
     case 'database':
@@ -123,6 +131,20 @@ function step(system: System, number: number, config: Config): string {
     case 'media':
       return `${title}\n\n${mediaSteps(system, config)}`
   }
+}
+
+function kitSteps(system: KitSystem): string {
+  return `With any of the private keys that belong to its recipients (\`age-keygen\` made them; they are kept by the operators, not in the installation). There is no other way in.
+
+\`\`\`sh
+rclone lsf store:${system.bucket}/ | grep '^kit-' | sort | tail -3
+rclone copyto store:${system.bucket}/<kit> kit.json.age
+age -d -i <key file> kit.json.age | jq -r '.items[] | .kind + " " + .metadata.name'
+kubectl create namespace ${system.namespace} --dry-run=client -o yaml | kubectl apply -f -
+age -d -i <key file> kit.json.age | kubectl apply -f -   # once the cluster ${system.cluster} is there
+\`\`\`
+
+It worked when \`kubectl -n ${system.namespace} get secrets\` shows ${system.secrets.map(secret => `\`${secret.name}\``).join(', ')}.`
 }
 
 function rancherSteps(system: RancherSystem): string {
@@ -317,17 +339,22 @@ docker start ${system.container}; curl -fsk ${system.healthUrl}
   .join('\n\n')}`
 }
 
+/** Where a system's data are beside its bucket, a row of a table. */
+function elsewhere(system: System): string {
+  switch (system.kind) {
+    case 'rancher':
+      return `| ${system.name} | \`${system.bucket}\` | ${system.stagingDirectory} on ${system.host}, where the last run left a copy of the data |`
+    case 'kit':
+      return `| ${system.name} | \`${system.bucket}\` | the Secrets themselves, in ${system.namespace} |`
+    case 'database':
+      return `| ${system.name} | \`${system.bucket}\` | the backup volume (${'claim' in system.volume ? `claim ${system.namespace}/${system.volume.claim}` : `${system.volume.nfs.server}:${system.volume.nfs.path}`}): the same copies |`
+    case 'media':
+      return `| ${system.name} | \`${system.bucket}\` | the replica (${'nfs' in system.replica ? `${system.replica.nfs.server}:${system.replica.nfs.path}` : `claim ${system.namespace}/${system.replica.claim}`}), and the source itself |`
+  }
+}
+
 function bucketGone({ systems, store }: Config): string {
-  const where = systems.map(system => {
-    switch (system.kind) {
-      case 'rancher':
-        return `| ${system.name} | \`${system.bucket}\` | ${system.stagingDirectory} on ${system.host}, where the last run left a copy of the data |`
-      case 'database':
-        return `| ${system.name} | \`${system.bucket}\` | the backup volume (${'claim' in system.volume ? `claim ${system.namespace}/${system.volume.claim}` : `${system.volume.nfs.server}:${system.volume.nfs.path}`}): the same copies |`
-      case 'media':
-        return `| ${system.name} | \`${system.bucket}\` | the replica (${'nfs' in system.replica ? `${system.replica.nfs.server}:${system.replica.nfs.path}` : `claim ${system.namespace}/${system.replica.claim}`}), and the source itself |`
-    }
-  })
+  const where = systems.map(elsewhere)
   return `## The bucket is gone
 
 Nothing is lost while the systems run. What else holds a copy:

@@ -86,6 +86,8 @@ export type Volume = Type.Static<typeof volumeSchema>
 export interface Surroundings {
   readonly store: { readonly endpoint: string; readonly region: string; readonly provider: string }
   readonly agent: { readonly image: string }
+  /** With all of the config, for a kind that keeps it. */
+  readonly systems: readonly object[]
 }
 
 /** A credential that a job template needs, by its AWX name and type. */

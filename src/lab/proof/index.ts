@@ -2,6 +2,7 @@ import { openStore } from '../../store/client.ts'
 import { type Receipt, readReceipts } from '../../store/receipt.ts'
 import type { System } from '../../systems/index.ts'
 import { proveDatabase } from './database.ts'
+import { proveKit } from './kit.ts'
 import { proveMedia } from './media.ts'
 import { proveRancher } from './rancher.ts'
 import type { ProofLab } from './reach.ts'
@@ -33,6 +34,7 @@ type Proof<S extends System> = (
 
 const proofs: { [K in System['kind']]: Proof<Extract<System, { kind: K }>> } = {
   database: proveDatabase,
+  kit: proveKit,
   media: proveMedia,
   rancher: proveRancher,
 }

@@ -60,7 +60,7 @@ describe('a config that breaks one thing is told in one line: place, what is wro
       c => {
         c.systems[4].kind = 'medai'
       },
-      "shape systems[4] (production-stack-media).kind: there is no kind of system \"medai\" → write one of 'rancher', 'database', 'media'; did you mean 'media'?",
+      "shape systems[4] (production-stack-media).kind: there is no kind of system \"medai\" → write one of 'rancher', 'database', 'media', 'kit'; did you mean 'media'?",
     ],
     [
       'a bucket used twice',

@@ -1,0 +1,76 @@
+import Type from 'typebox'
+import { cronjobVariables, runNowTemplate, storeEnvironment } from './cronjob.ts'
+import { clusterFields, commonFields, objectNameSchema, type SystemKind, secretKeySchema } from './kind.ts'
+import { drillTemplate, verifyTemplate } from './restore.ts'
+
+const schema = Type.Object(
+  {
+    kind: Type.Literal('kit'),
+    ...commonFields,
+    ...clusterFields,
+    secrets: Type.Array(
+      Type.Object(
+        { name: objectNameSchema, keys: Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }) },
+        { additionalProperties: false },
+      ),
+      { description: 'The Secrets of the namespace that a recovery needs, with the keys to keep', minItems: 1 },
+    ),
+    recipients: Type.Array(Type.String({ pattern: '^age1[02-9ac-hj-np-z]{58}$' }), {
+      description: "The operators' public keys (`age-keygen`): each of them alone can open the kit",
+      minItems: 1,
+    }),
+    drillIdentity: Type.Optional(secretKeySchema),
+  },
+  { additionalProperties: false },
+)
+export type KitSystem = Type.Static<typeof schema>
+
+/** What a recovery needs beside the copies: named Secrets of a namespace and the config, encrypted with age. */
+export const kit: SystemKind<KitSystem> = {
+  kind: 'kit',
+  schema,
+  cluster: system => system.cluster,
+  hostVariables(system, surroundings) {
+    const store = storeEnvironment(system, surroundings)
+    const items = system.secrets
+      .flatMap(({ name, keys }) => keys.map(key => ({ secret: name, key })))
+      .map((item, index) => ({ ...item, variable: `BACKUP_KIT_ITEM_${index}` }))
+    const identity = system.drillIdentity
+    const shared = { ...store.plain, S3_BUCKET_NAME: system.bucket }
+    return {
+      ...cronjobVariables(system, surroundings, {
+        volumes: {},
+        // 10001 is the agent image's own user.
+        runAs: { user: 10001, group: 10001, capabilities: [] },
+        steps: [
+          {
+            name: 'kit',
+            environment: {
+              ...shared,
+              BACKUP_COUNT: String(system.keep),
+              BACKUP_KIT_NAMESPACE: system.namespace,
+              BACKUP_KIT_RECIPIENTS: system.recipients.join(' '),
+              BACKUP_KIT_ITEMS: JSON.stringify(items),
+              BACKUP_KIT_CONFIG: JSON.stringify(surroundings),
+            },
+            secret_environment: [
+              ...items.map(({ variable, secret, key }) => ({ name: variable, secret, key })),
+              ...store.secret,
+            ],
+            mounts: [],
+          },
+        ],
+      }),
+      kit_drill_environment: shared,
+      kit_drill_secret_environment: [
+        ...store.secret,
+        ...(identity ? [{ name: 'BACKUP_KIT_IDENTITY', ...identity }] : []),
+      ],
+    }
+  },
+  templates: system => [
+    runNowTemplate(system),
+    ...(system.drillIdentity ? [drillTemplate(system)] : []),
+    verifyTemplate(system),
+  ],
+}
