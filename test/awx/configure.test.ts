@@ -1,5 +1,11 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { projectRoot } from '../../src/ansible/venv.ts'
 import { type Definitions, definitions } from '../../src/awx/definitions.ts'
+import type { Config } from '../../src/config/index.ts'
 import { compareWithAwx } from '../../src/plan/awx.ts'
 import { reportPlan } from '../../src/report/plan.ts'
 import { type Surroundings, surroundings } from './surroundings.ts'
@@ -9,21 +15,27 @@ vi.setConfig({ testTimeout: 900_000 })
 
 let awx: Surroundings
 let all: Definitions
-beforeAll(async () => {
-  awx = await surroundings()
-  const made = definitions(awx.config, 'production')
-  // In a century: a schedule of a test must not come due on a real AWX.
-  const controller_schedules = made.controller_schedules.map(schedule => ({
-    ...schedule,
-    rrule: schedule.rrule.replace(/2026(\d{4}T)/, '2126$1'),
-  }))
-  all = { ...made, controller_schedules }
-})
-afterAll(() => awx?.end())
+
+/** An AWX that holds nothing of ours, for the tests of a `describe`. */
+function onAwx(systems?: readonly string[]): void {
+  beforeAll(async () => {
+    awx = await surroundings(systems)
+    const made = definitions(awx.config, 'production')
+    // In a century: a schedule of a test must not come due on a real AWX.
+    const controller_schedules = made.controller_schedules.map(schedule => ({
+      ...schedule,
+      rrule: awx.standIn ? schedule.rrule : schedule.rrule.replace(/2026(\d{4}T)/, '2126$1'),
+    }))
+    all = { ...made, controller_schedules }
+  })
+  afterAll(() => awx?.end())
+}
 
 const plan = async (wanted = all) => reportPlan(await compareWithAwx(wanted, awx.api), 'text', false)
 
-describe('configure-awx and plan, on an AWX that holds nothing of ours', () => {
+describe('configure-awx and plan, for all of production', () => {
+  onAwx()
+
   it('plan: everything is missing', async () => {
     const { differences } = await compareWithAwx(all, awx.api)
     const objects = Object.entries(all).filter(([name]) => name !== 'controller_roles')
@@ -56,9 +68,51 @@ describe('configure-awx and plan, on an AWX that holds nothing of ours', () => {
     const { exitCode, recap } = await awx.configure(all, {}, false)
     expect({ exitCode, changed: recap?.changed }).toEqual({ exitCode: 0, changed: 0 })
   })
+
+  it('the command prints nothing and ends well; with another config it prints JSON and ends with 1', async () => {
+    const same = await planCommand(awx.config, [])
+    // On a real AWX the schedules are those of another century.
+    expect([same.exitCode, same.stdout.includes('job template')], same.stderr).toEqual([awx.standIn ? 0 : 1, false])
+    const other = { ...awx.config, executionEnvironment: 'quay.io/ansible/awx-ee:24.6.2' }
+    const { exitCode, stdout } = await planCommand(other, ['--format', 'json'])
+    expect(exitCode).toBe(1)
+    expect(JSON.parse(stdout).differences).toContainEqual({
+      sign: '~',
+      where: 'AWX',
+      kind: 'execution environment',
+      name: `${awx.config.organisation} backups`,
+      fields: [{ field: 'image', is: awx.config.executionEnvironment, wanted: 'quay.io/ansible/awx-ee:24.6.2' }],
+    })
+  })
 })
 
+async function planCommand(config: Config, args: string[]) {
+  const folder = await mkdtemp(join(tmpdir(), 'backups-plan-'))
+  try {
+    const file = join(folder, 'backups.config.mjs')
+    await writeFile(file, `export default ${JSON.stringify(config)}`)
+    return await execa(
+      'node',
+      [join(projectRoot, 'tools/backups.js'), 'plan', '--only', 'awx', '--config', file, ...args],
+      {
+        env: { ...awx.environment },
+        reject: false,
+      },
+    )
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
 describe('after a hand changed AWX', () => {
+  // Two systems are quicker, and have every kind of object.
+  onAwx(['rancher-server', 'production-stack-media'])
+
+  it('first it is as it should be', async () => {
+    await awx.configure(all)
+    expect(await plan()).toBe('')
+  })
+
   const template = 'Back up: rancher-server'
   it('plan shows the field, and what nobody defined', async () => {
     const [live] = await awx.api.list('job_templates/', { name: template, organization__name: awx.config.organisation })
@@ -107,7 +161,7 @@ describe('after a hand changed AWX', () => {
   })
 })
 
-const gone = 'Back up: infra-db-development'
+const gone = 'Back up: production-stack-media'
 
 /** The definitions as if the config had never named a job template. */
 function without(name: string): Definitions {
