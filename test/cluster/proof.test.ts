@@ -37,7 +37,7 @@ const lab: ProofLab = {
   images: labImages,
 }
 
-describe('databaseFingerprint', () => {
+describe('databaseFingerprint', { timeout: 300_000 }, () => {
   const admin = 'the Admin, of all'
 
   /** Works in a fresh server with the content of a stack, named `frag`. */
@@ -100,7 +100,8 @@ describe('databaseFingerprint', () => {
   ] as const
 })
 
-describe('prove', () => {
+// A proof waits for pods to start and to go, on a machine that has other work too.
+describe('prove', { timeout: 300_000 }, () => {
   const bucket = `test-proof-${process.pid}`
   const store = openStore({
     RCLONE_S3_ENDPOINT: access.endpoint,
@@ -165,12 +166,12 @@ describe('prove', () => {
 
   it('finds a dump that lost rows on the way', async () => {
     const sql = gunzipSync(dump).toString('latin1')
-    const without = sql.replace(/^lb18001-1\n/m, '').replace(/^\d+\tlb18001-1\n/m, '')
+    const without = sql.replace(/^(COPY public\.django_session .*\n).*\n/m, '$1')
     expect(without.length).toBeLessThan(sql.length)
     await copyWith(stack, gzipSync(Buffer.from(without, 'latin1')))
     const row = await provedOnce(stack)
     expect(row?.restored).toBe(false)
-    expect(row?.why.join()).toMatch(/table public.auth_group, rows: 40 in the original, 39 in the copy|auth_group/)
+    expect(row?.why).toContain('dump, table public.django_session, rows: 3000 in the original, 2999 in the copy')
   })
 
   it('finds an object that is not the one of the receipt, and one that is cut off', async () => {

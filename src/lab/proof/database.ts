@@ -47,7 +47,8 @@ export async function proveDatabase(
     if (database !== '') await fresh('postgres', await preparation(sqlOf(original), database))
     const unpack = receipt.object.key.endsWith('.zst') ? 'zstd' : 'gzip'
     await inContainer('tools', ['sh', '-c', `${unpack} -dc </copy/dump >/copy/dump.sql`])
-    const script = '"$@" </copy/dump.sql 2>&1 >/dev/null'
+    // What psql says is read whether it ends well or not; a psql that is killed says nothing itself.
+    const script = '"$@" </copy/dump.sql 2>&1 >/dev/null || echo "error: psql ended with exit code $?"'
     const said = await inContainer('server', ['sh', '-c', script, 'restore', ...restore(admin, database)])
     const errors = said.split('\n').filter(line => /(ERROR|FATAL|PANIC|error):/.test(line) && !isExpected(line, admin))
     if (errors.length > 0) return errors.slice(0, 5).map(line => `psql said: ${line}`)

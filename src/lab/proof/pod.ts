@@ -19,16 +19,17 @@ export type InContainer = (container: string, command: readonly string[], input?
 /** Seconds that a pod may take until it is ready, or until it is gone. */
 const POD_SECONDS = 120
 
-/** Makes the pod, waits until it is ready, does the work in it, and removes every trace of it, whatever came of the work. */
+/** Makes the pod, waits until it is ready, does the work in it, and has every trace of it removed,
+ * whatever came of the work. */
 export async function withPod<T>(
   lab: ProofLab,
   pod: ProofPod,
   work: (inContainer: InContainer) => Promise<T>,
 ): Promise<T> {
   const objects = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objectsOf(pod) })
-  const remove = () => kubectl(lab, ['delete', '-f', '-', '--ignore-not-found', `--timeout=${POD_SECONDS}s`], objects)
-  // What a proof that was killed left behind.
-  await remove()
+  const remove = (...wait: string[]) => kubectl(lab, ['delete', '-f', '-', '--ignore-not-found', ...wait], objects)
+  // What the proof before left behind; a namespace takes its time to go.
+  await remove(`--timeout=${POD_SECONDS}s`)
   try {
     await kubectl(lab, ['apply', '-f', '-'], objects)
     await ready(lab, pod)
@@ -36,7 +37,7 @@ export async function withPod<T>(
       inPod(lab, { namespace: pod.namespace, target: `pod/${pod.name}`, container }, command, input),
     )
   } finally {
-    await remove()
+    await remove('--wait=false')
   }
 }
 
