@@ -19,8 +19,10 @@ export type InContainer = (container: string, command: readonly string[], input?
 /** Seconds that a pod may take until it is ready, or until it is gone. */
 const POD_SECONDS = 120
 
-/** Makes the pod, waits until it is ready, does the work in it, and has every trace of it removed,
- * whatever came of the work. */
+/**
+ * Makes the pod, waits until it is ready, does the work in it, and has every trace of it removed, whatever came of the
+ * work.
+ */
 export async function withPod<T>(
   lab: ProofLab,
   pod: ProofPod,
