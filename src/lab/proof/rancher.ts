@@ -16,7 +16,10 @@ export async function proveRancher(
 ): Promise<string[]> {
   const name = `proof-${system.name}`
   const folder = `/var/lib/${name}`
-  const docker = (args: readonly string[], input?: string) => onRancherHost(lab, ['docker', ...args], input)
+  const docker: Docker = args => onRancherHost(lab, ['docker', ...args])
+  // Docker opens --env-file, so that it must be a pipe: what node gives a process as standard input is a socket.
+  const runWith: (variables: string, args: readonly string[]) => Promise<string> = (variables, args) =>
+    onRancherHost(lab, ['sh', '-c', 'cat | docker run --env-file=/dev/stdin "$@"', 'docker', ...args], variables)
   const remove = async () => {
     await docker(['rm', '--force', name]).catch(() => undefined)
     await onRancherHost(lab, ['rm', '-rf', folder])
@@ -30,51 +33,37 @@ export async function proveRancher(
   try {
     await onRancherHost(lab, ['mkdir', '-p', `${folder}/copy`, `${folder}/data`])
     say(`fetching ${receipt.object.key}`)
-    const variables = Object.entries(rcloneRemote(lab.storeOf(system)))
-      .map(([variable, value]) => `${variable}=${value}\n`)
-      .join('')
+    const variables = Object.entries(rcloneRemote(lab.storeOf(system))).map(([name, value]) => `${name}=${value}`)
+    const copy = `--volume=${folder}/copy:/copy`
     // Keys come by standard input: neither command lines nor files show them.
-    const once = ['run', '--rm', '--interactive', '--user=0', `--volume=${folder}/copy:/copy`]
-    await docker(
-      [
-        ...once,
-        '--network=host',
-        '--env-file=/dev/stdin',
-        '--entrypoint=rclone',
-        lab.images.agent,
-        'copy',
-        `store:${receipt.bucket}/${receipt.object.key}`,
-        '/copy',
-      ],
-      variables,
-    )
+    await runWith(variables.join('\n'), [
+      ...['--rm', '--user=0', '--network=host', copy, '--entrypoint=rclone', lab.images.agent],
+      ...['copy', `store:${receipt.bucket}/${receipt.object.key}`, '/copy'],
+    ])
     const found = (await onRancherHost(lab, ['sha256sum', `${folder}/copy/${archive}`])).slice(0, 64)
     if (found !== receipt.object.sha256)
       return [`the object's SHA-256 is ${found}, its receipt says ${receipt.object.sha256}`]
 
     say('unpacking')
     const data = `--volume=${folder}/data:/var/lib/rancher`
-    await docker([...once, data, '--entrypoint=tar', image, 'xzpf', `/copy/${archive}`, '-C', '/'])
+    await docker(['run', '--rm', copy, data, '--entrypoint=tar', image, 'xzpf', `/copy/${archive}`, '-C', '/'])
 
     say("checking the data by Rancher's own rules")
-    const verified = await docker([...once, data, '--network=none', image, 'verify', '/var/lib/rancher'])
+    const verified = await docker(['run', '--rm', data, '--network=none', image, 'verify', '/var/lib/rancher'])
     const restored = /whole: version (\d+)/.exec(verified)?.[1]
     const closed = await versionAtTheStop(docker, system.container, receipt)
     if (restored !== closed)
       return [`the copy holds version ${restored}; Rancher was closed for it at version ${closed}`]
 
     say('starting a fresh Rancher on them')
-    await docker(
-      ['run', '--detach', '--name', name, '--network=none', '--env-file=/dev/stdin', data, image],
-      environment,
-    )
+    await runWith(environment, ['--detach', '--name', name, '--network=none', data, image])
     return await untilHealthy(docker, name, system.healthyTimeoutSeconds)
   } finally {
     await remove()
   }
 }
 
-type Docker = (args: readonly string[], input?: string) => Promise<string>
+type Docker = (args: readonly string[]) => Promise<string>
 
 /** The version that Rancher itself wrote into its log when it was stopped during the run. */
 export async function versionAtTheStop(docker: Docker, container: string, receipt: Receipt): Promise<string> {

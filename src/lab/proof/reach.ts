@@ -5,7 +5,7 @@ import type { System } from '../../systems/index.ts'
 export interface ProofLab {
   /** A binary that is kubectl when it is called so, and the kubeconfig of the cluster that stands for all clusters. */
   readonly kubectl: { readonly binary: string; readonly kubeconfig: string }
-  /** Begins every command on the Docker host: `['ssh', 'root@…']`, or what else enters it. Standard input must reach the command. */
+  /** Begins every command on the Docker host; passes on standard input, and every argument as it is (ssh would not). */
   readonly rancherHost: readonly string[]
   /** The store, and the keys that open a system's bucket. The endpoint is the same for pods, the Docker host and this machine. */
   readonly storeOf: (system: System) => StoreAccess
