@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import production from '../../backups.config.ts'
 import { type Definitions, definitions } from '../../src/awx/definitions.ts'
 import { findTemplate, launchLocal } from '../../src/awx/launchLocal.ts'
@@ -11,6 +11,9 @@ import { writeFolder } from '../../src/inventory/folder.ts'
 import { compareWithClusters } from '../../src/plan/clusters.ts'
 import { reportPlan } from '../../src/report/plan.ts'
 import { kubectl, makeTenant, type Tenant } from '../cluster/tenant.ts'
+
+// Each looks by a whole play: seconds, minutes on a busy machine.
+vi.setConfig({ testTimeout: 600_000 })
 
 let tenant: Tenant
 let all: Definitions
