@@ -28,7 +28,8 @@ const schema = Type.Object(
     }),
     heartbeat: Type.Optional(
       Type.Boolean({
-        description: "Whether a dead-man's switch hears of every run; its address is the credential `Heartbeat: <system>`",
+        description:
+          "Whether a dead-man's switch hears of every run; its address is the credential `Heartbeat: <system>`",
       }),
     ),
   },
