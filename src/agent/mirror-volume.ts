@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { execa } from 'execa'
 import type { ReplicateSettings } from './environment.ts'
 import { lock } from './lock.ts'
-import { log } from './log.ts'
+import { log, progress } from './log.ts'
 import { Failure, type Result } from './outcome.ts'
 import { checkSize, checkSource, isMountPoint, type TreeSize } from './source-check.ts'
 import { walk } from './tree.ts'
@@ -34,31 +36,33 @@ export async function mirrorToVolume(
     const args = ['--archive', '--exclude=lost+found/', `--exclude=/${LOCK}`, '--stats']
     // What is gone from the source goes last, so that a run killed on its way has deleted nothing.
     if (settings.mirror) args.push('--delete-after')
-    if (!settings.quiet) args.push('--verbose')
+    args.push(settings.quiet ? '--info=progress2' : '--verbose')
     if (settings.bandwidth) args.push(`--bwlimit=${Math.max(1, Math.floor(settings.bandwidth / 1024))}`)
-    const run = execa('rsync', [...args, `${source}/`, target], {
+    const rsync = execa('rsync', [...args, `${source}/`, target], {
       reject: false,
       cancelSignal: stop,
       stdin: 'ignore',
-      buffer: true,
-      maxBuffer: 1_000_000,
-      stderr: ['pipe', 'inherit'],
-      ...(settings.quiet ? {} : { stdout: ['pipe', 'inherit'] }),
+      // A line a file, of which there may be any number.
+      buffer: false,
     })
-    const done = await run
+    const [stats, complaint] = await Promise.all([
+      follow(rsync.stdout, settings.quiet ? progress('rsync', now.bytes) : undefined),
+      lastLine(rsync.stderr),
+    ])
+    const { exitCode, signal } = await rsync
     stop.throwIfAborted()
-    if (done.exitCode !== 0 && done.exitCode !== VANISHED) {
-      throw new Failure('copy', `rsync ended with ${done.exitCode ?? done.signal}: ${lastLine(done.stderr)}`)
+    if (exitCode !== 0 && exitCode !== VANISHED) {
+      throw new Failure('copy', `rsync ended with ${exitCode ?? signal}: ${complaint}`)
     }
-    if (done.exitCode === VANISHED) log('some files vanished while they were read; the next run sees to them')
+    if (exitCode === VANISHED) log('some files vanished while they were read; the next run sees to them')
     const after = sizeOf(target)
     return {
       system: settings.system,
       target,
       files: after.files,
       bytes: after.bytes,
-      transferred: figure(done.stdout, /Number of regular files transferred: ([\d,]+)/),
-      deleted: figure(done.stdout, /Number of deleted files: ([\d,]+)/),
+      transferred: figure(stats, /Number of regular files transferred: ([\d,]+)/),
+      deleted: figure(stats, /Number of deleted files: ([\d,]+)/),
       seconds: (Date.now() - began) / 1000,
     }
   } finally {
@@ -68,18 +72,43 @@ export async function mirrorToVolume(
 
 function sizeOf(root: string): TreeSize {
   const size = { files: 0, bytes: 0 }
-  for (const { type, bytes } of walk(root, () => {})) {
-    if (type !== 'file') continue
+  for (const { type, bytes, path } of walk(root, () => {})) {
+    if (type !== 'file' || path === LOCK) continue
     size.files += 1
     size.bytes += bytes
   }
   return size
 }
 
-function figure(stats: unknown, pattern: RegExp): number {
-  return Number(pattern.exec(String(stats))?.[1]?.replaceAll(',', '') ?? 0)
+// rsync's closing figures are less than a thousand bytes.
+const TAIL = 4096
+
+/** Tell how far rsync is, or pass on the names that it tells. @returns the end of what it said */
+async function follow(stdout: Readable, tell: ((bytes: number) => void) | undefined): Promise<string> {
+  let tail = ''
+  for await (const chunk of stdout) {
+    tail = (tail + chunk).slice(-TAIL)
+    if (!tell) process.stderr.write(chunk)
+    const done = /.*\r\s*([\d,]+)\s+\d+%/s.exec(tail)?.[1]
+    if (done) tell?.(number(done))
+  }
+  return tail
 }
 
-function lastLine(text: unknown): string {
-  return String(text).trim().split('\n').at(-1) ?? ''
+/** Log what rsync complains of. @returns the last of it */
+async function lastLine(stderr: Readable): Promise<string> {
+  let last = ''
+  for await (const line of createInterface({ input: stderr })) {
+    log(line)
+    last = line
+  }
+  return last
+}
+
+function figure(stats: string, pattern: RegExp): number {
+  return number(pattern.exec(stats)?.[1] ?? '0')
+}
+
+function number(text: string): number {
+  return Number(text.replaceAll(',', ''))
 }

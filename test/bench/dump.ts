@@ -4,7 +4,7 @@ import { rcloneEnvironment } from '../agent/rclone.ts'
 import { measure, middle, type Row, rounded } from './measure.ts'
 import { AGENT, Place } from './place.ts'
 
-const MIB = Number(process.env.BACKUPS_BENCH_DUMP_MIB ?? 400)
+const MIB = Number(process.env.BACKUPS_BENCH_DUMP_MIB ?? 200)
 const ROUNDS = Number(process.env.BACKUPS_BENCH_ROUNDS ?? 3)
 
 /**
