@@ -61,7 +61,11 @@ async function withHost(
 
 async function times(count: number, measure: () => Promise<Outage>): Promise<Outage[]> {
   const outages: Outage[] = []
-  for (let at = 0; at < count; at += 1) outages.push(await measure())
+  for (let at = 0; at < count; at += 1) {
+    const outage = await measure()
+    process.stderr.write(`rancher: stopped ${outage.stopped} s, healthy after ${outage.healthy} s\n`)
+    outages.push(outage)
+  }
   return outages
 }
 
