@@ -5,6 +5,7 @@ import { execa } from 'execa'
 import type { Argv } from 'yargs'
 import { ensureVenv, projectRoot } from '../src/ansible/venv.ts'
 import { raiseLab, testEnvironment } from '../src/lab/lab.ts'
+import { ensureTestTools } from '../src/lab/testTools.ts'
 import { exitCodes, Failure } from '../src/report/failure.ts'
 import { requireConfig } from './options.ts'
 
@@ -22,6 +23,7 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
   const onTheLab = !(words.length > 0 && words.every(word => word.startsWith('unit')))
   let environment: Record<string, string> = {}
   if (onTheLab) {
+    await ensureTestTools(log)
     const lab = await raiseLab(await requireConfig(join(projectRoot, 'backups.config.ts')), { log })
     environment = await testEnvironment(lab)
   }

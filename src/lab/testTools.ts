@@ -1,0 +1,48 @@
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { execa } from 'execa'
+import { exitCodes, Failure } from '../report/failure.ts'
+
+/** The programs that tests of the agent call on this machine, as Debian's packages bring them. */
+const packages: Readonly<Record<string, string>> = {
+  flock: 'util-linux',
+  igzip: 'isal',
+  initdb: 'postgresql',
+  rclone: 'rclone',
+  rsync: 'rsync',
+  zstd: 'zstd',
+}
+
+/**
+ * Installs with apt what the agent's tests need and this machine lacks. No service is started by it: a PostgreSQL server
+ * that is installed for the tests makes no cluster of its own.
+ */
+export async function ensureTestTools(log: (line: string) => void): Promise<void> {
+  const missing = Object.keys(packages).filter(program => !present(program))
+  if (missing.length === 0) return
+  const wanted = [...new Set(missing.map(program => packages[program] as string))]
+  log(`installing with apt: ${wanted.join(' ')} (${missing.join(', ')} missing)`)
+  const options = { env: { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }, reject: false, all: true } as const
+  await execa('mkdir', ['-p', '/etc/postgresql-common'], options)
+  if (!existsSync('/etc/postgresql-common/createcluster.conf')) {
+    await execa('tee', ['/etc/postgresql-common/createcluster.conf'], {
+      ...options,
+      input: 'create_main_cluster = false\n',
+    })
+  }
+  await execa('apt-get', ['update'], options)
+  const installed = await execa('apt-get', ['install', '--yes', '--no-install-recommends', ...wanted], options)
+  if (installed.failed) {
+    throw new Failure(
+      exitCodes.unreachable,
+      `apt-get install ${wanted.join(' ')} failed: ${String(installed.all).trim().split('\n').at(-1)}`,
+      'install these packages by hand',
+    )
+  }
+}
+
+function present(program: string): boolean {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  const versions = ['18', '17', '16', '15'].map(version => `/usr/lib/postgresql/${version}/bin`)
+  return [...folders, ...versions].some(folder => existsSync(join(folder, program)))
+}
