@@ -2,8 +2,6 @@ import type { Store } from './client.ts'
 import { deleteKeys, listObjects } from './list.ts'
 import { readReceipts, type StoredReceipt } from './receipt.ts'
 
-export { deleteKeys }
-
 /** Something that may be a copy, on a volume or in a bucket. */
 export interface Candidate {
   name: string

@@ -1,8 +1,7 @@
 import { DeleteBucketCommand, GetObjectCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { listObjects } from '../../src/store/list.ts'
+import { deleteKeys, listObjects } from '../../src/store/list.ts'
 import { chainProblems } from '../../src/store/receipt.ts'
-import { deleteKeys } from '../../src/store/retention.ts'
 import { RancherHost, until } from './host.ts'
 
 let host: RancherHost
