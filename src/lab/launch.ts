@@ -1,0 +1,58 @@
+import { readCredentials } from '../awx/credentials.ts'
+import { definitions } from '../awx/definitions.ts'
+import { findTemplate, launchLocal } from '../awx/launchLocal.ts'
+import { exitCodes, Failure } from '../report/failure.ts'
+import { kindOf, type System } from '../systems/index.ts'
+import type { TemplateUse } from '../systems/kind.ts'
+import type { Lab } from './lab.ts'
+
+/** Launches a job template by its name with answers to its survey; the seconds it took, once it has ended well. */
+export type Launch = (name: string, answers?: Readonly<Record<string, string>>) => Promise<number>
+
+/** Launches on the lab what AWX would launch: its definitions, with the credentials it would inject. */
+export async function launcher(lab: Lab, log: (line: string) => void, signal: AbortSignal): Promise<Launch> {
+  const all = definitions(lab.config, 'lab')
+  const credentials = await readCredentials(lab.credentials)
+  return async (name, answers = {}) => {
+    const started = performance.now()
+    log(`job template "${name}"`)
+    const lines: string[] = []
+    const { exitCode } = await launchLocal(all, findTemplate(all, name), {
+      answers,
+      inventory: lab.inventory,
+      credentials,
+      environment: lab.sshEnvironment,
+      signal,
+      log: line => {
+        lines.push(line)
+        if (/^(TASK|fatal)/.test(line)) log(`  ${line.replace(/ \*+$/, '')}`)
+      },
+    })
+    if (exitCode === 0) return (performance.now() - started) / 1000
+    throw new Failure(
+      exitCodes.findings,
+      `the job "${name}" failed (ansible-playbook: ${exitCode})\n${lines.slice(-40).join('\n')}`,
+      'see its last lines above',
+    )
+  }
+}
+
+/** Deploys the CronJobs, volumes and Secrets of every cluster. */
+export async function deployAll(lab: Lab, launch: Launch): Promise<void> {
+  for (const { name } of lab.plan.tenants) await launch(`Deploy backups: ${name}`)
+}
+
+/** Runs a system's backup now; the seconds it took. */
+export async function backUp(system: System, launch: Launch): Promise<number> {
+  const { name, survey } = templateOf(system, () => true)
+  // The lab runs at any hour; Rancher's window is a question of the survey.
+  const window = survey.filter(question => question.variable.endsWith('_ignore_window'))
+  return await launch(name, Object.fromEntries(window.map(question => [question.variable, 'yes'])))
+}
+
+/** The first of a system's job templates that is of some use; the first of all is its backup. */
+export function templateOf(system: System, useful: (template: TemplateUse) => boolean): TemplateUse {
+  const template = kindOf(system).templates(system).find(useful)
+  if (!template) throw new Error(`${system.name} has no such job template`)
+  return template
+}
