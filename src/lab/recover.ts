@@ -14,7 +14,7 @@ import { differences, type Facts } from './content/difference.ts'
 import type { Lab } from './lab.ts'
 import { toolsContainer, withPod } from './proof/pod.ts'
 import { versionAtTheStop } from './proof/rancher.ts'
-import { inPod, kubectl, onRancherHost, rcloneRemote } from './proof/reach.ts'
+import { inPod, kubectl, onRancherHost } from './proof/reach.ts'
 
 /** What became of one system in a whole recovery. */
 export interface RecoveryRow {
@@ -81,7 +81,6 @@ export async function recover(lab: Lab, log: (line: string) => void): Promise<Re
       .templates(system)
       .find(use => use.recovery)
     if (template) await launch(template.name, template.recovery?.answers)
-    else if (system.kind === 'rancher') await restoreRancher(system, lab)
     else throw new Error(`${system.name} has no job template that restores it`)
     const seconds = (performance.now() - started) / 1000
     log(`${system.name}: comparing`)
@@ -248,30 +247,6 @@ async function destroy(system: Recoverable, lab: Lab): Promise<void> {
       ])
       return
   }
-}
-
-/** The runbook's commands, as a person types them who has no AWX yet. */
-async function restoreRancher(system: RancherSystem, lab: Lab): Promise<void> {
-  const { object, bucket } = await newestReceipt(system, lab)
-  const archive = object.key.split('/').at(-1) ?? ''
-  const folder = '/var/lib/recover'
-  const variables = Object.entries(rcloneRemote(lab.storeOf(system))).map(([name, value]) => `${name}=${value}\n`)
-  const once = ['run', '--rm', '--interactive', '--user=0', `--volume=${folder}:/copy`]
-  const rclone = ['--network=host', '--env-file=/dev/stdin', '--entrypoint=rclone', lab.images.agent]
-  await onRancherHost(lab, ['mkdir', '-p', folder, system.stagingDirectory])
-  await docker(lab, [...once, ...rclone, 'copy', `store:${bucket}/${object.key}`, '/copy'], variables.join(''))
-  const sha256 = (await onRancherHost(lab, ['sha256sum', `${folder}/${archive}`])).slice(0, 64)
-  if (sha256 !== object.sha256) throw new Error(`${archive} has SHA-256 ${sha256}, its receipt says ${object.sha256}`)
-  const image = (await docker(lab, ['inspect', '--format={{.Image}}', system.container])).trim()
-  const data = `--volume=${system.dataDirectory}:/var/lib/rancher`
-  await docker(lab, [...once, data, '--entrypoint=tar', image, 'xzpf', `/copy/${archive}`, '-C', '/'])
-  await onRancherHost(lab, ['rm', '-rf', folder])
-  await docker(lab, ['start', system.container])
-  await onRancherHost(lab, [
-    'sh',
-    '-c',
-    `for i in $(seq ${system.healthyTimeoutSeconds}); do curl -fsk ${system.healthUrl} && exit 0; sleep 1; done; exit 1`,
-  ])
 }
 
 function docker(lab: Lab, args: readonly string[], input?: string): Promise<string> {
