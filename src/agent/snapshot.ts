@@ -18,7 +18,7 @@ import { restore } from './snapshot/restore.ts'
 import { arm, disarm, outage, Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './snapshot/run.ts'
 import { seclude } from './snapshot/seclusion.ts'
 import { restoreWishes, secludeSettings, snapshotSettings } from './snapshot/settings.ts'
-import { bytesOf, type Tree } from './snapshot/tree.ts'
+import { bytesOf, flush, type Tree } from './snapshot/tree.ts'
 import { versionOf } from './snapshot/version.ts'
 
 // Of the deadline; the rest is for starting Rancher, so that the guard acts only where this process cannot.
@@ -54,7 +54,12 @@ async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
 /** Arm, stop, copy what changed, start, wait until healthy, disarm. However it ends, Rancher is started. */
 async function takeConsistently(run: Run, { rancher, self, engine }: Ready, before: Tree): Promise<Tree> {
   const { settings, docker, stop } = run
-  const deadline = await run.step('arm the guard', () => arm(run, self, settings.stopDeadlineMs, [settings.staging]))
+  const deadline = await run.step('arm the guard', async () => {
+    const armed = await arm(run, self, settings.stopDeadlineMs, [settings.staging])
+    // What is written now is not waited for while Rancher is stopped.
+    await flush(settings.data, stop)
+    return armed
+  })
   const began = performance.now()
   const copyUntil = AbortSignal.timeout(Math.round(settings.stopDeadlineMs * COPY_SHARE))
   const halt = AbortSignal.any([stop, copyUntil])
