@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { Failure } from '../outcome.ts'
-import { type Engine, rsyncFiles, updateFile } from './engine.ts'
+import { busyFiles, type Engine, rsyncFiles, updateFile } from './engine.ts'
 import { bytesOf, type Changes, changesSince, differences, flush, readTree, type Tree } from './tree.ts'
 
 // Files that are compared at the same time: as many as libuv reads at once.
@@ -45,9 +45,17 @@ export async function copyChanges(
   before: Tree,
   signal?: AbortSignal,
 ): Promise<{ tree: Tree; files: number; bytes: number }> {
-  const tree = await readTree(source, { changing: false, ...(signal && { signal }) })
+  // What was being written then was written since, and is compared while the whole tree is looked at. Not what has several
+  // names: which of them are still the same file, only that look tells.
+  const busy = busyFiles(before).filter(path => before.entries.get(path)?.links === 1)
+  const [tree] = await Promise.all([
+    readTree(source, { changing: false, ...(signal && { signal }) }),
+    updateFiles(source, target, busy, signal),
+  ])
   const changes = changesSince(before, tree)
-  await applyChanges(source, target, changes, { changing: false, ...(signal && { signal }) })
+  const compared = new Set(busy)
+  const inPlace = changes.inPlace.filter(path => !compared.has(path))
+  await applyChanges(source, target, { ...changes, inPlace }, { changing: false, ...(signal && { signal }) })
   const touched = new Set(changes.touched)
   const entries = new Map([...tree.entries].filter(([path]) => touched.has(path)))
   return { tree, files: touched.size, bytes: bytesOf({ taken: tree.taken, entries }) }
@@ -60,20 +68,26 @@ async function applyChanges(
   options: { changing: boolean; signal?: AbortSignal },
 ): Promise<void> {
   for (const path of obsolete) await rm(within(target, path), { recursive: true, force: true })
-  const queue = [...inPlace]
+  await updateFiles(source, target, inPlace, options.signal)
+  // The contents are there: what rsync adds is new files, all other kinds, and everyone's rights and times.
+  await rsyncFiles(['--size-only'], plain(source), plain(target), touched, options)
+}
+
+// It is no file any more, here or there, or is gone: what it is now, the comparison of the trees tells.
+const OTHER_NOW = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'])
+
+async function updateFiles(source: string, target: string, paths: readonly string[], signal?: AbortSignal) {
+  const queue = [...paths]
   const worker = async () => {
     for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
       try {
-        await updateFile(within(source, path), within(target, path), options.signal)
+        await updateFile(within(source, path), within(target, path), signal)
       } catch (error) {
-        // Not in the copy (it was made and gone while the first pass came by), or gone from the source again.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+        if (!OTHER_NOW.has((error as NodeJS.ErrnoException).code ?? '')) throw error
       }
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
-  // The contents are there: what rsync adds is new files, all other kinds, and everyone's rights and times.
-  await rsyncFiles(['--size-only'], plain(source), plain(target), touched, options)
 }
 
 /**

@@ -124,8 +124,10 @@ const BLOCK = 64 * 1024
  * rights are not touched.
  */
 export async function updateFile(source: Buffer, target: Buffer, signal?: AbortSignal): Promise<void> {
-  await using from = await open(source, constants.O_RDONLY | constants.O_NOFOLLOW)
-  await using to = await open(target, constants.O_RDWR | constants.O_NOFOLLOW)
+  // What is a pipe now must not be waited for.
+  const { O_RDONLY, O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants
+  await using from = await open(source, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  await using to = await open(target, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
   const { size } = await from.stat()
   await to.truncate(size)
   let next = 0
