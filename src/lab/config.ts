@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.ts'
-import type { KitSystem, System } from '../systems/index.ts'
+import type { System } from '../systems/index.ts'
 import type { Volume } from '../systems/kind.ts'
 import { labKitKey } from './kitKey.ts'
 
@@ -38,11 +38,11 @@ export function labConfig(config: Config, { api, store } = labAddresses): Config
     agent: { image: labImages.agent },
     store: { ...config.store, endpoint: store },
     clusters: config.clusters.map(cluster => ({ ...cluster, api })),
-    systems: config.systems.map((system, index) => moved(system, index, config.systems)),
+    systems: config.systems.map(moved),
   }
 }
 
-function moved(system: System, index: number, all: readonly System[]): System {
+function moved(system: System, index: number): System {
   switch (system.kind) {
     case 'rancher':
       return {
@@ -63,34 +63,8 @@ function moved(system: System, index: number, all: readonly System[]): System {
         replica: small(system.replica, `${system.name}-replica`),
       }
     case 'kit':
-      return {
-        ...withoutDrill(system),
-        namespace: labNamespace(system),
-        // The lab has the Secrets of its servers, and no other.
-        secrets: system.secrets.flatMap(({ name, keys }) => {
-          const kept = keys.filter(key => serverSecrets(all, system.namespace).has(`${name}/${key}`))
-          return kept.length > 0 ? [{ name, keys: kept }] : []
-        }),
-        recipients: [labKitKey.recipient],
-      }
+      return { ...system, namespace: labNamespace(system), recipients: [labKitKey.recipient] }
   }
-}
-
-/** The key of the drills is a person's to make. */
-function withoutDrill({ drillIdentity, ...system }: KitSystem): KitSystem {
-  return system
-}
-
-/** Every key of a Secret that a server of a namespace is reached with. */
-function serverSecrets(systems: readonly System[], namespace: string): Set<string> {
-  const databases = systems.filter(system => system.kind === 'database' && system.namespace === namespace)
-  return new Set(
-    databases.flatMap(system => {
-      if (system.kind !== 'database') return []
-      const used = typeof system.user === 'string' ? [system.password] : [system.user, system.password]
-      return used.map(({ secret, key }) => `${secret}/${key}`)
-    }),
-  )
 }
 
 /** The one storage class of the lab; its volumes are made ahead, each bound to its claim. */

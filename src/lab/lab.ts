@@ -50,7 +50,16 @@ export async function raiseLab(production: Config, options: LabOptions): Promise
     await writeFolder(inventoryFolder, environmentFiles(config, 'lab'))
     await play('playbooks/lab.yml', inventoryFile, variables(plan, options), options.log, options.signal)
   })
-  return standing(config, plan, await readCredentials(credentialsFile), options.kubeconfig)
+  return await standingLab(production, options)
+}
+
+/** The lab that was raised for a config before. */
+export async function standingLab(
+  production: Config,
+  { files = 3000, kubeconfig }: Pick<LabOptions, 'files' | 'kubeconfig'> = {},
+): Promise<Lab> {
+  const config = labConfig(production)
+  return standing(config, labPlan(config, files), await readCredentials(credentialsFile), kubeconfig)
 }
 
 /** Ends the lab and removes all of it but the cache. */
@@ -87,6 +96,7 @@ function variables(plan: LabPlan, { kubeconfig, registry }: LabOptions): Record<
     lab_registry: registry ?? '',
     lab_volumes: plan.volumes,
     lab_tenants: plan.tenants,
+    lab_secrets: plan.secrets,
     lab_stores: plan.stores,
     lab_servers: plan.servers,
     lab_media: plan.media,

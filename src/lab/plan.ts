@@ -3,6 +3,7 @@ import type { DatabaseSystem, MediaSystem, System } from '../systems/index.ts'
 import { kindOf } from '../systems/index.ts'
 import type { Volume } from '../systems/kind.ts'
 import { labImages, labStorageClass, labVolumeSize } from './config.ts'
+import { labKitKey } from './kitKey.ts'
 
 /** What the lab must hold so that a config's systems have something to back up and somewhere to put it. */
 export interface LabPlan {
@@ -32,6 +33,12 @@ export interface LabPlan {
     readonly claim: string
     readonly size: string
     readonly storage_class: string
+  }[]
+  /** What the kits keep beside the servers' own Secrets, and the key that their drills open them with. */
+  readonly secrets: readonly {
+    readonly namespace: string
+    readonly name: string
+    readonly data: Readonly<Record<string, string>>
   }[]
   /** One for each Kubernetes credential: what its token may reach. */
   readonly tenants: readonly {
@@ -72,6 +79,7 @@ export function labPlan(config: Config, files: number): LabPlan {
       })),
       v => `${v.namespace}/${v.claim}`,
     ),
+    secrets: secrets(config.systems),
     tenants: config.clusters.map(({ name }) => ({
       name,
       credential: `Kubernetes: ${name}`,
@@ -114,6 +122,29 @@ function volumesOf(system: System): [string, Volume][] {
         [system.namespace, system.replica],
       ]
   }
+}
+
+function secrets(systems: readonly System[]): LabPlan['secrets'] {
+  const ofServers = new Set(
+    systems.flatMap(system => (system.kind === 'database' ? [`${system.namespace}/${system.password.secret}`] : [])),
+  )
+  return systems.flatMap(system => {
+    if (system.kind !== 'kit') return []
+    const { namespace, drillIdentity } = system
+    const kept = system.secrets
+      .filter(({ name }) => !ofServers.has(`${namespace}/${name}`))
+      .map(({ name, keys }) => ({
+        namespace,
+        name,
+        data: Object.fromEntries(keys.map(key => [key, `the lab's ${key} of ${namespace}/${name}`])),
+      }))
+    const drill = drillIdentity && {
+      namespace,
+      name: drillIdentity.secret,
+      data: { [drillIdentity.key]: labKitKey.identity },
+    }
+    return drill ? [...kept, drill] : kept
+  })
 }
 
 function stores(config: Config): LabPlan['stores'] {
