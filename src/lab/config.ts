@@ -14,17 +14,32 @@ export const labImages = {
   base: 'docker.io/fragalysis-backups/lab:lab',
 } as const
 
-/** What of the lab a user may bring along. */
-export interface LabAddresses {
+/** What of the lab a user may bring along: a cluster, which has a registry that it pulls images from. */
+export interface LabSite {
   /** The Kubernetes API that stands for every cluster of the config. */
   readonly api: string
-  /** The S3 endpoint, as pods, the Rancher host and this machine all reach it. */
+  /** The S3 endpoint, as pods, the Rancher host and this machine all reach it: a port of the node. */
   readonly store: string
+  readonly images: Readonly<Record<keyof typeof labImages, string>>
 }
 
-export const labAddresses: LabAddresses = {
-  api: `https://${addresses.cluster}:6443`,
-  store: `http://${addresses.cluster}:30780`,
+/** The lab's own cluster, into which images are loaded without a registry. */
+export const ownSite: LabSite = siteOf(`https://${addresses.cluster}:6443`, addresses.cluster, labImages)
+
+/**
+ * A cluster of the user's, with images as its registry names them.
+ *
+ * @param api its URL
+ * @param node the address of one of its nodes, which this machine and the pods reach
+ */
+export function givenSite(api: string, node: string, registry: string): LabSite {
+  const images = Object.entries(labImages).map(([what, name]) => [what, `${registry}/${name.split('/').at(-1)}`])
+  // Rancher does not run in the cluster.
+  return siteOf(api, node, { ...Object.fromEntries(images), rancher: labImages.rancher })
+}
+
+function siteOf(api: string, node: string, images: LabSite['images']): LabSite {
+  return { api, store: `http://${node}:30780`, images }
 }
 
 /**
@@ -32,10 +47,10 @@ export const labAddresses: LabAddresses = {
  * small volumes, and the image just built. One real Kubernetes stands for every cluster, so a namespace bears its
  * cluster's name in front.
  */
-export function labConfig(config: Config, { api, store } = labAddresses): Config {
+export function labConfig(config: Config, { api, store, images } = ownSite): Config {
   return {
     ...config,
-    agent: { image: labImages.agent },
+    agent: { image: images.agent },
     store: { ...config.store, endpoint: store },
     clusters: config.clusters.map(cluster => ({ ...cluster, api })),
     systems: config.systems.map(moved),

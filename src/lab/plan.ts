@@ -2,7 +2,7 @@ import type { Config } from '../config/index.ts'
 import type { DatabaseSystem, MediaSystem, System } from '../systems/index.ts'
 import { kindOf } from '../systems/index.ts'
 import type { Volume } from '../systems/kind.ts'
-import { labImages, labStorageClass, labVolumeSize } from './config.ts'
+import { type LabSite, labStorageClass, labVolumeSize } from './config.ts'
 import { labKitKey } from './kitKey.ts'
 
 /** What the lab must hold so that a config's systems have something to back up and somewhere to put it. */
@@ -55,11 +55,14 @@ export interface LabPlan {
 }
 
 /** What the lab must hold for a config that `labConfig` made, with so many files in each media tree. */
-export function labPlan(config: Config, files: number): LabPlan {
+export function labPlan(config: Config, files: number, { images }: LabSite): LabPlan {
   const databases = config.systems.filter((s): s is DatabaseSystem => s.kind === 'database')
   const media = config.systems.filter((s): s is MediaSystem => s.kind === 'media')
   return {
-    servers: distinct(databases.map(server), s => `${s.namespace}/${s.service}/${s.database}`),
+    servers: distinct(
+      databases.map(system => server(system, images.base)),
+      s => `${s.namespace}/${s.service}/${s.database}`,
+    ),
     media: distinct(
       media.map(system => ({
         system: system.name,
@@ -91,7 +94,7 @@ export function labPlan(config: Config, files: number): LabPlan {
   }
 }
 
-function server(system: DatabaseSystem): LabPlan['servers'][number] {
+function server(system: DatabaseSystem, image: string): LabPlan['servers'][number] {
   const { user, password, database } = system
   return {
     system: system.name,
@@ -104,7 +107,7 @@ function server(system: DatabaseSystem): LabPlan['servers'][number] {
     profile: database === undefined ? 'infrastructure' : 'stack',
     // AWX lives in the production cluster, on its infrastructure database.
     awx: database === undefined && system.cluster === 'production',
-    image: labImages.base,
+    image,
   }
 }
 
