@@ -9,7 +9,7 @@ import { databaseFingerprint, type Sql } from './content/database.ts'
 import { differences, type Facts } from './content/difference.ts'
 import { labKitKey } from './kitKey.ts'
 import type { Lab } from './lab.ts'
-import { backUp, deployAll, type Launch, launcher, templateOf } from './launch.ts'
+import { backUpAll, deployAll, type Launch, launcher, templateOf } from './launch.ts'
 import { toolsContainer, withPod } from './proof/pod.ts'
 import { versionAtTheStop } from './proof/rancher.ts'
 import { inPod, kubectl, onRancherHost, rcloneRemote } from './proof/reach.ts'
@@ -46,7 +46,7 @@ export async function recover(lab: Lab, log: (line: string) => void, signal: Abo
   const launch = await launcher(lab, log, signal)
   const order = recoveryOrder(lab.config.systems)
   await deployAll(lab, launch)
-  for (const system of order) await backUp(system, launch)
+  await backUpAll(order, launch)
   const before = new Map<System, State>()
   for (const system of order) {
     log(`${system.name}: taking its fingerprint`)
