@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { credentialTypeRefusal, fieldRefusal, type Refusal, rruleRefusal, surveyRefusal } from './refusals.ts'
 import { type Resource, readOnly, resources, tables, unifiedJobTemplates } from './resources.ts'
+import { type Step, workflowRuns } from './workflows.ts'
 
 /**
  * A stand-in for AWX's API, for tests: it keeps what it is told in memory, on loopback, as the field tables of a real
@@ -60,6 +61,7 @@ interface Job {
   status: string
   readonly events: string[]
   readonly stop: AbortController
+  readonly ended: Promise<'successful' | 'failed' | 'canceled'>
 }
 
 /** Ends a request with a status and a body. */
@@ -93,6 +95,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
   const tokens = new Set([credentials.token])
   let seen: string[] = []
   let last = 0
+  const workflows = workflowRuns(() => ++last)
 
   const all = (resource: string) =>
     [...items.values()].filter(item =>
@@ -488,25 +491,44 @@ export async function startController(options: ControllerOptions = {}): Promise<
     const accepted = Object.entries(given).filter(
       ([key]) => asked.includes(key) || template.values.ask_variables_on_launch,
     )
-    const job: Job = {
-      id: ++last,
-      template,
-      extraVars: { ...defaults, ...Object.fromEntries(accepted) },
-      status: 'running',
-      events: [],
-      stop: new AbortController(),
-    }
-    jobs.set(job.id, job)
+    const events: string[] = []
+    const stop = new AbortController()
+    const extraVars = { ...defaults, ...Object.fromEntries(accepted) }
     const play = options.run ?? playNothing
-    void play({
-      template: String(template.values.name),
-      extraVars: job.extraVars,
-      log: line => job.events.push(line),
-      cancelled: job.stop.signal,
-    }).then(status => {
-      job.status = job.stop.signal.aborted ? 'canceled' : status
-    })
+    const name = String(template.values.name)
+    const ended = play({ template: name, extraVars, log: line => events.push(line), cancelled: stop.signal }).then(
+      status => {
+        job.status = stop.signal.aborted ? 'canceled' : status
+        return job.status as 'successful' | 'failed' | 'canceled'
+      },
+    )
+    const job: Job = { id: ++last, template, extraVars, status: 'running', events, stop, ended }
+    jobs.set(job.id, job)
     return job
+  }
+
+  function launchWorkflow(template: Item) {
+    const members = (item: Item, link: string) => [...(item.links.get(link) ?? [])]
+    const nodes = all('workflow_job_template_nodes').filter(node => node.values.workflow_job_template === template.id)
+    const steps = nodes.map((node): Step => {
+      const approval = get('workflow_approval_templates', node.values.unified_job_template)
+      return {
+        node: node.id,
+        identifier: String(node.values.identifier),
+        ...(approval && { approval: { name: String(approval.values.name), timeout: Number(approval.values.timeout) } }),
+        next: {
+          success_nodes: members(node, 'success_nodes'),
+          failure_nodes: members(node, 'failure_nodes'),
+          always_nodes: members(node, 'always_nodes'),
+        },
+      }
+    })
+    return workflows.launch(String(template.values.name), steps, ({ node }) => {
+      const { values } = items.get(node) as Item
+      const job = launch(get('job_templates', values.unified_job_template) as Item, { extra_vars: values.extra_data })
+      const { id, stop, ended } = job
+      return { id, name: String(job.template.values.name), stop, ended, status: () => job.status }
+    })
   }
 
   function showJob(job: Job): Record<string, unknown> {
@@ -534,6 +556,10 @@ export async function startController(options: ControllerOptions = {}): Promise<
     if (resource === 'me') return page1([{ username: credentials.user, is_superuser: true }], url)
     if (resource === 'tokens') return tokenAnswer(method, id)
     if (resource === 'jobs') return jobAnswer(method, id, sub, url)
+    if (resource === 'workflow_jobs' || resource === 'workflow_approvals') {
+      const reply = workflows[resource === 'workflow_jobs' ? 'jobAnswer' : 'approvalAnswer'](method, Number(id), sub)
+      return Array.isArray(reply.body) ? page1(reply.body, url) : new Answer(reply.status, reply.body)
+    }
     if (resource === 'roles') return roleAnswer(method, Number(id), sub, url, body)
     if (!resources[resource] && resource !== 'unified_job_templates') throw new Answer(404, { detail: 'Not found.' })
     if (id === undefined) {
@@ -607,6 +633,9 @@ export async function startController(options: ControllerOptions = {}): Promise<
       const approval = add('workflow_approval_templates', accept('workflow_approval_templates', body))
       item.values.unified_job_template = approval.id
       return new Answer(201, show(approval))
+    }
+    if (sub === 'launch' && item.resource === 'workflow_job_templates' && method === 'POST') {
+      return new Answer(201, { ...workflows.show(launchWorkflow(item)), ignored_fields: {} })
     }
     if (sub === 'launch' && item.resource === 'job_templates') {
       if (method === 'GET') {
@@ -724,6 +753,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
       Object.assign(item.values, accept(resource, fields, item))
     },
     close: async () => {
+      workflows.stop()
       for (const job of jobs.values()) job.stop.abort()
       server.closeAllConnections()
       await new Promise(resolve => server.close(resolve))
