@@ -73,7 +73,7 @@ export async function launchLocal(
 /**
  * The survey's variables: what was answered, else the default; as AWX checks them.
  *
- * @throws Failure for an answer that is missing, not asked for, or none of the choices
+ * @throws Failure for an answer that is missing, not asked for,, too long, or none of the choices
  */
 export function answersTo(template: Launchable, answers: Readonly<Record<string, string>>): Record<string, string> {
   const questions = isWorkflow(template) ? [] : (template.survey_spec?.spec ?? [])
@@ -93,7 +93,14 @@ export function answersTo(template: Launchable, answers: Readonly<Record<string,
       throw new Failure(
         exitCodes.broken,
         `\`${question.variable}\` may not be \`${value}\``,
-        `answer one of ${question.choices.join(', ')}`,
+        `answer one of ${[...question.choices].join(', ')}`,
+      )
+    }
+    if (question.max !== null && value.length > question.max) {
+      throw new Failure(
+        exitCodes.broken,
+        `\`${question.variable}\` may not be longer than ${question.max} characters`,
+        'answer in less; restore the rest in another run',
       )
     }
     if (question.required && value === '') {

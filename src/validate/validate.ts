@@ -4,10 +4,11 @@ import { join, relative } from 'node:path'
 import { listPlays } from '../ansible/listing.ts'
 import { runPlaybook, syntaxCheck } from '../ansible/playbook.ts'
 import { ensureVenv, projectRoot } from '../ansible/venv.ts'
-import { checkDefinitions } from '../awx/check.ts'
 import { definitions } from '../awx/definitions.ts'
 import { readRoleOptions } from '../awx/project.ts'
+import { awxRules } from '../awx/rules/index.ts'
 import { type Config, loadConfig, type Problem } from '../config/index.ts'
+import { problemsOf } from '../config/rules/rule.ts'
 import { checkInventory } from '../inventory/check.ts'
 import { allInventoryFiles, environments } from '../inventory/environments.ts'
 import { compareFolder } from '../inventory/folder.ts'
@@ -79,7 +80,7 @@ async function checkAwx(config: Config): Promise<Problem[]> {
     inventory: inventory(config, {}),
   }
   const file = 'inventories/production/host_vars/awx.yml'
-  return [...broken, ...checkDefinitions(definitions(config, 'production'), project, file)]
+  return [...broken, ...problemsOf(awxRules, file, definitions(config, 'production'), project)]
 }
 
 async function manifests(config: Config): Promise<Problem[]> {

@@ -168,7 +168,14 @@ describe('a workflow here, without AWX', () => {
   })
   afterAll(() => rm(folder, { recursive: true }))
 
-  const question = { question_name: 'Q', question_description: '', variable: 'answer', type: 'text' as const }
+  const question = {
+    question_name: 'Q',
+    question_description: '',
+    variable: 'answer',
+    type: 'text' as const,
+    min: 0,
+    max: 9,
+  }
   const node = { success_nodes: [], failure_nodes: [], always_nodes: [] }
 
   /** Runs a workflow of an approval, a job with an answer, and a second job after it. */
@@ -181,7 +188,11 @@ describe('a workflow here, without AWX', () => {
       playbook: join(folder, 'says.yml'),
       credentials: [],
       timeout: 100,
-      survey_spec: { name: '', description: '', spec: [{ ...question, required: true, default: '', choices: [] }] },
+      survey_spec: {
+        name: '',
+        description: '',
+        spec: [{ ...question, required: true, default: '', choices: '' as const, new_question: true }],
+      },
     })
     const workflow: Workflow = {
       ...recovery,

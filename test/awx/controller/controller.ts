@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { credentialTypeRefusal, fieldRefusal, type Refusal, rruleRefusal, surveyRefusal } from './refusals.ts'
@@ -33,7 +34,7 @@ export interface Run {
 }
 
 export interface ControllerOptions {
-  /** The playbooks that projects are found to hold; a job template may name no other. */
+  /** The playbooks in every project's repository; a job template may name those that its project's last fetch found. */
   readonly playbooks?: readonly string[]
   /** Plays a job. Default: one line, and success. */
   readonly run?: (run: Run) => Promise<'successful' | 'failed'>
@@ -91,6 +92,9 @@ export async function startController(options: ControllerOptions = {}): Promise<
   const items = new Map<number, Item>()
   const jobs = new Map<number, Job>()
   const roleMembers = new Map<number, Set<number>>()
+  /** Project → the playbooks that its last fetch found; update → its project. */
+  const fetched = new Map<number, readonly string[]>()
+  const updates = new Map<number, number>()
   const credentials = { token: 'stand-in-token', user: 'stand-in', password: 'stand-in-password' }
   const tokens = new Set([credentials.token])
   let seen: string[] = []
@@ -168,8 +172,20 @@ export async function startController(options: ControllerOptions = {}): Promise<
       shown[field] = value
     }
     if (item.resource === 'credentials') shown.inputs = withoutSecrets(item)
-    if (item.resource === 'projects') Object.assign(shown, { scm_revision: '', status: 'successful' })
+    if (item.resource === 'projects') Object.assign(shown, { scm_revision: revisionOf(item), status: 'successful' })
     return shown
+  }
+
+  /** What a fetch found, as a commit's name would tell. */
+  const revisionOf = ({ id }: Item) =>
+    createHash('sha1')
+      .update(`${fetched.get(id)}`)
+      .digest('hex')
+
+  function fetchProject({ id }: Item): number {
+    fetched.set(id, [...(options.playbooks ?? [])])
+    updates.set(++last, id)
+    return last
   }
 
   function withoutSecrets(item: Item): Record<string, unknown> {
@@ -281,7 +297,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
       if (!values.inventory && !values.ask_inventory_on_launch) {
         refuse({ inventory: ['Must either set a default value or ask to prompt on launch.'] })
       }
-      if (options.playbooks && !options.playbooks.includes(String(values.playbook))) {
+      if (options.playbooks && !fetched.get(project.id)?.includes(String(values.playbook))) {
         refuse({ playbook: ['Playbook not found for project.'] })
       }
       // AWX lets the organisation of a job template be that of its project only.
@@ -560,6 +576,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
       const reply = workflows[resource === 'workflow_jobs' ? 'jobAnswer' : 'approvalAnswer'](method, Number(id), sub)
       return Array.isArray(reply.body) ? page1(reply.body, url) : new Answer(reply.status, reply.body)
     }
+    if (resource === 'project_updates') return updateAnswer(Number(id))
     if (resource === 'roles') return roleAnswer(method, Number(id), sub, url, body)
     if (!resources[resource] && resource !== 'unified_job_templates') throw new Answer(404, { detail: 'Not found.' })
     if (id === undefined) {
@@ -607,6 +624,10 @@ export async function startController(options: ControllerOptions = {}): Promise<
   }
 
   function subAnswer(method: string, item: Item, sub: string, url: URL, body: Record<string, unknown>): Answer {
+    if (sub === 'update' && item.resource === 'projects' && method === 'POST') {
+      const id = fetchProject(item)
+      return new Answer(202, { id, project_update: id, status: 'pending', url: `${base}/project_updates/${id}/` })
+    }
     if (sub === 'roles' && item.resource === 'teams') return page1(rolesOf(item), url)
     const members = item.links.get(sub)
     if (members) {
@@ -661,6 +682,13 @@ export async function startController(options: ControllerOptions = {}): Promise<
     const token = crypto.randomUUID()
     tokens.add(token)
     return new Answer(201, { id: ++last, token })
+  }
+
+  function updateAnswer(id: number): Answer {
+    const project = items.get(updates.get(id) ?? 0)
+    if (!project) throw new Answer(404, { detail: 'Not found.' })
+    const ended = { status: 'successful', failed: false, event_processing_finished: true }
+    return new Answer(200, { id, type: 'project_update', ...ended, scm_revision: revisionOf(project) })
   }
 
   function jobAnswer(method: string, id: string | undefined, sub: string | undefined, url: URL): Answer {

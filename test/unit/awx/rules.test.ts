@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import production from '../../../backups.config.ts'
 import { projectRoot } from '../../../src/ansible/venv.ts'
-import { checkDefinitions } from '../../../src/awx/check.ts'
 import { type Definitions, definitions } from '../../../src/awx/definitions.ts'
 import { type Project, readRoleOptions } from '../../../src/awx/project.ts'
 import { awxRules } from '../../../src/awx/rules/index.ts'
+import { problemsOf } from '../../../src/config/rules/rule.ts'
 import { inventory } from '../../../src/inventory/inventory.ts'
 import { Unsafe } from '../../../src/inventory/unsafe.ts'
 
@@ -44,7 +44,7 @@ beforeAll(async () => {
 })
 
 const found = (all: Definitions) =>
-  checkDefinitions(all, project, 'awx.yml').map(p => `${p.ruleId} ${p.location.path}: ${p.message} → ${p.suggest}`)
+  problemsOf(awxRules, 'awx.yml', all, project).map(p => `${p.ruleId} ${p.location.path}: ${p.message} → ${p.suggest}`)
 
 it('finds nothing in the definitions of production', () => {
   expect(found(definitions(production, 'production'))).toEqual([])
