@@ -106,10 +106,9 @@ async function manifests(config: Config): Promise<Problem[]> {
         },
       ]
     }
-    const files = (await readdir(folder)).map(file => join(folder, file))
-    return (await checkManifests(files)).map(problem => ({
+    return (await checkManifests([join(folder, 'manifests.yaml')])).map(problem => ({
       ...problem,
-      location: { ...problem.location, file: `manifest of ${problem.location.file.slice(folder.length + 1)}` },
+      location: { file: 'manifests', path: problem.location.path },
     }))
   } finally {
     await rm(folder, { recursive: true, force: true })
