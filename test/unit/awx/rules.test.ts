@@ -51,6 +51,24 @@ it('finds nothing in the definitions of production', () => {
   expect(found(sound())).toEqual([])
 })
 
+it('every question is whole, as AWX writes one itself', () => {
+  const questions = sound().controller_templates.flatMap(({ survey_spec }) => survey_spec?.spec ?? [])
+  const keys = new Set(questions.map(question => Object.keys(question).sort().join(' ')))
+  expect([...keys]).toEqual([
+    'choices default max min new_question question_description question_name required type variable',
+  ])
+  const texts = questions.filter(({ type }) => type === 'text')
+  expect(new Set(texts.map(({ choices, min, max }) => JSON.stringify([choices, min, max])))).toEqual(
+    new Set(['["",0,1024]']),
+  )
+})
+
+it('nobody who launches can set a variable that no survey asks for', () => {
+  const { controller_defaults, controller_templates } = sound()
+  expect(controller_defaults.templates.ask_variables_on_launch).toBe(false)
+  expect(controller_templates.filter(template => 'ask_variables_on_launch' in template)).toEqual([])
+})
+
 // Definitions are read-only; a test breaks a copy.
 // biome-ignore lint/suspicious/noExplicitAny: what is broken has no type.
 type Broken = any
