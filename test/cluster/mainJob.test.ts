@@ -6,6 +6,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import production from '../../backups.config.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import type { MainJobRow } from '../../src/lab/mainJob.ts'
+import type { RecoveryRow } from '../../src/lab/recover.ts'
+import { recoveryOrder } from '../../src/runbook/order.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -14,7 +16,9 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 /** `npm run lab` as a user runs it; the rows of its table. */
-async function lab(...args: string[]): Promise<{ code: number | undefined; rows: MainJobRow[]; err: string }> {
+async function lab<Row = MainJobRow>(
+  ...args: string[]
+): Promise<{ code: number | undefined; rows: Row[]; err: string }> {
   const result = await execa('node', [join(projectRoot, 'tools/backups.js'), 'lab', '--format', 'json', ...args], {
     cwd: projectRoot,
     reject: false,
@@ -22,7 +26,7 @@ async function lab(...args: string[]): Promise<{ code: number | undefined; rows:
   return { code: result.exitCode, rows: result.stdout ? JSON.parse(result.stdout) : [], err: result.stderr }
 }
 
-it('npm run lab deploys, backs up and restores the five systems, and leaves the working tree alone', async () => {
+it('npm run lab deploys, backs up and restores every system of the config, and leaves the working tree alone', async () => {
   const before = await execa('git', ['status', '--porcelain'], { cwd: projectRoot })
   const { code, rows, err } = await lab()
   expect(
@@ -69,6 +73,16 @@ export default defineConfig({
     restored: true,
     why: [],
   })
-  expect(rows).toHaveLength(6)
+  expect(rows).toHaveLength(production.systems.length + 1)
+  expect(code).toBe(0)
+}, 1_500_000)
+
+it('npm run lab -- recover destroys everything but the buckets, and brings every system back as it was', async () => {
+  const { code, rows, err } = await lab<RecoveryRow>('recover')
+  expect(
+    rows.map(({ system, same, why }) => ({ system, same, why })),
+    err.slice(-3000),
+  ).toEqual(recoveryOrder(production.systems).map(({ name }) => ({ system: name, same: true, why: [] })))
+  expect(rows.every(row => row.seconds > 0 && row.lost !== '' && row.back === row.lost)).toBe(true)
   expect(code).toBe(0)
 }, 1_500_000)
