@@ -135,6 +135,7 @@ function lookAtWorkflow(controller: Controller, job: LiveObject, options: WatchO
   const done = new Set<number>()
   return async () => {
     const { status } = await controller.get<{ status: string }>(`workflow_jobs/${job.id}/`)
+    if (!final.includes(status)) changes(status)
     const nodes = await controller.list<RunningNode>(`workflow_jobs/${job.id}/workflow_nodes/`, { order_by: 'id' })
     for (const node of nodes) {
       if (node.job === null || done.has(node.id)) continue
@@ -143,9 +144,9 @@ function lookAtWorkflow(controller: Controller, job: LiveObject, options: WatchO
       if ((await look()) !== undefined) done.add(node.id)
     }
     // Of its last job AWX may still be writing the output.
-    const ended = final.includes(status) && steps.size === done.size
-    if (ended || !final.includes(status)) changes(status)
-    return ended ? status : undefined
+    if (!final.includes(status) || steps.size !== done.size) return undefined
+    changes(status)
+    return status
   }
 }
 
