@@ -1,5 +1,20 @@
 import { type IncomingMessage, request } from 'node:http'
 
+/** What a container is started with: an image's own, or with what was given when the container was made. */
+interface Making {
+  readonly Env: readonly string[] | null
+  readonly Cmd: readonly string[] | null
+  readonly Entrypoint: readonly string[] | null
+  readonly Labels: Readonly<Record<string, string>> | null
+}
+
+/** What Docker says of an image, as far as a backup needs it. */
+export interface Image {
+  /** `sha256:…` */
+  readonly Id: string
+  readonly Config: Making
+}
+
 /** What Docker says of a container, as far as a backup needs it. Times are RFC 3339; a year 0001 means never. */
 export interface Container {
   readonly Id: string
@@ -15,29 +30,42 @@ export interface Container {
     readonly StartedAt: string
     readonly FinishedAt: string
   }
-  readonly Config: {
+  readonly Config: Making & {
     /** The image as it was named when the container was made: `rancher/rancher:v2.9.2`. */
     readonly Image: string
-    readonly Env: readonly string[] | null
-    readonly Labels: Readonly<Record<string, string>> | null
     readonly Tty: boolean
   }
-  readonly HostConfig: { readonly AutoRemove: boolean; readonly RestartPolicy: { readonly Name: string } }
+  readonly HostConfig: {
+    readonly AutoRemove: boolean
+    readonly Privileged: boolean
+    readonly RestartPolicy: { readonly Name: string }
+    /** `80/tcp` → where the host publishes it. */
+    readonly PortBindings: Readonly<Record<string, readonly { readonly HostPort: string }[] | null>> | null
+  }
   readonly Mounts: readonly { readonly Source: string; readonly Destination: string }[]
 }
 
 /** What a new container is made of: a part of Docker's own `POST /containers/create`. */
 export interface NewContainer {
   readonly Image: string
-  readonly Cmd: readonly string[]
+  /** Left out: the image's own. */
+  readonly Cmd?: readonly string[]
+  readonly Entrypoint?: readonly string[]
+  /** Beside the image's own. */
   readonly Env: readonly string[]
-  readonly User: string
+  readonly User?: string
   readonly Labels: Readonly<Record<string, string>>
   readonly HostConfig: {
     readonly NetworkMode: string
     readonly Binds: readonly string[]
     readonly RestartPolicy: { readonly Name: 'always' | 'no' }
-    readonly ReadonlyRootfs: boolean
+    readonly ReadonlyRootfs?: boolean
+    readonly Privileged?: boolean
+    readonly CapAdd?: readonly string[]
+    /** 1000: the first that the kernel kills where memory lacks. */
+    readonly OomScoreAdj?: number
+    /** Against others where the CPUs are busy; without, 1024. */
+    readonly CpuShares?: number
   }
 }
 
@@ -77,9 +105,18 @@ export class Docker {
   }
 
   /** What Docker knows of a container, by name or id; undefined where there is none. */
-  async inspect(name: string): Promise<Container | undefined> {
+  inspect(name: string): Promise<Container | undefined> {
+    return this.#look<Container>(`/containers/${name}/json`)
+  }
+
+  /** What Docker knows of an image, by name or id; undefined where the host does not have it. */
+  inspectImage(name: string): Promise<Image | undefined> {
+    return this.#look<Image>(`/images/${name}/json`)
+  }
+
+  async #look<T>(path: string): Promise<T | undefined> {
     try {
-      return JSON.parse(String(await this.#call('GET', `/containers/${name}/json`))) as Container
+      return JSON.parse(String(await this.#call('GET', path))) as T
     } catch (error) {
       if (error instanceof DockerRefused && error.status === 404) return undefined
       throw error

@@ -3,11 +3,10 @@ import { join } from 'node:path'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import type { CommandModule } from 'yargs'
-import packageFile from '../../package.json' with { type: 'json' }
 import { type Environment, openStore, type Store } from '../store/client.ts'
-import { type Receipt, readReceipts, writeReceipt } from '../store/receipt.ts'
+import { type Receipt, readReceipts } from '../store/receipt.ts'
 import { sha256OfFile } from '../store/upload.ts'
-import { drillSystem } from './drill-receipt.ts'
+import { type DrillFacts, drillSystem, writeDrillReceipt } from './drill-receipt.ts'
 import { Variables } from './environment.ts'
 import { openKit } from './kit.ts'
 import { duration, log } from './log.ts'
@@ -33,11 +32,7 @@ export const command: CommandModule = {
   handler: () => conclude('drill', process.env, stop => drill(process.env, stop)),
 }
 
-/** What a drill has to tell in its receipt, beyond the copy. */
-interface Drilled {
-  counts: Record<string, number>
-  details: Record<string, unknown>
-}
+type Drilled = Pick<DrillFacts, 'counts' | 'details'>
 
 /**
  * Restore the copy that the newest receipt vouches for, measure how long it takes, and write a receipt of the drill.
@@ -70,29 +65,12 @@ export async function drill(env: Environment, stop: AbortSignal): Promise<Result
         ? await drillMedia(receipt, env, folder, percent, before.receipts[0]?.receipt, stop)
         : await drillDatabase(receipt, env, folder, stop)
     const seconds = (Date.now() - start.getTime()) / 1000
-    const written = await record(store, receipt, start, drilled, seconds)
+    const written = await writeDrillReceipt(store, receipt, { start, seconds, ...drilled })
     log(`the copy of ${receipt.taken} came back in ${duration(seconds)}`)
     return { system, copy: receipt.object.key, taken: receipt.taken, ...drilled.details, seconds, receipt: written }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-}
-
-async function record(store: Store, receipt: Receipt, start: Date, drilled: Drilled, seconds: number): Promise<string> {
-  const { key } = await writeReceipt(store, {
-    system: drillSystem(receipt.system),
-    kind: 'drill',
-    start: start.toISOString(),
-    end: new Date().toISOString(),
-    taken: receipt.taken,
-    bucket: receipt.bucket,
-    object: receipt.object,
-    bytes: receipt.bytes,
-    versions: { agent: packageFile.version },
-    counts: drilled.counts,
-    details: { ...drilled.details, seconds },
-  })
-  return key
 }
 
 /** Open the kit with the key that is there for drills, and count what is in it. */

@@ -8,14 +8,17 @@ import { uploadVerified, type VerifiedObject } from '../store/upload.ts'
 import type { Container } from './docker.ts'
 import { log, progress, sized } from './log.ts'
 import { conclude, Failure, type Result } from './outcome.ts'
+import { withSecrets } from './secrets.ts'
 import { archiveName, countEntries, pack, tagOf, takenOf } from './snapshot/archive.ts'
 import { checkCopy, copyChanges, copyWhileRunning } from './snapshot/copy.ts'
+import { drill } from './snapshot/drill.ts'
 import { preflight, type Ready } from './snapshot/preflight.ts'
 import { type RunRecord, readRun } from './snapshot/records.ts'
 import { restore } from './snapshot/restore.ts'
-import { arm, disarm, Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './snapshot/run.ts'
-import { restoreWishes, snapshotSettings, withSecrets } from './snapshot/settings.ts'
-import { bytesOf, type Tree } from './snapshot/tree.ts'
+import { arm, disarm, outage, Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './snapshot/run.ts'
+import { seclude } from './snapshot/seclusion.ts'
+import { restoreWishes, secludeSettings, snapshotSettings } from './snapshot/settings.ts'
+import { bytesOf, flush, type Tree } from './snapshot/tree.ts'
 import { versionOf } from './snapshot/version.ts'
 
 // Of the deadline; the rest is for starting Rancher, so that the guard acts only where this process cannot.
@@ -51,7 +54,12 @@ async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
 /** Arm, stop, copy what changed, start, wait until healthy, disarm. However it ends, Rancher is started. */
 async function takeConsistently(run: Run, { rancher, self, engine }: Ready, before: Tree): Promise<Tree> {
   const { settings, docker, stop } = run
-  const deadline = await run.step('arm the guard', () => arm(run, self, settings.stopDeadlineMs, [settings.staging]))
+  const deadline = await run.step('arm the guard', async () => {
+    const armed = await arm(run, self, settings.stopDeadlineMs, [settings.staging])
+    // What is written now is not waited for while Rancher is stopped.
+    await flush(settings.data, stop)
+    return armed
+  })
   const began = performance.now()
   const copyUntil = AbortSignal.timeout(Math.round(settings.stopDeadlineMs * COPY_SHARE))
   const halt = AbortSignal.any([stop, copyUntil])
@@ -86,9 +94,7 @@ async function takeConsistently(run: Run, { rancher, self, engine }: Ready, befo
   run.record.stoppedSeconds = seconds(began)
   await run.step('wait until healthy', () => waitUntilHealthy(run, deadline.at))
   run.record.healthySeconds = seconds(began)
-  log(
-    `${settings.container} was stopped for ${run.record.stoppedSeconds} s, and healthy ${run.record.healthySeconds} s after the stop`,
-  )
+  log(outage(run))
   await run.step('disarm the guard', () => disarm(run))
   if (!tree) throw failed
   return tree
@@ -142,6 +148,7 @@ async function keep(run: Run, { rancher, engine }: Ready, tree: Tree): Promise<R
     })
     return { detail: removed.length === 0 ? 'nothing to remove' : `removed ${removed.join(', ')}` }
   })
+  run.record.message = `${object.bucket}/${object.key} is verified and has its receipt. ${outage(run)}`
   return {
     object: `${object.bucket}/${object.key}`,
     bytes: object.bytes,
@@ -151,13 +158,14 @@ async function keep(run: Run, { rancher, engine }: Ready, tree: Tree): Promise<R
 }
 
 async function receipt(
-  { settings, store, record }: Run,
+  run: Run,
   rancher: Container,
   engine: string,
   version: string,
   object: VerifiedObject,
   tree: Tree,
 ): Promise<void> {
+  const { settings, store, record } = run
   const { bucket, ...held } = object
   const count = (kind: string) => [...tree.entries.values()].filter(entry => entry.kind === kind).length
   await writeReceipt(store, {
@@ -178,9 +186,7 @@ async function receipt(
       treeBytes: bytesOf(tree),
       stoppedSeconds: record.stoppedSeconds,
       healthySeconds: record.healthySeconds,
-      steps: Object.fromEntries(
-        record.steps.flatMap(step => (step.seconds === undefined ? [] : [[step.name, step.seconds]])),
-      ),
+      steps: run.stepSeconds(),
     },
   })
 }
@@ -191,14 +197,33 @@ async function restoreFrom(env: Environment, stop: AbortSignal): Promise<Result>
   return await run.whole(() => restore(run, wishes))
 }
 
+async function rehearse(env: Environment, stop: AbortSignal): Promise<Result> {
+  const { wanted } = restoreWishes(env)
+  const run = new Run(snapshotSettings(env), env, stop)
+  return await run.whole(() => drill(run, wanted))
+}
+
+async function secluded(env: Environment): Promise<Result> {
+  const { url, timeoutMs } = secludeSettings(env)
+  await seclude(url, timeoutMs)
+  return { healthy: url }
+}
+
 export const command: CommandModule = {
   command: 'snapshot [action]',
   describe:
-    'Copy the data of a Rancher server, which is stopped for the last moment of it, into its bucket; or restore',
-  builder: yargs => yargs.positional('action', { choices: ['take', 'restore'], default: 'take' }),
+    'Copy the data of a Rancher server, which is stopped for the last moment of it, into its bucket; restore; rehearse',
+  builder: yargs =>
+    yargs.positional('action', {
+      choices: ['take', 'restore', 'drill', 'seclude'],
+      default: 'take',
+      describe: '"seclude" is what a drill starts beside its second Rancher',
+    }),
   handler: async ({ action }) => {
     const env = withSecrets(process.env)
     if (action === 'take') await conclude('snapshot', env, stop => snapshot(env, stop))
+    if (action === 'drill') await conclude('snapshot drill', env, stop => rehearse(env, stop))
+    if (action === 'seclude') await conclude('snapshot seclude', env, () => secluded(env))
     // A restore is no run of the backup: its dead-man's switch hears nothing of it.
     const silent = { ...env, BACKUP_HEARTBEAT_URL: undefined }
     await conclude('snapshot restore', silent, stop => restoreFrom(silent, stop))

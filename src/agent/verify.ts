@@ -7,6 +7,7 @@ import { drillSystem } from './drill-receipt.ts'
 import { bucketPlace, Variables } from './environment.ts'
 import { log } from './log.ts'
 import { conclude, Failure, type Result } from './outcome.ts'
+import { withSecrets } from './secrets.ts'
 
 export const command: CommandModule = {
   command: 'verify',
@@ -16,7 +17,10 @@ export const command: CommandModule = {
       'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_MAXIMUM_AGE_H=26 $0 verify',
       'the newest receipt, and the object that it vouches for',
     ),
-  handler: () => conclude('verify', process.env, () => verify(process.env)),
+  handler: () => {
+    const env = withSecrets(process.env)
+    return conclude('verify', env, () => verify(env))
+  },
 }
 
 const HOUR_MS = 3_600_000

@@ -81,7 +81,6 @@ export async function recover(lab: Lab, log: (line: string) => void, signal: Abo
 
 async function bringBack(system: System, lab: Lab, launch: Launch): Promise<void> {
   if (system.kind === 'kit') return await openKit(system, lab)
-  if (system.kind === 'rancher') return await restoreRancher(system, lab)
   if (system.kind === 'database') await untilServed(system, lab)
   const { name, recovery } = templateOf(system, template => template.recovery !== undefined)
   await launch(name, recovery?.answers)
@@ -246,30 +245,6 @@ async function openKit(system: KitSystem, lab: Lab): Promise<void> {
 /** Waits until the new, empty server answers: its pod starts once its Secret is back. */
 async function untilServed(system: DatabaseSystem, lab: Lab): Promise<void> {
   await kubectl(lab, ['rollout', 'status', serverOf(system).target, '-n', system.namespace, '--timeout=180s'])
-}
-
-/** The runbook's commands, as a person types them who has no AWX yet. */
-async function restoreRancher(system: RancherSystem, lab: Lab): Promise<void> {
-  const { object, bucket } = await newestReceipt(system, lab)
-  const archive = object.key.split('/').at(-1) ?? ''
-  const folder = '/var/lib/recover'
-  const variables = Object.entries(rcloneRemote(lab.storeOf(system))).map(([name, value]) => `${name}=${value}\n`)
-  const once = ['run', '--rm', '--interactive', '--user=0', `--volume=${folder}:/copy`]
-  const rclone = ['--network=host', '--env-file=/dev/stdin', '--entrypoint=rclone', lab.images.agent]
-  await onRancherHost(lab, ['mkdir', '-p', folder, system.stagingDirectory])
-  await docker(lab, [...once, ...rclone, 'copy', `store:${bucket}/${object.key}`, '/copy'], variables.join(''))
-  const sha256 = (await onRancherHost(lab, ['sha256sum', `${folder}/${archive}`])).slice(0, 64)
-  if (sha256 !== object.sha256) throw new Error(`${archive} has SHA-256 ${sha256}, its receipt says ${object.sha256}`)
-  const image = (await docker(lab, ['inspect', '--format={{.Image}}', system.container])).trim()
-  const data = `--volume=${system.dataDirectory}:/var/lib/rancher`
-  await docker(lab, [...once, data, '--entrypoint=tar', image, 'xzpf', `/copy/${archive}`, '-C', '/'])
-  await onRancherHost(lab, ['rm', '-rf', folder])
-  await docker(lab, ['start', system.container])
-  await onRancherHost(lab, [
-    'sh',
-    '-c',
-    `for i in $(seq ${system.healthyTimeoutSeconds}); do curl -fsk ${system.healthUrl} && exit 0; sleep 1; done; exit 1`,
-  ])
 }
 
 function docker(lab: Lab, args: readonly string[], input?: string): Promise<string> {

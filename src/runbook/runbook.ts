@@ -148,21 +148,28 @@ It worked when \`kubectl -n ${system.namespace} get secrets\` shows ${system.sec
 }
 
 function rancherSteps(system: RancherSystem): string {
-  return `With this software: the job template "Restore: ${system.name}" where AWX still runs; else
+  const template = `Restore: ${system.name}`
+  const confirm = { rancher_backup_restore_dry_run: 'no', rancher_backup_restore_confirm: system.name }
+  return `On a new host, first make the container as Rancher's documentation does, from the image of the archive's version; it need not run: \`docker create --name ${system.container} --restart=unless-stopped --privileged -p 80:80 -p 443:443 -v ${system.dataDirectory}:/var/lib/rancher rancher/rancher:<tag>\`.
+
+With this software: first the dry run, then the restore. Where AWX is away, with \`--local --credentials secrets.yml\`.
 
 \`\`\`sh
-.venv/bin/ansible-playbook -i inventories/production playbooks/restore-rancher.yml --limit ${system.name}
+${launch(template, { rancher_backup_restore_copy: 'LATEST' })}
+${launch(template, confirm)}
 \`\`\`
 
-Without it, on the host ${system.host}, with the image tag from the archive's name:
+The archive is fetched, held against its receipt and unpacked beside the data before Rancher is touched; the data of before come back where it does not become healthy within ${system.healthyTimeoutSeconds} s. \`--answer rancher_backup_restore_copy=NONE\` lists the copies, a time in UTC takes the newest at or before it. A container of another version than the archive's is refused; \`--answer rancher_backup_restore_accept_version=yes\` lets it pass.
+
+Without it, on the host ${system.host}, with the version and image tag from the archive's name:
 
 \`\`\`sh
 rclone lsf store:${system.bucket}/ | grep tar.gz | sort | tail -3
 rclone copyto store:${system.bucket}/<archive> /var/tmp/rancher.tar.gz
 gzip -t /var/tmp/rancher.tar.gz && tar tzf /var/tmp/rancher.tar.gz | head
 docker stop ${system.container}; mv ${system.dataDirectory} ${system.dataDirectory}.before; mkdir -p ${system.dataDirectory}
-tar xzf /var/tmp/rancher.tar.gz -C /   # look at the names above: they begin with var/lib/rancher
-docker start ${system.container}       # a new host: docker run -d --name ${system.container} -v ${system.dataDirectory}:/var/lib/rancher … rancher/rancher:<tag>
+tar xzpf /var/tmp/rancher.tar.gz -C ${system.dataDirectory} --strip-components=3   # the names above begin with var/lib/rancher
+docker start ${system.container}
 \`\`\`
 
 It worked when \`curl -fsk ${system.healthUrl}\` says \`pong\` and the clusters show up as active. Go back: stop it, move \`${system.dataDirectory}.before\` back, start it.`
@@ -250,11 +257,10 @@ It worked when a second dry run finds nothing to make or replace, and the applic
 }
 
 function afterwards(order: readonly System[]): string {
-  const clustered = order.filter(system => system.kind !== 'rancher')
   return `## Afterwards
 
 1. Run each backup once: ${order.map(system => `"Back up: ${system.name}"`).join(', ')}.
-2. Verify: ${clustered.map(system => `"Verify: ${system.name}"`).join(', ')}.
+2. Verify: ${order.map(system => `"Verify: ${system.name}"`).join(', ')}.
 3. Drop what was kept of before: databases named \`before_…\`, folders named \`.before-restore-…\` at the top of the media, \`*.before\` on the Rancher host.`
 }
 
@@ -332,9 +338,10 @@ docker ps -a --filter name=${system.container}; docker logs --tail 50 ${system.c
 docker start ${system.container}; curl -fsk ${system.healthUrl}
 \`\`\`
 
-1. Stopped by a backup that did not come back? The guard on the host starts it within ${system.stopDeadlineSeconds} s; if not, \`docker start ${system.container}\`.
-2. A full disk: free it (old archives in ${system.stagingDirectory}), start again.
-3. Its data are damaged: step "${system.name}" of the whole recovery, on this same host. The state of before is kept aside.`,
+1. Stopped by a backup that did not come back? The guard on the host starts it within ${system.stopDeadlineSeconds} s, and says what it did: \`docker logs ${system.container}-guard\`. If it did not, \`docker start ${system.container}\`.
+2. A full disk: free it (an archive that did not reach the bucket in ${system.stagingDirectory}), start again.
+3. Its data are damaged: step "${system.name}" of the whole recovery, on this same host. The state of before is kept aside until Rancher is healthy.
+4. It runs again, and the guard had acted: no backup stops it before a person has understood why. Then, once: \`${launch(`Back up: ${system.name}`, { rancher_backup_accept_previous: 'yes', rancher_backup_ignore_window: 'yes' })}\`.`,
   )
   .join('\n\n')}`
 }
@@ -343,7 +350,7 @@ docker start ${system.container}; curl -fsk ${system.healthUrl}
 function elsewhere(system: System): string {
   switch (system.kind) {
     case 'rancher':
-      return `| ${system.name} | \`${system.bucket}\` | ${system.stagingDirectory} on ${system.host}, where the last run left a copy of the data |`
+      return `| ${system.name} | \`${system.bucket}\` | the data themselves, in ${system.dataDirectory} on ${system.host} |`
     case 'kit':
       return `| ${system.name} | \`${system.bucket}\` | the Secrets themselves, in ${system.namespace} |`
     case 'database':

@@ -1,6 +1,7 @@
 import Type from 'typebox'
-import { type Schedule, timezoneOf } from '../schedule/index.ts'
-import { commonFields, type SystemKind } from './kind.ts'
+import { periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
+import { type CredentialUse, commonFields, type SystemKind, type TemplateUse } from './kind.ts'
+import { answersTo, rehearsal, verification, words, yesOrNo } from './restore.ts'
 
 const schema = Type.Object(
   {
@@ -29,7 +30,7 @@ const schema = Type.Object(
     heartbeat: Type.Optional(
       Type.Boolean({
         description:
-          "Whether a dead-man's switch hears of every run; its address is the credential `Heartbeat: <system>`",
+          "Whether dead-man's switches hear of every run and of every rehearsal; their addresses are the credentials `Heartbeat: <system>` and `Heartbeat: drill of <system>`",
       }),
     ),
   },
@@ -66,31 +67,108 @@ export const rancher: SystemKind<RancherSystem> = {
     rancher_backup_window: window(system.schedule, system.windowMinutes),
     rancher_backup_stop_deadline_seconds: system.stopDeadlineSeconds,
     rancher_backup_healthy_timeout_seconds: system.healthyTimeoutSeconds,
+    rancher_backup_verify_maximum_age_hours: maximumAgeHours(system),
+    // A drill a week, and a week of grace.
+    rancher_backup_verify_drill_maximum_age_hours: 14 * 24,
   }),
-  templates: system => [
-    {
-      name: `Back up: ${system.name}`,
-      description: `Stop Rancher for a moment, copy its data, start it again, upload the copy. ${system.description}`,
-      playbook: 'playbooks/backup-rancher.yml',
-      limit: system.name,
-      credentials: [
-        { name: `Host: ${system.name}`, type: 'Machine' },
-        { name: `Store: ${system.name}`, type: 'S3 store' },
-        ...(system.heartbeat ? [{ name: `Heartbeat: ${system.name}`, type: 'Heartbeat' as const }] : []),
-      ],
-      survey: [
-        {
-          question_name: 'Outside the window?',
-          question_description: `A run stops Rancher only within ${system.windowMinutes} minutes of its time. "yes" runs it now`,
-          variable: 'rancher_backup_ignore_window',
-          type: 'multiplechoice',
-          required: true,
-          default: 'no',
-          choices: ['no', 'yes'],
-        },
-      ],
-      timeout: 4 * 3600,
-      scheduled: true,
+  templates: system => [backupTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
+}
+
+// A run takes a while after its stop until its receipt, and a week with a change of the clock has an hour more.
+const GRACE_HOURS = 3
+
+/** A run that is later than its window does not happen: so old, at most, the newest copy is. */
+function maximumAgeHours({ schedule, windowMinutes }: RancherSystem): number {
+  return Math.ceil(periodSeconds(schedule) / 3600 + windowMinutes / 60) + GRACE_HOURS
+}
+
+function credentials({ name, heartbeat }: RancherSystem, heard: string | undefined): CredentialUse[] {
+  return [
+    { name: `Host: ${name}`, type: 'Machine' },
+    { name: `Store: ${name}`, type: 'S3 store' },
+    ...(heartbeat && heard ? [{ name: `Heartbeat: ${heard}`, type: 'Heartbeat' as const }] : []),
+  ]
+}
+
+function backupTemplate(system: RancherSystem): TemplateUse {
+  return {
+    name: `Back up: ${system.name}`,
+    description: `Stop Rancher for a moment, copy its data, start it again, upload the copy. ${system.description}`,
+    playbook: 'playbooks/backup-rancher.yml',
+    limit: system.name,
+    credentials: credentials(system, system.name),
+    survey: [
+      yesOrNo(
+        'rancher_backup_ignore_window',
+        'Outside the window?',
+        `A run stops Rancher only within ${system.windowMinutes} minutes of its time. "yes" runs it now`,
+        'no',
+      ),
+      yesOrNo(
+        'rancher_backup_accept_previous',
+        'After a guard had to act?',
+        'Where the guard had to start Rancher in a run before, no run stops it again until a person has understood why, and says "yes"',
+        'no',
+      ),
+    ],
+    timeout: 4 * 3600,
+    scheduled: true,
+  }
+}
+
+function restoreTemplate(system: RancherSystem): TemplateUse {
+  const survey = [
+    words(
+      'rancher_backup_restore_copy',
+      'Which copy?',
+      'LATEST (as is no answer), a time in UTC such as 2026-01-31T18:00:00Z (the newest copy taken at or before it), or NONE to list the copies',
+      'LATEST',
+    ),
+    yesOrNo(
+      'rancher_backup_restore_dry_run',
+      'Dry run?',
+      'Fetch and check the whole copy, say exactly what would happen, touch nothing',
+      'yes',
+    ),
+    yesOrNo(
+      'rancher_backup_restore_accept_version',
+      'Another version?',
+      'A copy is started with the version that made it. "yes" restores it under the version that the container has now',
+      'no',
+    ),
+    words('rancher_backup_restore_confirm', 'Type the name to confirm', `${system.name}, where it is no dry run`),
+  ]
+  return {
+    name: `Restore: ${system.name}`,
+    description: `Bring Rancher back to a copy: checked whole and unpacked beside what is there, exchanged while it is stopped for a moment, and taken back if it does not become healthy. ${system.description}`,
+    playbook: 'playbooks/restore-rancher.yml',
+    limit: system.name,
+    credentials: credentials(system, undefined),
+    survey,
+    timeout: 4 * 3600,
+    scheduled: false,
+    // Before all others: it gives access to the clusters.
+    recovery: {
+      step: 0,
+      answers: answersTo(survey, {
+        rancher_backup_restore_copy: 'LATEST',
+        rancher_backup_restore_dry_run: 'no',
+        rancher_backup_restore_confirm: system.name,
+      }),
     },
-  ],
+  }
+}
+
+function drillTemplate(system: RancherSystem): TemplateUse {
+  return {
+    ...rehearsal(system),
+    playbook: 'playbooks/drill-rancher.yml',
+    // A switch of its own: a rehearsal that goes well must not stand for a backup that does not.
+    credentials: credentials(system, `drill of ${system.name}`),
+    timeout: 4 * 3600,
+  }
+}
+
+function verifyTemplate(system: RancherSystem): TemplateUse {
+  return { ...verification(system), credentials: credentials(system, undefined) }
 }

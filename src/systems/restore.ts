@@ -116,37 +116,50 @@ export function answersTo(
   return { ...Object.fromEntries(proposed), ...given }
 }
 
+type Known = Pick<TemplateUse, 'description'> & { readonly name: string }
+
 /**
- * The job template that rehearses a system's restore, every week on AWX's clock, early on a Sunday: no deployments, no
- * Rancher backup, and the week's copies behind it.
+ * What the job templates that rehearse a restore have in common: every week on AWX's clock, early on a Sunday: no
+ * deployments, no Rancher backup, and the week's copies behind it.
  */
-export function drillTemplate(system: RestorableSystem & { readonly description: string }): TemplateUse {
+export function rehearsal({ name, description }: Known) {
   return {
-    name: `Rehearse the restore: ${system.name}`,
-    description: `Restore the newest copy of ${system.name} into something that is thrown away, compare, and keep a receipt of how long it took. ${system.description}`,
-    playbook: 'playbooks/drill-restores.yml',
-    limit: system.name,
-    credentials: [clusterCredential(system)],
+    name: `Rehearse the restore: ${name}`,
+    description: `Restore the newest copy of ${name} into something that is thrown away, compare, and keep a receipt of how long it took. ${description}`,
+    limit: name,
     survey: [],
-    // The role's own limit is ten hours.
-    timeout: 11 * 3600,
     scheduled: true,
     schedule: { every: 'week', on: 'sunday', at: '05:30' },
+  } as const
+}
+
+/** The job template that rehearses the restore of a system in a cluster. */
+export function drillTemplate(system: RestorableSystem & Known): TemplateUse {
+  return {
+    ...rehearsal(system),
+    playbook: 'playbooks/drill-restores.yml',
+    credentials: [clusterCredential(system)],
+    // The role's own limit is ten hours.
+    timeout: 11 * 3600,
   }
 }
 
-/** The job template that looks at a system's newest copy, every morning when people come to work. */
-export function verifyTemplate(system: RestorableSystem & { readonly description: string }): TemplateUse {
+/** What the job templates that look at a newest copy have in common: every morning when people come to work. */
+export function verification({ name, description }: Known) {
   return {
-    name: `Verify: ${system.name}`,
-    description: `Ask the bucket, by its receipts, whether the newest copy of ${system.name} is there, whole and new enough, and when its restore was last rehearsed. ${system.description}`,
+    name: `Verify: ${name}`,
+    description: `Ask the bucket, by its receipts, whether the newest copy of ${name} is there, whole and new enough, and when its restore was last rehearsed. ${description}`,
     playbook: 'playbooks/verify-backups.yml',
-    limit: system.name,
-    credentials: [clusterCredential(system)],
+    limit: name,
     survey: [],
-    // The role's own limit is a quarter of an hour, and as much again for a pod to start.
+    // The roles' own limit is a quarter of an hour, and as much again for a pod to start.
     timeout: 3600,
     scheduled: true,
     schedule: { every: 'day', at: '08:30' },
-  }
+  } as const
+}
+
+/** The job template that looks at the newest copy of a system in a cluster. */
+export function verifyTemplate(system: RestorableSystem & Known): TemplateUse {
+  return { ...verification(system), credentials: [clusterCredential(system)] }
 }

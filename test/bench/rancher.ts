@@ -27,43 +27,47 @@ const gib = (count: number) => ({ ...BUSY, STAND_IN_FILES_MIB: String(count * 10
  * nothing after that touches the outage.
  */
 export async function run(): Promise<Row[]> {
-  const rows: Row[] = []
-  await withHost(gib(1), '', async host => {
-    rows.push(row('limit', await times(3, () => bare(host, 'true'))))
-    rows.push(row('today', await times(1, () => bare(host, documented(host)))))
-    rows.push(row('ours', await times(3, () => ours(host))))
-  })
-  await withHost(gib(8), '', async host => {
-    rows.push(row('limit-8gib', await times(3, () => bare(host, 'true'))))
-    rows.push(row('ours-8gib', await times(3, () => ours(host))))
-  })
-  await withHost(gib(1), 'xfs', async host => {
-    rows.push(row('limit-reflink', await times(3, () => bare(host, 'true'))))
-    rows.push(row('ours-reflink', await times(3, () => ours(host))))
-  })
-  return rows
+  return [...(await plain(1, '')), ...(await plain(8, '-8gib')), ...(await reflinks())]
+}
+
+async function plain(size: number, suffix: string): Promise<Row[]> {
+  return await withHost(size, '', async host => [
+    row(`limit${suffix}`, await times(`limit, ${size} GiB`, 3, () => bare(host, 'true'))),
+    ...(size === 1 ? [row('today', await times('today', 1, () => bare(host, documented(host))))] : []),
+    row(`ours${suffix}`, await times(`ours, ${size} GiB`, 3, () => ours(host))),
+  ])
+}
+
+export async function reflinks(): Promise<Row[]> {
+  return await withHost(1, 'xfs', async host => [
+    row('limit-reflink', await times('limit, reflinks', 3, () => bare(host, 'true'))),
+    row('ours-reflink', await times('ours, reflinks', 3, () => ours(host))),
+  ])
 }
 
 async function withHost(
-  environment: Record<string, string>,
+  size: number,
   filesystem: '' | 'xfs',
-  measure: (host: RancherHost) => Promise<void>,
-): Promise<void> {
+  measure: (host: RancherHost) => Promise<Row[]>,
+): Promise<Row[]> {
   const host = new RancherHost()
   try {
     if (filesystem !== '') await host.onFilesystem(filesystem, 4)
-    await host.raise(environment)
-    await measure(host)
+    say(`making ${size} GiB of data${filesystem && ` on ${filesystem}`}`)
+    await host.raise(gib(size))
+    return await measure(host)
   } finally {
     await host.fallForGood()
   }
 }
 
-async function times(count: number, measure: () => Promise<Outage>): Promise<Outage[]> {
+const say = (line: string) => process.stderr.write(`rancher: ${line}\n`)
+
+async function times(what: string, count: number, measure: () => Promise<Outage>): Promise<Outage[]> {
   const outages: Outage[] = []
-  for (let at = 0; at < count; at += 1) {
+  for (let at = 1; at <= count; at += 1) {
     const outage = await measure()
-    process.stderr.write(`rancher: stopped ${outage.stopped} s, healthy after ${outage.healthy} s\n`)
+    say(`${what}, ${at} of ${count}: stopped ${outage.stopped} s, healthy after ${outage.healthy} s`)
     outages.push(outage)
   }
   return outages

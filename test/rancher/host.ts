@@ -48,6 +48,7 @@ export class RancherHost {
     AWS_SECRET_ACCESS_KEY: store.secret,
   })
   readonly image = labImages.rancher
+  readonly storeEndpoint = store.endpoint
   readonly healthUrl = `http://127.0.0.1:${port}/ping`
 
   /** Run a command in the machine, as root. @throws when it fails */
@@ -160,7 +161,9 @@ PYTHON
 
   async fall(): Promise<void> {
     await this.shell(`
-      docker rm --force --volumes ${this.container} ${this.container}-backup ${this.container}-guard 2>/dev/null || true
+      for name in '' -backup -guard -drill -drill-network; do
+        docker rm --force --volumes ${this.container}$name 2>/dev/null || true
+      done
       umount ${this.folder}/* ${this.folder} 2>/dev/null || true
       rm -rf ${this.folder} ${this.folder}.img`)
   }
@@ -271,6 +274,7 @@ PYTHON
             rancher_backup_keep: 2,
             rancher_backup_stop_deadline_seconds: 20,
             rancher_backup_healthy_timeout_seconds: 30,
+            rancher_backup_verify_maximum_age_hours: 1,
             ...variables,
           },
         },

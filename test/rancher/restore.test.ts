@@ -2,9 +2,19 @@ import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RancherHost, until } from './host.ts'
 
-const restore = { playbook: 'playbooks/restore-rancher.yml' }
-
 let host: RancherHost
+
+/** Restore, for real: a person has typed the name. */
+const restore = (variables: Record<string, unknown> = {}, target = host) =>
+  target.play({
+    playbook: 'playbooks/restore-rancher.yml',
+    variables: {
+      rancher_backup_restore_dry_run: false,
+      rancher_backup_restore_confirm: target.system,
+      ...variables,
+    },
+  })
+
 beforeAll(async () => {
   host = new RancherHost()
   await host.raise({ STAND_IN_STOP_SECONDS: '1' })
@@ -24,6 +34,43 @@ async function expectTidy(): Promise<void> {
   expect(await host.run(['ls', host.staging])).not.toContain('restore.json')
 }
 
+describe('a dry run', { timeout: 300_000 }, () => {
+  const dry = (variables: Record<string, unknown> = {}) =>
+    host.play({ playbook: 'playbooks/restore-rancher.yml', variables })
+
+  test('is what happens without further word: it says what would happen, and touches nothing', async () => {
+    const before = [await host.startedAt(), await host.run(['ls', '-A', host.data]), await mark()]
+    const { exitCode, output } = await dry()
+    expect(exitCode, output).toBe(0)
+    const { receipt } = (await host.receipts())[0] ?? {}
+    const told = output.replaceAll(/\s+/g, ' ')
+    expect(told).toContain(`${receipt?.object.key} is whole`)
+    expect(told).toContain(`of Rancher v2.9.3 and taken ${receipt?.taken}`)
+    expect(told).toContain(`${host.container} would be stopped`)
+    expect(told).toMatch(/free and needs [\d.]+ MiB \(the archive [\d.]+ MiB, the restored data/)
+    expect(told).toContain('Nothing was touched')
+    expect([await host.startedAt(), await host.run(['ls', '-A', host.data]), await mark()]).toEqual(before)
+    expect((await host.run(['ls', host.staging])).split('\n')).toEqual(['run.json'])
+  })
+
+  test('finds a copy by its time, lists them all, and says where there is none', async () => {
+    const { receipt } = (await host.receipts())[0] ?? {}
+    const listed = await dry({ rancher_backup_restore_copy: 'NONE' })
+    expect(listed.exitCode, listed.output).toBe(0)
+    expect(listed.output).toContain(receipt?.object.key)
+    const early = await dry({ rancher_backup_restore_copy: '2020-01-31T18:00:00Z' })
+    expect(early.exitCode).toBe(2)
+    expect(early.output).toContain(`the oldest is ${receipt?.taken}`)
+  })
+
+  test('is what it takes before a person confirms: the name must be typed', async () => {
+    const { exitCode, output } = await restore({ rancher_backup_restore_confirm: 'another' })
+    expect(exitCode).toBe(2)
+    expect(output).toContain('nobody confirmed it')
+    expect(await mark()).toBe('second')
+  })
+})
+
 describe('a restore', { timeout: 300_000 }, () => {
   test('of a damaged archive does not touch Rancher', async () => {
     const [stored] = await host.receipts()
@@ -34,7 +81,7 @@ describe('a restore', { timeout: 300_000 }, () => {
     damaged.writeUInt8(damaged.readUInt8(damaged.length >> 1) ^ 1, damaged.length >> 1)
     await host.store.s3.send(new PutObjectCommand({ Bucket: host.bucket, Key: key, Body: damaged }))
     const before = await host.startedAt()
-    const { exitCode, output } = await host.play(restore)
+    const { exitCode, output } = await restore()
     await host.store.s3.send(new PutObjectCommand({ Bucket: host.bucket, Key: key, Body: archive }))
     expect(exitCode).toBe(2)
     expect(output).toContain('is not what its receipt says')
@@ -45,7 +92,7 @@ describe('a restore', { timeout: 300_000 }, () => {
   test('of another version is refused', async () => {
     await host.docker('rm', '--force', host.container)
     await host.makeRancher({ CATTLE_SERVER_VERSION: 'v2.10.0', STAND_IN_STOP_SECONDS: '1' })
-    const { exitCode, output } = await host.play(restore)
+    const { exitCode, output } = await restore()
     expect(exitCode).toBe(2)
     expect(output).toContain('rancher_backup_restore_accept_version')
     expect(await mark()).toBe('second')
@@ -54,7 +101,7 @@ describe('a restore', { timeout: 300_000 }, () => {
   })
 
   test('brings back what the archive holds, and nothing else', async () => {
-    const { exitCode, output } = await host.play(restore)
+    const { exitCode, output } = await restore()
     expect(output).toContain('is restored')
     expect(exitCode).toBe(0)
     expect(await mark()).toBe('first')
@@ -72,10 +119,7 @@ describe('a restore', { timeout: 300_000 }, () => {
       'unpack',
       `until [ -d ${aside}/k3s ]; do sleep 0.01; done; touch ${aside}/stay-unhealthy`,
     )
-    const { exitCode, output } = await host.play({
-      ...restore,
-      variables: { rancher_backup_healthy_timeout_seconds: 5 },
-    })
+    const { exitCode, output } = await restore({ rancher_backup_healthy_timeout_seconds: 5 })
     await sick.done
     expect(exitCode, output).toBe(2)
     expect(output).toContain('it runs and is healthy with what was there before')
@@ -87,7 +131,7 @@ describe('a restore', { timeout: 300_000 }, () => {
   test.for(['stop', 'start'])('that is killed at "%s" is taken back by the guard', async step => {
     await set('fourth')
     const met = await host.at(step, 'kill -KILL $agent')
-    const { exitCode } = await host.play({ ...restore, variables: { rancher_backup_healthy_timeout_seconds: 8 } })
+    const { exitCode } = await restore({ rancher_backup_healthy_timeout_seconds: 8 })
     await met.done
     expect(exitCode).toBe(2)
     await host.guardEnded(120)
@@ -100,7 +144,7 @@ describe('a restore', { timeout: 300_000 }, () => {
     await host.docker('stop', host.container)
     try {
       await other.like(host)
-      const { exitCode, output } = await other.play(restore)
+      const { exitCode, output } = await restore({}, other)
       expect(exitCode, output).toBe(0)
       await until('it is healthy', 60, () => other.healthy())
       expect(await other.run(['cat', `${other.data}/mark`])).toBe('first')

@@ -84,7 +84,8 @@ function common(variables: Variables, fallback: string): CommonSettings {
   }
 }
 
-function wanted(variables: Variables): Wanted {
+/** Which copy `FROM_BACKUP` asks for; the latest where it is not set. */
+export function wanted(variables: Variables): Wanted {
   const text = variables.optional('FROM_BACKUP') ?? 'LATEST'
   if (text.toUpperCase() === 'LATEST') return { which: 'latest' }
   if (text.toUpperCase() === 'NONE') return { which: 'list' }

@@ -9,8 +9,8 @@ const AT_ONCE = 4
 const NAMED = 5
 
 /**
- * Copy a tree that is changing into an empty folder, and then once more what changed during that: the first pass takes
- * as long as there is data, the second makes the rest small.
+ * Copy a tree that is changing into an empty folder, and then bring what changed during that up to date, or take it out
+ * again: the first pass takes as long as there is data, the second makes the rest small.
  *
  * @returns the tree as the copy has it, for `copyChanges`
  */
@@ -23,10 +23,24 @@ export async function copyWhileRunning(
   const first = await readFlushed(source, signal)
   await engine.copyTree(source, target, signal)
   const second = await readFlushed(source, signal)
-  await applyChanges(engine, source, target, changesSince(first, second), { changing: true, ...(signal && { signal }) })
+  const changes = changesSince(first, second)
+  let copied = second
+  if (engine.busyLast) copied = await withoutChanged(target, second, changes)
+  else await applyChanges(engine, source, target, second, changes, { changing: true, ...(signal && { signal }) })
   // What the disk still has to take in of the copy would slow Rancher's own last writes down.
   await flush(target, signal)
-  return second
+  return copied
+}
+
+/** Take what changed out of a copy. @returns the tree without it, as the copy has it now */
+async function withoutChanged(target: string, tree: Tree, { touched, obsolete }: Changes): Promise<Tree> {
+  for (const path of obsolete) await rm(within(target, path), { recursive: true, force: true })
+  const entries = new Map(tree.entries)
+  for (const path of touched) {
+    if (entries.get(path)?.kind !== 'd') await rm(within(target, path), { force: true })
+    entries.delete(path)
+  }
+  return { taken: tree.taken, entries }
 }
 
 async function readFlushed(source: string, signal?: AbortSignal): Promise<Tree> {
@@ -48,7 +62,7 @@ export async function copyChanges(
 ): Promise<{ tree: Tree; files: number; bytes: number }> {
   const tree = await readTree(source, { changing: false, ...(signal && { signal }) })
   const changes = changesSince(before, tree)
-  await applyChanges(engine, source, target, changes, { changing: false, ...(signal && { signal }) })
+  await applyChanges(engine, source, target, tree, changes, { changing: false, ...(signal && { signal }) })
   const touched = new Set(changes.touched)
   const entries = new Map([...tree.entries].filter(([path]) => touched.has(path)))
   return { tree, files: touched.size, bytes: bytesOf({ taken: tree.taken, entries }) }
@@ -58,11 +72,12 @@ async function applyChanges(
   engine: Engine,
   source: string,
   target: string,
+  now: Tree,
   { touched, inPlace, obsolete }: Changes,
   options: { changing: boolean; signal?: AbortSignal },
 ): Promise<void> {
   for (const path of obsolete) await rm(within(target, path), { recursive: true, force: true })
-  const queue = [...inPlace]
+  const queue = engine.busyLast ? touched.filter(path => now.entries.get(path)?.kind === 'f') : [...inPlace]
   const worker = async () => {
     for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
       try {

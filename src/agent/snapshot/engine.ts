@@ -12,6 +12,11 @@ export interface Engine {
   readonly takesRoom: boolean
   /** Copy a tree that may be changing into an empty folder: kinds, owners, rights, times, links, attributes. */
   copyTree(source: string, target: string, signal?: AbortSignal): Promise<void>
+  /**
+   * Whether what changes while Rancher runs is left out of the copy until Rancher is stopped, and then made anew by
+   * `updateFile`; else it is brought up to date in place, as often as one likes.
+   */
+  readonly busyLast: boolean
   /** Make a file of the copy hold what the source holds; its times and rights are not touched. */
   updateFile(source: Buffer, target: Buffer, signal?: AbortSignal): Promise<void>
 }
@@ -44,6 +49,7 @@ export async function rsync(
 const delta: Engine = {
   name: 'delta',
   takesRoom: true,
+  busyLast: false,
   copyTree: (source, target, signal) =>
     rsync(['--whole-file', `${source}/`, `${target}/`], { changing: true, ...(signal && { signal }) }),
   updateFile: async (source, target, signal) => {
@@ -53,10 +59,16 @@ const delta: Engine = {
   },
 }
 
-/** Shares the source's blocks, which costs the same for any size: btrfs, XFS, and ZFS from 2.2. */
+/**
+ * Shares the source's blocks, which costs the same for any size: btrfs, XFS, and ZFS from 2.2.
+ *
+ * Not of files that are being written: each block that a program then writes goes elsewhere, the file falls into many
+ * pieces, and it is these that a later copy takes its time for.
+ */
 const reflink: Engine = {
   name: 'reflink',
   takesRoom: false,
+  busyLast: true,
   copyTree: async (source, target, signal) => {
     const { exitCode, stderr } = await execa('cp', ['--archive', '--reflink=always', `${source}/.`, `${target}/`], {
       reject: false,

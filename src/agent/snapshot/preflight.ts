@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '../../store/client.ts'
 import { deleteKeys } from '../../store/list.ts'
 import { receiptPrefix } from '../../store/receipt.ts'
@@ -19,6 +20,9 @@ import { describeWindow, insideWindow } from './window.ts'
 /** Where a run's copy stands in the staging folder: below it, `var/lib/rancher`. */
 export const COPY = 'copy'
 
+/** And where a drill unpacks to. */
+export const DRILL = 'drill'
+
 /** What the checks found out for the steps that follow. */
 export interface Ready {
   readonly rancher: Container
@@ -27,6 +31,7 @@ export interface Ready {
   readonly engine: Engine
 }
 
+const REMOVED_MS = 30_000
 // A healthy server that is busy may miss one answer.
 const HEALTHY_MS = 10_000
 
@@ -49,6 +54,7 @@ export async function preflight(
   await checkGuard(settings, docker)
   await checkPrevious(settings, last)
   const rancher = await checkRancher(settings, docker)
+  await clearDrill(settings, docker)
   await clearLeftovers(settings, store)
   const engine = await checkRoom(settings, stop)
   await checkBucket(settings, store)
@@ -118,7 +124,7 @@ async function checkPrevious(settings: SnapshotSettings, last: RunRecord | undef
     return log(`the guard of run ${guard.run} had to act, which a person has accepted: ${story}`)
   throw new Failure(
     'rancher',
-    `the guard of run ${guard.run} had to act, so ${settings.container} is not stopped again before a person has looked: ${story}. When it is understood, launch once with rancher_backup_accept_previous=yes`,
+    `the guard of run ${guard.run} had to act, so ${settings.container} is not stopped again before a person has looked: ${story}. When it is understood, launch once with "After a guard had to act?" answered yes (rancher_backup_accept_previous)`,
   )
 }
 
@@ -161,6 +167,17 @@ async function checkRancher(settings: SnapshotSettings, docker: Docker): Promise
     )
   }
   return rancher
+}
+
+/** Remove what a drill made: its containers, its folder. Only ever called by the one run that has the name. */
+export async function clearDrill({ container, staging }: SnapshotSettings, docker: Docker): Promise<void> {
+  const { drill, drillNetwork } = companions(container)
+  for (const name of [drill, drillNetwork]) {
+    await docker.remove(name)
+    // Docker may answer while the removal is still under way, and the folder is then still mounted.
+    for (const end = Date.now() + REMOVED_MS; (await docker.inspect(name)) && Date.now() < end; await sleep(100));
+  }
+  await rm(join(staging, DRILL), { recursive: true, force: true })
 }
 
 /** Only ever called by the one run that has the name: whatever lies there is of runs that are over. */

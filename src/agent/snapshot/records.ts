@@ -19,6 +19,7 @@ export interface RunRecord {
   end?: string
   /** Stays `running` where the agent was killed. */
   outcome: 'running' | 'succeeded' | 'failed'
+  /** How it ended, in a sentence: why it failed, or what it did. */
   message?: string
   /** From the request to stop Rancher until it was started. */
   stoppedSeconds?: number

@@ -1,21 +1,24 @@
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises'
+import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
 import type { Store } from '../../store/client.ts'
-import { type Receipt, readReceipts } from '../../store/receipt.ts'
+import { type Receipt, readReceipts, type StoredReceipt } from '../../store/receipt.ts'
 import type { Container, Docker } from '../docker.ts'
 import { log, progress, sized } from '../log.ts'
 import { asFailure, Failure, type Result } from '../outcome.ts'
+import { choose, copyOf, list } from '../restore/copies.ts'
+import type { Wanted } from '../restore/settings.ts'
 import { countEntries, unpack } from './archive.ts'
 import { type Exchange, forgetAside, makeAside, planExchange, putInPlace } from './exchange.ts'
-import { checkGuard, checkSelf, findRancher } from './preflight.ts'
-import { arm, disarm, type Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './run.ts'
-import type { RestoreWishes } from './settings.ts'
+import { checkGuard, checkSelf, clearDrill, findRancher } from './preflight.ts'
+import { checkRoom } from './room.ts'
+import { arm, disarm, outage, type Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './run.ts'
+import type { RestoreWishes, SnapshotSettings } from './settings.ts'
 import { versionOf } from './version.ts'
 
 /** Where a restore stands, for whoever must take it back: `restore.json` of the staging folder. */
@@ -24,25 +27,51 @@ const RECORD = 'restore.json'
 /**
  * Bring Rancher back to an archive. All is fetched, proven and unpacked before Rancher is touched; what was there stays
  * aside until Rancher is healthy with what was restored, and comes back where it does not become so.
+ *
+ * A dry run ends before the unpacking, removes what it fetched, and says what would have happened.
  */
-export async function restore(run: Run, wishes: RestoreWishes): Promise<Result> {
+export async function restore(run: Run, { wanted, acceptVersion, dryRun }: RestoreWishes): Promise<Result> {
   const { settings, docker, store, stop } = run
-  const { container, staging, data } = settings
-  const { self, rancher, receipt } = await run.step('check', async () => {
+  const { container, staging, data, bucket, system } = settings
+  if (wanted.which === 'list') {
+    const { receipts } = await readReceipts(store, { bucket, system })
+    const copies = list(receipts.map(copyOf), bucket)
+    run.record.message = listed(receipts, bucket)
+    return copies
+  }
+  const { self, rancher, receipt, room } = await run.step('check', async () => {
     const own = await checkSelf(settings, docker)
     await checkGuard(settings, docker)
-    if (await takeBack(docker, container, staging)) log('took back a restore that was broken off')
+    await clearDrill(settings, docker)
+    if (dryRun && (await isBrokenOff(staging))) log('a restore was broken off: it would be taken back first')
+    else if (await takeBack(docker, container, staging)) log('took back a restore that was broken off')
     const found = await findRancher(settings, docker)
-    const proof = await findReceipt(store, settings, wishes)
-    checkVersion(proof, found, wishes)
-    return { self: own, rancher: found, receipt: proof, detail: `${proof.object.key}, taken ${proof.taken}` }
+    const proof = await findReceipt(store, settings, wanted)
+    checkVersion(proof, found, acceptVersion)
+    const free = await checkRoom([
+      { place: staging, bytes: proof.object.bytes, what: 'the archive' },
+      { place: data, bytes: Number(proof.details.treeBytes ?? 0), what: 'the restored data beside those of now' },
+    ])
+    return {
+      self: own,
+      rancher: found,
+      receipt: proof,
+      room: free,
+      detail: `${proof.object.key}, taken ${proof.taken}; ${free}`,
+    }
   })
   run.record.object = receipt.object.key
   const { archive } = await run.step('fetch and verify', () => fetchProven(store, receipt, staging, stop))
-  const exchange = await run.step('unpack', async () => {
-    const planned = await unpackAside(archive, data, receipt, stop)
+  if (dryRun) {
     await rm(archive)
-    return planned
+    run.record.message = `${receipt.object.key} is whole. ${wouldHappen(rancher, receipt, settings)} ${room}. Nothing was touched, and what was fetched is removed.`
+    log(run.record.message)
+    return { dryRun: true, object: receipt.object.key, taken: receipt.taken }
+  }
+  const exchange = await run.step('unpack', async () => {
+    await unpack(archive, await makeAside(data), stop)
+    await rm(archive)
+    return await planExchange(data)
   })
   const ran = rancher.State.Running
   if (ran) {
@@ -52,7 +81,27 @@ export async function restore(run: Run, wishes: RestoreWishes): Promise<Result> 
   }
   await exchangeWhileStopped(run, rancher, exchange, ran)
   if (ran) await run.step('disarm the guard', () => disarm(run))
+  run.record.message = `${bucket}/${receipt.object.key}, taken ${receipt.taken}, is restored. ${outage(run)}`
   return { object: receipt.object.key, taken: receipt.taken, stoppedSeconds: run.record.stoppedSeconds }
+}
+
+// What a play's last message has room for.
+const LISTED = 50
+
+function listed(receipts: readonly StoredReceipt[], bucket: string): string {
+  const lines = receipts
+    .slice(0, LISTED)
+    .map(
+      ({ receipt: { taken, object, versions } }) =>
+        `${taken}  ${versions.rancher}  ${sized(object.bytes)}  ${object.key}`,
+    )
+  return [`${receipts.length} copies in ${bucket}, newest first:`, ...lines].join('\n')
+}
+
+function wouldHappen(rancher: Container, receipt: Receipt, { container, data }: SnapshotSettings): string {
+  const version = receipt.versions.rancher
+  const before = rancher.State.Running ? `${container} would be stopped` : `${container} is ${rancher.State.Status}`
+  return `${before}; the ${sized(Number(receipt.details.treeBytes ?? 0))} of ${receipt.counts.files} files in it, of Rancher ${version} and taken ${receipt.taken}, would take the place of what is in ${data}; ${container} (${rancher.Config.Image}, Rancher ${versionOf(rancher)}) would be started, and get back what was there before if it does not become healthy.`
 }
 
 /** Stop, exchange, start, wait until healthy; and all the way back where one of these fails. */
@@ -86,31 +135,26 @@ async function exchangeWhileStopped(run: Run, rancher: Container, exchange: Exch
   await settle(staging, exchange)
 }
 
-/** The receipt of the archive that is wished for. @throws Failure restore where there is none */
+/** The receipt of the archive that is wanted. @throws Failure restore where there is none */
 export async function findReceipt(
   store: Store,
-  where: { bucket: string; system: string },
-  { object }: RestoreWishes,
+  { bucket, system }: { bucket: string; system: string },
+  wanted: Exclude<Wanted, { which: 'list' }>,
 ): Promise<Receipt> {
-  const { receipts } = await readReceipts(store, object === undefined ? { ...where, newest: 1 } : where)
-  const found = receipts.find(({ receipt }) => object === undefined || receipt.object.key === object)
-  if (found) return found.receipt
-  const what = object === undefined ? `no copy of ${where.system} with a receipt` : `no receipt for ${object}`
-  throw new Failure(
-    'restore',
-    `there is ${what} in ${where.bucket}: only proven copies are restored by this; look with "rclone lsf"`,
-  )
+  const { receipts } = await readReceipts(store, { bucket, system, ...(wanted.which === 'latest' && { newest: 1 }) })
+  const copies = receipts.map(stored => ({ ...copyOf(stored), receipt: stored.receipt }))
+  return choose(copies, wanted, `${bucket}, with a receipt of ${system}`).receipt
 }
 
 /** @throws Failure restore where the archive is of another version and nobody accepts that */
-export function checkVersion(receipt: Receipt, rancher: Container, { acceptVersion }: RestoreWishes): void {
+function checkVersion(receipt: Receipt, rancher: Container, accept: boolean): void {
   const [copied, here] = [receipt.versions.rancher, versionOf(rancher)]
   if (copied === here) return
   const text = `the archive is of Rancher ${copied}, the container's image (${rancher.Config.Image}) is ${here}`
-  if (!acceptVersion) {
+  if (!accept) {
     throw new Failure(
       'restore',
-      `${text}: make the container anew from ${String(receipt.details.image)}, or launch with rancher_backup_restore_accept_version=yes`,
+      `${text}: make the container anew from ${String(receipt.details.image)}, or launch with "Another version?" answered yes (rancher_backup_restore_accept_version)`,
     )
   }
   log(`${text}; told to go on`)
@@ -124,18 +168,11 @@ export function checkVersion(receipt: Receipt, rancher: Container, { acceptVersi
 export async function fetchProven(
   store: Store,
   receipt: Receipt,
-  staging: string,
+  folder: string,
   stop: AbortSignal,
 ): Promise<{ archive: string; detail: string }> {
   const { key, bytes, sha256 } = receipt.object
-  const { bavail, bsize } = await statfs(staging)
-  if (bavail * bsize < bytes) {
-    throw new Failure(
-      'volume',
-      `${staging} has ${sized(bavail * bsize)} free, the archive is ${sized(bytes)}: free some`,
-    )
-  }
-  const archive = join(staging, key.replaceAll('/', '_'))
+  const archive = join(folder, key.replaceAll('/', '_'))
   const answer = await store.s3.send(new GetObjectCommand({ Bucket: receipt.bucket, Key: key }), { abortSignal: stop })
   const hash = createHash('sha256')
   const told = progress('fetched', bytes)
@@ -148,47 +185,40 @@ export async function fetchProven(
       done(null, chunk)
     },
   })
-  await pipeline(answer.Body as Readable, tap, createWriteStream(archive, { mode: 0o600 }), { signal: stop })
-  const found = hash.digest('hex')
-  if (got !== bytes || found !== sha256) {
-    throw new Failure(
-      'restore',
-      `${receipt.bucket}/${key} is not what its receipt says (${got} bytes, SHA-256 ${found}; ${bytes}, ${sha256}): Rancher was not touched; take another archive`,
-    )
+  try {
+    await pipeline(answer.Body as Readable, tap, createWriteStream(archive, { mode: 0o600 }), { signal: stop })
+    const found = hash.digest('hex')
+    if (got !== bytes || found !== sha256) {
+      throw new Failure(
+        'restore',
+        `${receipt.bucket}/${key} is not what its receipt says (${got} bytes, SHA-256 ${found}; ${bytes}, ${sha256}): Rancher was not touched; take another archive`,
+      )
+    }
+    const entries = await countEntries(archive, stop)
+    return { archive, detail: `${key}, ${sized(bytes)}, ${entries} entries, of ${receipt.taken}` }
+  } catch (error) {
+    await rm(archive, { force: true })
+    throw error
   }
-  const entries = await countEntries(archive, stop)
-  return { archive, detail: `${key}, ${sized(bytes)}, ${entries} entries, of ${receipt.taken}` }
-}
-
-/** Unpack a proven archive beside the data it is to replace. */
-export async function unpackAside(
-  archive: string,
-  data: string,
-  receipt: Receipt,
-  stop: AbortSignal,
-): Promise<Exchange> {
-  await mkdir(data, { recursive: true, mode: 0o755 })
-  const needed = Number(receipt.details.treeBytes ?? 0)
-  const { bavail, bsize } = await statfs(data)
-  if (bavail * bsize < needed) {
-    throw new Failure(
-      'volume',
-      `${data} has ${sized(bavail * bsize)} free, the restored data need ${sized(needed)}: free some`,
-    )
-  }
-  await unpack(archive, await makeAside(data), stop)
-  return await planExchange(data)
 }
 
 /** Write down that an exchange is under way; until it is settled, whoever finds this takes it back. */
-export async function recordExchange(staging: string, exchange: Exchange): Promise<void> {
+async function recordExchange(staging: string, exchange: Exchange): Promise<void> {
   await writeFile(join(staging, RECORD), JSON.stringify(exchange), { mode: 0o600, flush: true })
 }
 
 /** The restored state is good: remove what was there before. */
-export async function settle(staging: string, exchange: Exchange): Promise<void> {
+async function settle(staging: string, exchange: Exchange): Promise<void> {
   await rm(join(staging, RECORD))
   await forgetAside(exchange.data)
+}
+
+/** Whether there is an exchange that nobody settled. */
+async function isBrokenOff(staging: string): Promise<boolean> {
+  return await access(join(staging, RECORD)).then(
+    () => true,
+    () => false,
+  )
 }
 
 /**

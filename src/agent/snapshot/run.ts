@@ -10,7 +10,8 @@ import { forgetGuard, type RunRecord, readGuard, type Step, writeRun } from './r
 import { companions, guardEnvironment, type SnapshotSettings } from './settings.ts'
 
 const ARM_MS = 30_000
-const LOG_LINES = 30
+/** Of a container's log, so many lines make a message. */
+export const LOG_LINES = 30
 
 /** One run, from the checks to the pruning; its record shows every step. */
 export class Run {
@@ -79,6 +80,13 @@ export class Run {
     }
   }
 
+  /** How long each step took so far, in seconds. */
+  stepSeconds(): Record<string, number> {
+    return Object.fromEntries(
+      this.record.steps.flatMap(step => (step.seconds === undefined ? [] : [[step.name, step.seconds]])),
+    )
+  }
+
   write(): Promise<void> {
     return writeRun(this.settings.staging, this.record)
   }
@@ -87,6 +95,11 @@ export class Run {
 /** Seconds since a moment of `performance.now()`, to the millisecond. */
 export function seconds(since: number): number {
   return Math.round(performance.now() - since) / 1000
+}
+
+/** How long Rancher was away, in a sentence. */
+export function outage({ settings, record }: Run): string {
+  return `${settings.container} was stopped for ${record.stoppedSeconds} s, and healthy ${record.healthySeconds} s after the stop.`
 }
 
 /**
@@ -185,7 +198,7 @@ export async function waitUntilHealthy(run: Run, deadline: Date): Promise<void> 
 }
 
 /** Do something with Docker, again while it does not answer. */
-async function patiently(work: () => Promise<void>, until: number): Promise<void> {
+export async function patiently(work: () => Promise<void>, until: number): Promise<void> {
   for (;;) {
     try {
       return await work()

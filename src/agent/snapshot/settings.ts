@@ -1,7 +1,6 @@
-import { readFileSync, rmSync } from 'node:fs'
 import type { Environment } from '../../store/client.ts'
 import { Variables } from '../environment.ts'
-import { log } from '../log.ts'
+import { type Wanted, wanted } from '../restore/settings.ts'
 import { parseWindow, type Window } from './window.ts'
 
 /** What guard and snapshot both must know of the Rancher server. */
@@ -35,18 +34,20 @@ export interface SnapshotSettings extends RancherPlace {
 
 /** What `snapshot restore` is told beside that. */
 export interface RestoreWishes {
-  /** The archive's key in the bucket; undefined: that of the newest receipt. */
-  readonly object: string | undefined
+  readonly wanted: Wanted
   /** Restore although Rancher's version is another than the archive's. */
   readonly acceptVersion: boolean
+  /** Check the whole copy, say what would happen, touch nothing. */
+  readonly dryRun: boolean
 }
 
 /** @throws Failure environment with every problem */
 export function restoreWishes(env: Environment): RestoreWishes {
   const variables = new Variables(env)
   const wishes = {
-    object: variables.optional('BACKUP_RANCHER_RESTORE_OBJECT'),
+    wanted: wanted(variables),
     acceptVersion: variables.yes('BACKUP_RANCHER_ACCEPT_VERSION', false),
+    dryRun: variables.yes('RESTORE_DRY_RUN', false),
   }
   variables.check()
   return wishes
@@ -59,25 +60,13 @@ export interface GuardSettings extends RancherPlace {
 }
 
 /** The names of the containers that belong to a Rancher container. A name is also the lock: Docker gives it once. */
-export function companions(container: string): { readonly run: string; readonly guard: string } {
-  return { run: `${container}-backup`, guard: `${container}-guard` }
-}
-
-/**
- * The environment, and with it the variables of the JSON file `BACKUP_SECRETS_FILE`, which is removed once read: so the
- * keys stand neither on a disk nor in what `docker inspect` tells of the container for as long as it exists.
- */
-export function withSecrets(env: Environment): Environment {
-  const file = env.BACKUP_SECRETS_FILE
-  if (!file) return env
-  try {
-    const secrets = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>
-    rmSync(file)
-    return { ...env, ...secrets }
-  } catch (error) {
-    log(`cannot read BACKUP_SECRETS_FILE: ${(error as Error).message}`)
-    return env
-  }
+export function companions(container: string) {
+  return {
+    run: `${container}-backup`,
+    guard: `${container}-guard`,
+    drill: `${container}-drill`,
+    drillNetwork: `${container}-drill-network`,
+  } as const
 }
 
 /** @throws Failure environment with every problem */
@@ -128,13 +117,29 @@ export function guardEnvironment(place: RancherPlace, deadline: Date, heartbeatU
   }).map(([name, value]) => `${name}=${value}`)
 }
 
+/** What `seclude` is told: Rancher's health as it is reached inside, and how long that may take. */
+export function secludeSettings(env: Environment): { url: string; timeoutMs: number } {
+  const variables = new Variables(env)
+  const settings = { url: healthUrl(variables), timeoutMs: healthyTimeoutMs(variables) }
+  variables.check()
+  return settings
+}
+
+function healthUrl(variables: Variables): string {
+  return variables.required('BACKUP_RANCHER_HEALTH_URL', "Rancher's /ping, as this host reaches it")
+}
+
+function healthyTimeoutMs(variables: Variables): number {
+  return variables.count('BACKUP_RANCHER_HEALTHY_TIMEOUT_SECONDS', 600, 1) * 1000
+}
+
 function rancherPlace(variables: Variables): RancherPlace {
   return {
     system: variables.required('BACKUP_SYSTEM', "the backup system's name"),
     run: variables.required('BACKUP_RANCHER_RUN', 'any text that tells this run from others'),
     container: variables.optional('BACKUP_RANCHER_CONTAINER') ?? 'rancher-server',
     staging: variables.required('BACKUP_RANCHER_STAGING_DIRECTORY', 'a folder with room for the copy and its archive'),
-    healthUrl: variables.required('BACKUP_RANCHER_HEALTH_URL', "Rancher's /ping, as this host reaches it"),
-    healthyTimeoutMs: variables.count('BACKUP_RANCHER_HEALTHY_TIMEOUT_SECONDS', 600, 1) * 1000,
+    healthUrl: healthUrl(variables),
+    healthyTimeoutMs: healthyTimeoutMs(variables),
   }
 }

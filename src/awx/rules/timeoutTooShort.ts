@@ -25,6 +25,8 @@ export const timeoutTooShort: AwxRule = {
 const limits = new Map([
   ['playbooks/run-backup.yml', ['backup_cronjob_active_deadline_seconds']],
   ['playbooks/backup-rancher.yml', ['rancher_backup_stop_deadline_seconds', 'rancher_backup_healthy_timeout_seconds']],
+  ['playbooks/restore-rancher.yml', ['rancher_backup_stop_deadline_seconds', 'rancher_backup_healthy_timeout_seconds']],
+  ['playbooks/drill-rancher.yml', ['rancher_backup_healthy_timeout_seconds']],
   ['playbooks/restore-database.yml', ['database_restore_seconds']],
   ['playbooks/restore-media.yml', ['media_restore_seconds']],
   ['playbooks/drill-restores.yml', ['restore_drill_seconds']],

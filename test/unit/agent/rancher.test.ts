@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { demultiplexed } from '../../../src/agent/docker.ts'
 import { archiveName, tagOf, takenOf } from '../../../src/agent/snapshot/archive.ts'
+import { insideUrl } from '../../../src/agent/snapshot/drill.ts'
 import { changesSince, differences, type Entry, onlyVanished, type Tree } from '../../../src/agent/snapshot/tree.ts'
 import { insideWindow, parseWindow, type Window } from '../../../src/agent/snapshot/window.ts'
 
@@ -134,6 +135,30 @@ describe('what changed in a tree', () => {
   test('files that vanish meanwhile are no error, anything else is', () => {
     expect(onlyVanished("find: 'a': No such file or directory\n")).toBe(true)
     expect(onlyVanished("find: 'a': No such file or directory\nfind: 'b': Permission denied\n")).toBe(false)
+  })
+})
+
+describe("a second Rancher's health is asked inside its container", () => {
+  const published = (bindings: Record<string, { HostPort: string }[] | null> | null) => ({
+    HostConfig: { AutoRemove: false, Privileged: true, RestartPolicy: { Name: 'no' }, PortBindings: bindings },
+  })
+
+  test.for([
+    [
+      'https://127.0.0.1/ping',
+      { '80/tcp': [{ HostPort: '80' }], '443/tcp': [{ HostPort: '443' }] },
+      'https://127.0.0.1/ping',
+    ],
+    ['http://127.0.0.1:8080/ping', { '80/tcp': [{ HostPort: '8080' }] }, 'http://127.0.0.1/ping'],
+    [
+      'https://rancher.example:8443/ping',
+      { '80/tcp': null, '443/tcp': [{ HostPort: '8443' }] },
+      'https://127.0.0.1/ping',
+    ],
+    // On the host's own network nothing is published.
+    ['https://rancher.example:8443/ping', null, 'https://127.0.0.1:8443/ping'],
+  ] as const)('%s, %j: %s', ([url, bindings, inside]) => {
+    expect(insideUrl(url, published(bindings as Parameters<typeof published>[0]))).toBe(inside)
   })
 })
 
