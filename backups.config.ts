@@ -1,5 +1,19 @@
 import { defineConfig } from './src/config/index.ts'
 
+// What the recovery kits have in common: the Secrets of one namespace each, for a pod reads no others.
+const kit = {
+  kind: 'kit' as const,
+  schedule: { every: 'day' as const, at: '03:37' },
+  keep: 28,
+  // Examples: the operators' own public keys (`age-keygen`), each of which opens a kit alone; the private ones lie outside
+  // of the installation. The last is that of the drills, whose private key is in the Secret below, in each namespace.
+  recipients: [
+    'age16fhey6jtyffph0mcgkvu8qeznhv0tvlyq6axagdzy5rke6hz7f7snmdm56',
+    'age1cth5sm6aye0pkavhxl4x99c356msk3uammh73xzkatn6h9eat4msj26equ',
+  ],
+  drillIdentity: { secret: 'recovery-kit-drill', key: 'identity' },
+}
+
 // Hosts and addresses that end in `.example` are examples: put the installation's own in their place.
 export default defineConfig({
   organisation: 'Fragalysis',
@@ -97,6 +111,54 @@ export default defineConfig({
       replica: { nfs: { server: 'nfs.example', path: '/nfs/kubernetes-media-replica' } },
       nodePreference: 'purpose',
       replaces: ['media-replicator'],
+    },
+    {
+      ...kit,
+      name: 'kit-infra-development',
+      description: "The Secrets of the development cluster's infrastructure database, and the config",
+      bucket: 'im-recovery-kit-development',
+      cluster: 'development',
+      namespace: 'im-infra',
+      storeSecret: { name: 'im-s3', accessKeyId: 'access_key_id', secretAccessKey: 'secret_access_key' },
+      secrets: [{ name: 'im-postgres', keys: ['database_admin_user', 'database_admin_user_password'] }],
+      nodePreference: 'informaticsmatters.com/purpose-application',
+    },
+    {
+      ...kit,
+      name: 'kit-infra-production',
+      description: "The Secrets of the production cluster's infrastructure database, and the config",
+      bucket: 'im-recovery-kit-production',
+      cluster: 'production',
+      namespace: 'im-infra',
+      storeSecret: { name: 'im-s3', accessKeyId: 'access_key_id', secretAccessKey: 'secret_access_key' },
+      secrets: [{ name: 'im-postgres', keys: ['database_admin_user', 'database_admin_user_password'] }],
+      nodePreference: 'informaticsmatters.com/purpose-application',
+    },
+    {
+      ...kit,
+      name: 'kit-awx',
+      description: 'The Secrets of AWX, without which its restored database cannot be read, and the config',
+      bucket: 'im-recovery-kit-awx',
+      cluster: 'production',
+      // Namespace and names are examples: AWX's operator calls them <name>-secret-key and <name>-postgres-configuration.
+      namespace: 'awx',
+      secrets: [
+        { name: 'awx-secret-key', keys: ['secret_key'] },
+        {
+          name: 'awx-postgres-configuration',
+          keys: ['host', 'port', 'database', 'username', 'password', 'sslmode', 'type'],
+        },
+      ],
+    },
+    {
+      ...kit,
+      name: 'kit-production-stack',
+      description: "The Secrets of the production stack's database, and the config",
+      bucket: 'nw-xch-prod-v2-recovery-kit',
+      cluster: 'production',
+      namespace: 'production-stack',
+      secrets: [{ name: 'database', keys: ['root_password'] }],
+      nodePreference: 'purpose',
     },
   ],
 })

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const onTheLab = ['ansible', 'agent']
 
 // Not yet seen green together on a clean clone: run by name (`npm test -- rancher`), and part of every run once they are.
-const unfinished = ['awx', 'cluster', 'faults', 'rancher', 'recovery']
+const unfinished = ['awx', 'cluster', 'faults', 'plan', 'rancher', 'recovery']
 
 const levels = (name: string, folders: string[]) => ({
   test: {

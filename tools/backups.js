@@ -23,7 +23,12 @@ const child = spawn(
   ['--disable-warning=ExperimentalWarning', join(root, 'tools/main.ts'), ...process.argv.slice(2)],
   {
     stdio: 'inherit',
-    env: { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` },
+    env: {
+      ...process.env,
+      PATH: `${dirname(node)}:${process.env.PATH}`,
+      // A command starts in half the time when its TypeScript need not be read anew.
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(root, 'node_modules/.cache/node'),
+    },
   },
 )
 // The terminal sends its signals to the child as well; only those sent to this process alone must be passed on.

@@ -11,7 +11,10 @@ export const command = 'bench [name]'
 export const describe = "Measure, next to the seeds' way and to what the machine can do at best"
 export const builder = (args: Argv) =>
   args
-    .positional('name', { type: 'string', describe: 'One of the files of test/bench; all of them without' })
+    .positional('name', {
+      type: 'string',
+      describe: 'A file of test/bench, or one bench of it, as `media-first`; all of them without',
+    })
     .options({
       format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How rows are printed' },
     })
@@ -29,19 +32,20 @@ export async function handler({ name, format }: { name?: string; format: 'text' 
   const log = (line: string) => process.stderr.write(`bench: ${line}\n`)
   const folder = join(projectRoot, 'test/bench')
   const known = (await readdir(folder)).filter(file => file.endsWith('.ts')).map(file => file.slice(0, -3))
-  if (name !== undefined && !known.includes(name)) {
+  const files = known.filter(file => name === undefined || name === file || name.startsWith(`${file}-`))
+  if (files.length === 0) {
     throw new Failure(exitCodes.broken, `there is no bench \`${name}\``, `take one of ${known.join(', ')}`)
   }
   await ensureVenv(log)
-  if (name !== 'config') {
+  if (files.some(file => file !== 'config')) {
     const lab = await raiseLab(await requireConfig(join(projectRoot, 'backups.config.ts')), { log })
     Object.assign(process.env, await testEnvironment(lab))
   }
   const rows: Row[] = []
-  for (const bench of name === undefined ? known : [name]) {
+  for (const bench of files) {
     log(bench)
     const { run } = (await import(join(folder, `${bench}.ts`))) as { run: () => Promise<Row[]> }
-    rows.push(...(await run()))
+    rows.push(...(await run()).filter(row => name === undefined || name === bench || row.bench === name))
   }
   process.stdout.write(format === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : asText(rows))
 }

@@ -3,6 +3,7 @@ import type { Argv } from 'yargs'
 import { projectRoot } from '../src/ansible/venv.ts'
 import { endLab, raiseLab } from '../src/lab/lab.ts'
 import { type MainJobRow, mainJob } from '../src/lab/mainJob.ts'
+import { type RecoveryRow, recover } from '../src/lab/recover.ts'
 import { exitCodes, Failure } from '../src/report/failure.ts'
 import { table } from '../src/report/table.ts'
 import { configOption, requireConfig } from './options.ts'
@@ -12,9 +13,10 @@ export const describe = 'Raise a lab of real parts, do the main job there, prove
 export const builder = (args: Argv) =>
   args
     .positional('action', {
-      choices: ['run', 'up', 'down'] as const,
+      choices: ['run', 'recover', 'up', 'down'] as const,
       default: 'run' as const,
-      describe: 'run: raise it and do the main job; up: raise it only; down: remove it, all but the cache',
+      describe:
+        'run: raise it and do the main job; recover: raise it, destroy everything but the buckets, bring it all back; up: raise it only; down: remove it, all but the cache',
     })
     .options({
       config: { ...configOption.config, default: join(projectRoot, 'backups.config.ts') },
@@ -24,10 +26,11 @@ export const builder = (args: Argv) =>
       format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How the result is printed' },
     })
     .example('$0 lab', 'five systems deployed, backed up, restored, compared')
+    .example('$0 lab recover', 'the whole recovery, done: what was lost, what came back, how long it took')
     .example('$0 lab down', '')
 
 interface Args {
-  action: 'run' | 'up' | 'down'
+  action: 'run' | 'recover' | 'up' | 'down'
   config: string
   files: number
   kubeconfig?: string
@@ -58,16 +61,26 @@ export async function handler(args: Args): Promise<void> {
     ...(args.registry !== undefined && { registry: args.registry }),
   })
   if (args.action === 'up') return
-  const rows = await mainJob(lab, log, interrupt.signal)
-  process.stdout.write(args.format === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : asText(rows))
-  const lost = rows.filter(row => !row.restored)
-  if (lost.length > 0) {
-    throw new Failure(exitCodes.findings, `${lost.map(row => row.system).join(', ')}: not restored`, 'see the table')
+  const print = <Row>(rows: readonly Row[], text: (rows: readonly Row[]) => string) =>
+    process.stdout.write(args.format === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : text(rows))
+  if (args.action === 'recover') {
+    const rows = await recover(lab, log, interrupt.signal)
+    print(rows, recoveryAsText)
+    finish(rows.filter(row => !row.same))
+    return log(`${rows.length} systems destroyed and brought back as they were`)
   }
+  const rows = await mainJob(lab, log, interrupt.signal)
+  print(rows, mainJobAsText)
+  finish(rows.filter(row => !row.restored))
   log(`${rows.length} systems backed up, restored and compared`)
 }
 
-function asText(rows: readonly MainJobRow[]): string {
+function finish(lost: readonly { readonly system: string }[]): void {
+  if (lost.length === 0) return
+  throw new Failure(exitCodes.findings, `${lost.map(row => row.system).join(', ')}: not restored`, 'see the table')
+}
+
+function mainJobAsText(rows: readonly MainJobRow[]): string {
   return table(
     ['system', 'bucket', 'object', 'bytes', 'backup s', 'restore s', 'restored'],
     rows.map(row => [
@@ -78,6 +91,19 @@ function asText(rows: readonly MainJobRow[]): string {
       Math.round(row.backupSeconds),
       Math.round(row.seconds),
       row.restored ? 'yes' : `no: ${row.why.join('; ')}`,
+    ]),
+  )
+}
+
+function recoveryAsText(rows: readonly RecoveryRow[]): string {
+  return table(
+    ['system', 'lost', 'back', 'seconds', 'as it was'],
+    rows.map(row => [
+      row.system,
+      row.lost,
+      row.back,
+      Math.round(row.seconds),
+      row.same ? 'yes' : `no: ${row.why.join('; ')}`,
     ]),
   )
 }

@@ -15,12 +15,15 @@ export const builder = (args: Argv) =>
   args
     .positional('words', { type: 'string', array: true, default: [] as string[] })
     .example('$0 test', 'every level, on the real parts of the lab')
-    .example('$0 test unit', 'the quick ones, without the lab')
+    .example('$0 test unit', 'the quick ones, without the lab; so are those of awx')
+
+// The levels that need nothing but Node and Ansible.
+const offTheLab = ['unit', 'awx']
 
 export async function handler({ words }: { words: string[] }): Promise<void> {
   const log = (line: string) => process.stderr.write(`test: ${line}\n`)
   await ensureVenv(log)
-  const onTheLab = !(words.length > 0 && words.every(word => word.startsWith('unit')))
+  const onTheLab = !(words.length > 0 && words.every(word => offTheLab.some(level => word.startsWith(level))))
   let environment: Record<string, string> = {}
   if (onTheLab) {
     await ensureTestTools(log)

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
 import packageFile from '../../package.json' with { type: 'json' }
 import { type Environment, openStore } from '../store/client.ts'
-import { expireReceipts, readReceipts, writeReceipt } from '../store/receipt.ts'
-import { prune, vouchesFor } from '../store/retention.ts'
+import { writeReceipt } from '../store/receipt.ts'
+import { listCopies, prune, receiptsOf, vouchesFor } from '../store/retention.ts'
 import { abortUploads, uploadVerified } from '../store/upload.ts'
 import { dumpToFile, suffixOf } from './dump-stream.ts'
 import { type BucketPlace, type DumpSettings, dumpSettings } from './environment.ts'
@@ -174,9 +174,11 @@ async function toBucket(
   const store = openStore(env)
   const aborted = await abortUploads(store, { bucket, prefix })
   if (aborted > 0) log(`aborted ${aborted} uploads that killed runs left in ${bucket}/${prefix}`)
-  const { receipts, problems } = await readReceipts(store, { bucket, system })
+  const copies = { bucket, system, prefix, takenAt: (key: string) => takenAt(key.slice(prefix.length)) }
+  const onVolume = await volume.copies(tier)
+  const { receipts, problems } = await receiptsOf(store, copies, [...onVolume, ...(await listCopies(store, copies))])
   for (const problem of problems) log(`not a receipt: ${problem}`)
-  const missing = (await volume.copies(tier))
+  const missing = onVolume
     .filter(isVerified)
     .filter(copy => !vouchesFor(receipts, { key: prefix + copy.name, bytes: copy.bytes }))
     .reverse()
@@ -206,22 +208,13 @@ async function toBucket(
         counts: copy.receipt.counts,
         details: { tier, database: settings.database || null, plainBytes: copy.receipt.plainBytes },
       },
-      receipts[0] ?? null,
+      receipts[0],
     )
     receipts.unshift(written)
     log(`${bucket}/${object.key}: verified, receipt ${written.key}`)
     began = new Date()
   }
-  const removed = await prune(store, {
-    bucket,
-    system,
-    prefix,
-    keep: settings.keep,
-    takenAt: key => takenAt(key.slice(prefix.length)),
-    receipts,
-  })
-  const standing = receipts.filter(({ receipt }) => !removed.includes(receipt.object.key)).map(({ key }) => key)
-  await expireReceipts(store, { bucket, system, keep: standing, now: start })
+  const removed = await prune(store, { ...copies, keep: settings.keep, receipts })
   if (removed.length > 0) log(`pruned from the bucket: ${removed.join(', ')}`)
   return { bucket, prefix, uploaded: missing.length, prunedBucket: removed.length, receipt: receipts[0]?.key ?? null }
 }

@@ -128,7 +128,8 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
     await clearMarks(store, bucket, unfinished)
     if (changes || audit) {
       await expire(store, settings, start, object.key)
-      await expireReceipts(store, { bucket, system, keep: [written.key], now: start })
+      // The newest, just written, vouches for the tree as it is.
+      await expireReceipts(store, { bucket, system, now: start, serves: () => false })
     }
     if (plan.differences.length > 0 && !repair) {
       throw new Failure(

@@ -2,7 +2,7 @@ import type { Config } from '../config/index.ts'
 import { groupName } from '../inventory/inventory.ts'
 import { rrule } from '../schedule/index.ts'
 import { kindOf } from '../systems/index.ts'
-import type { CredentialUse, TemplateUse } from '../systems/kind.ts'
+import type { CredentialUse, Question, TemplateUse } from '../systems/kind.ts'
 import {
   heartbeatCredentialType,
   kubernetesCredentialType,
@@ -19,6 +19,7 @@ import type {
   Notifies,
   RoleGrant,
   Schedule,
+  SurveyQuestion,
   Workflow,
 } from './vocabulary.ts'
 
@@ -134,6 +135,8 @@ const asksNothing = Object.fromEntries(
     'skip_tags',
     'tags',
     'timeout',
+    // Whoever may launch could set any variable, the image among them. The survey's own need no leave.
+    'variables',
     'verbosity',
   ].map(prompt => [`ask_${prompt}_on_launch`, false]),
 )
@@ -172,7 +175,8 @@ const defaults: Defaults = {
     scm_refspec: '',
     scm_track_submodules: false,
     scm_update_cache_timeout: 0,
-    timeout: 0,
+    // A repository of this size is fetched in seconds; configure-awx waits for that, and 0 would be for ever.
+    timeout: 300,
   },
   inventory_sources: {
     enabled_value: '',
@@ -235,12 +239,20 @@ function template(use: TemplateUse, organization: string, name: string): JobTemp
     job_slice_count: 1,
     extra_vars: {},
     ...notifies(name),
-    // A schedule may answer the survey only where the template asks for variables.
-    ask_variables_on_launch: use.survey.length > 0 && use.scheduled,
     survey_enabled: use.survey.length > 0,
-    ...(use.survey.length > 0 && { survey_spec: { name: '', description: '', spec: use.survey } }),
+    ...(use.survey.length > 0 && { survey_spec: { name: '', description: '', spec: use.survey.map(asAsked) } }),
   }
 }
+
+/** A question with all that AWX's own pages write for one. */
+function asAsked(question: Question): SurveyQuestion {
+  return question.type === 'multiplechoice'
+    ? { ...question, min: null, max: null, new_question: true }
+    : { ...question, choices: '', min: 0, max: textLimit, new_question: true }
+}
+
+// What AWX's pages offer for a text.
+const textLimit = 1024
 
 /** One workflow a cluster that recovers all of it, where its systems' kinds can be restored by a job template. */
 function recoveries(config: Config, name: string): Workflow[] {

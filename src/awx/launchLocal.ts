@@ -2,7 +2,7 @@ import { type PlaybookResult, runPlaybook } from '../ansible/playbook.ts'
 import { nearest } from '../config/problem.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
 import { type CredentialInputs, withInjection } from './credentials.ts'
-import type { Definitions, JobTemplate } from './definitions.ts'
+import type { Definitions, JobTemplate, Workflow } from './definitions.ts'
 
 /** How a launch differs from the template's defaults. */
 export interface LaunchOptions {
@@ -19,17 +19,30 @@ export interface LaunchOptions {
   readonly signal: AbortSignal
 }
 
-/** The job template of a name; a `Failure` with the nearest names where there is none. */
-export function findTemplate(definitions: Definitions, name: string): JobTemplate {
-  const found = definitions.controller_templates.find(t => t.name === name)
+/** What AWX can launch by its name. */
+export type Launchable = JobTemplate | Workflow
+
+export const isWorkflow = (launchable: Launchable): launchable is Workflow => 'nodes' in launchable
+
+/** The job template or workflow of a name; a `Failure` with the nearest names where there is none. */
+export function findLaunchable(definitions: Definitions, name: string): Launchable {
+  const all = [...definitions.controller_templates, ...definitions.controller_workflows]
+  const found = all.find(launchable => launchable.name === name)
   if (found) return found
-  const all = definitions.controller_templates.map(t => t.name)
-  const near = nearest(name, all)
+  const names = all.map(launchable => launchable.name)
+  const near = nearest(name, names)
   throw new Failure(
     exitCodes.broken,
-    `there is no job template \`${name}\``,
-    near.length > 0 ? `did you mean \`${near[0]}\`?` : `take one of: ${all.join('; ')}`,
+    `there is no job template or workflow \`${name}\``,
+    near.length > 0 ? `did you mean \`${near[0]}\`?` : `take one of: ${names.join('; ')}`,
   )
+}
+
+/** The job template of a name; a `Failure` where there is none. */
+export function findTemplate(definitions: Definitions, name: string): JobTemplate {
+  const found = findLaunchable(definitions, name)
+  if (!isWorkflow(found)) return found
+  throw new Failure(exitCodes.broken, `\`${name}\` is a workflow`, 'name one of the job templates that it launches')
 }
 
 /** Runs a job template's very definition with ansible-playbook, without AWX; ended when it takes longer than the template's timeout. */
@@ -41,7 +54,7 @@ export async function launchLocal(
   const extraVars = { ...template.extra_vars, ...answersTo(template, options.answers) }
   const wanted = definitions.controller_credentials.filter(c => template.credentials.includes(c.name))
   return withInjection(wanted, definitions.controller_credential_types, options.credentials, async injection => {
-    const result = await runPlaybook(
+    return await runPlaybook(
       {
         playbook: template.playbook,
         inventory: options.inventory,
@@ -54,17 +67,16 @@ export async function launchLocal(
       },
       { log: options.log, signal: AbortSignal.any([AbortSignal.timeout(template.timeout * 1000), options.signal]) },
     )
-    return result
   })
 }
 
 /**
  * The survey's variables: what was answered, else the default; as AWX checks them.
  *
- * @throws Failure for an answer that is missing, not asked for, or none of the choices
+ * @throws Failure for an answer that is missing, not asked for,, too long, or none of the choices
  */
-export function answersTo(template: JobTemplate, answers: Readonly<Record<string, string>>): Record<string, string> {
-  const questions = template.survey_spec?.spec ?? []
+export function answersTo(template: Launchable, answers: Readonly<Record<string, string>>): Record<string, string> {
+  const questions = isWorkflow(template) ? [] : (template.survey_spec?.spec ?? [])
   const known = questions.map(q => q.variable)
   const unknown = Object.keys(answers).find(variable => !known.includes(variable))
   if (unknown !== undefined) {
@@ -81,7 +93,14 @@ export function answersTo(template: JobTemplate, answers: Readonly<Record<string
       throw new Failure(
         exitCodes.broken,
         `\`${question.variable}\` may not be \`${value}\``,
-        `answer one of ${question.choices.join(', ')}`,
+        `answer one of ${[...question.choices].join(', ')}`,
+      )
+    }
+    if (question.max !== null && value.length > question.max) {
+      throw new Failure(
+        exitCodes.broken,
+        `\`${question.variable}\` may not be longer than ${question.max} characters`,
+        'answer in less; restore the rest in another run',
       )
     }
     if (question.required && value === '') {

@@ -8,11 +8,19 @@ export interface Notifies {
   readonly notification_templates_error: readonly string[]
 }
 
+/** A question as AWX keeps it: `choices` is empty for a text, and `min` and `max` are its length. */
+export interface SurveyQuestion extends Omit<Question, 'choices'> {
+  readonly choices: readonly string[] | ''
+  readonly min: number | null
+  readonly max: number | null
+  readonly new_question: boolean
+}
+
 /** What an operator is asked at a launch. */
 export interface SurveySpec {
   readonly name: string
   readonly description: string
-  readonly spec: readonly Question[]
+  readonly spec: readonly SurveyQuestion[]
 }
 
 /** A job template as `awx.awx.job_template` takes it. Fields not named here are those of `Defaults`. */
@@ -32,7 +40,6 @@ export interface JobTemplate extends Notifies {
   readonly allow_simultaneous: boolean
   readonly job_slice_count: number
   readonly extra_vars: Readonly<Record<string, unknown>>
-  readonly ask_variables_on_launch: boolean
   readonly survey_enabled: boolean
   readonly survey_spec?: SurveySpec
   readonly job_tags?: string

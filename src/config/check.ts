@@ -3,6 +3,7 @@ import { scheduleForms } from '../schedule/index.ts'
 import { kinds } from '../systems/index.ts'
 import { nearest, type Problem } from './problem.ts'
 import { rules } from './rules/index.ts'
+import { problemsOf } from './rules/rule.ts'
 import { type Config, configSchema } from './schema.ts'
 
 const ajv = new Ajv({ allErrors: true, verbose: true, strict: false })
@@ -15,17 +16,7 @@ export function checkConfig(value: unknown, file: string): { config?: Config; pr
   const shape = checkShape(value, file)
   if (shape.length > 0) return { problems: shape }
   const config = value as Config
-  const problems = rules.flatMap(({ id, check }) =>
-    check(config).map(
-      ({ severity = 'error', path, message, suggest }): Problem => ({
-        ruleId: id,
-        severity,
-        location: { file, path },
-        message,
-        suggest,
-      }),
-    ),
-  )
+  const problems = problemsOf(rules, file, config)
   return problems.some(p => p.severity === 'error') ? { problems } : { config, problems }
 }
 

@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.ts'
-import type { KitSystem, System } from '../systems/index.ts'
+import type { System } from '../systems/index.ts'
 import type { Volume } from '../systems/kind.ts'
 import { labKitKey } from './kitKey.ts'
 
@@ -14,17 +14,32 @@ export const labImages = {
   base: 'docker.io/fragalysis-backups/lab:lab',
 } as const
 
-/** What of the lab a user may bring along. */
-export interface LabAddresses {
+/** What of the lab a user may bring along: a cluster, which has a registry that it pulls images from. */
+export interface LabSite {
   /** The Kubernetes API that stands for every cluster of the config. */
   readonly api: string
-  /** The S3 endpoint, as pods, the Rancher host and this machine all reach it. */
+  /** The S3 endpoint, as pods, the Rancher host and this machine all reach it: a port of the node. */
   readonly store: string
+  readonly images: Readonly<Record<keyof typeof labImages, string>>
 }
 
-export const labAddresses: LabAddresses = {
-  api: `https://${addresses.cluster}:6443`,
-  store: `http://${addresses.cluster}:30780`,
+/** The lab's own cluster, into which images are loaded without a registry. */
+export const ownSite: LabSite = siteOf(`https://${addresses.cluster}:6443`, addresses.cluster, labImages)
+
+/**
+ * A cluster of the user's, with images as its registry names them.
+ *
+ * @param api its URL
+ * @param node the address of one of its nodes, which this machine and the pods reach
+ */
+export function givenSite(api: string, node: string, registry: string): LabSite {
+  const images = Object.entries(labImages).map(([what, name]) => [what, `${registry}/${name.split('/').at(-1)}`])
+  // Rancher does not run in the cluster.
+  return siteOf(api, node, { ...Object.fromEntries(images), rancher: labImages.rancher })
+}
+
+function siteOf(api: string, node: string, images: LabSite['images']): LabSite {
+  return { api, store: `http://${node}:30780`, images }
 }
 
 /**
@@ -32,17 +47,17 @@ export const labAddresses: LabAddresses = {
  * small volumes, and the image just built. One real Kubernetes stands for every cluster, so a namespace bears its
  * cluster's name in front.
  */
-export function labConfig(config: Config, { api, store } = labAddresses): Config {
+export function labConfig(config: Config, { api, store, images } = ownSite): Config {
   return {
     ...config,
-    agent: { image: labImages.agent },
+    agent: { image: images.agent },
     store: { ...config.store, endpoint: store },
     clusters: config.clusters.map(cluster => ({ ...cluster, api })),
-    systems: config.systems.map((system, index) => moved(system, index, config.systems)),
+    systems: config.systems.map(moved),
   }
 }
 
-function moved(system: System, index: number, all: readonly System[]): System {
+function moved(system: System, index: number): System {
   switch (system.kind) {
     case 'rancher':
       return {
@@ -63,34 +78,8 @@ function moved(system: System, index: number, all: readonly System[]): System {
         replica: small(system.replica, `${system.name}-replica`),
       }
     case 'kit':
-      return {
-        ...withoutDrill(system),
-        namespace: labNamespace(system),
-        // The lab has the Secrets of its servers, and no other.
-        secrets: system.secrets.flatMap(({ name, keys }) => {
-          const kept = keys.filter(key => serverSecrets(all, system.namespace).has(`${name}/${key}`))
-          return kept.length > 0 ? [{ name, keys: kept }] : []
-        }),
-        recipients: [labKitKey.recipient],
-      }
+      return { ...system, namespace: labNamespace(system), recipients: [labKitKey.recipient] }
   }
-}
-
-/** The key of the drills is a person's to make. */
-function withoutDrill({ drillIdentity, ...system }: KitSystem): KitSystem {
-  return system
-}
-
-/** Every key of a Secret that a server of a namespace is reached with. */
-function serverSecrets(systems: readonly System[], namespace: string): Set<string> {
-  const databases = systems.filter(system => system.kind === 'database' && system.namespace === namespace)
-  return new Set(
-    databases.flatMap(system => {
-      if (system.kind !== 'database') return []
-      const used = typeof system.user === 'string' ? [system.password] : [system.user, system.password]
-      return used.map(({ secret, key }) => `${secret}/${key}`)
-    }),
-  )
 }
 
 /** The one storage class of the lab; its volumes are made ahead, each bound to its claim. */

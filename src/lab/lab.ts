@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { execa } from 'execa'
 import { runPlaybook } from '../ansible/playbook.ts'
 import { type CredentialInputs, readCredentials } from '../awx/credentials.ts'
 import type { Config } from '../config/index.ts'
@@ -7,7 +8,7 @@ import { environmentFiles } from '../inventory/environments.ts'
 import { writeFolder } from '../inventory/folder.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
 import { kindOf } from '../systems/index.ts'
-import { labConfig, labImages } from './config.ts'
+import { givenSite, type LabSite, labConfig, labImages, ownSite } from './config.ts'
 import { withLock } from './lock.ts'
 import { type LabPlan, labPlan } from './plan.ts'
 import type { ProofLab } from './proof/index.ts'
@@ -44,13 +45,48 @@ export interface LabOptions {
  * Throws a `Failure` that says what this machine lacks, or which step did not go.
  */
 export async function raiseLab(production: Config, options: LabOptions): Promise<Lab> {
-  const config = labConfig(production)
-  const plan = labPlan(config, options.files ?? 3000)
+  const site = await siteOf(options)
+  const config = labConfig(production, site)
+  const plan = labPlan(config, options.files ?? 3000, site)
   await withLock('/run/fragalysis-backups-lab.lock', async () => {
     await writeFolder(inventoryFolder, environmentFiles(config, 'lab'))
-    await play('playbooks/lab.yml', inventoryFile, variables(plan, options), options.log, options.signal)
+    await play('playbooks/lab.yml', inventoryFile, variables(plan, site, options), options.log, options.signal)
   })
-  return standing(config, plan, await readCredentials(credentialsFile), options.kubeconfig)
+  return await standingLab(production, options)
+}
+
+/** The lab that was raised for a config before. */
+export async function standingLab(
+  production: Config,
+  options: Pick<LabOptions, 'files' | 'kubeconfig' | 'registry'> = {},
+): Promise<Lab> {
+  const site = await siteOf(options)
+  const config = labConfig(production, site)
+  const plan = labPlan(config, options.files ?? 3000, site)
+  return standing(config, plan, site, await readCredentials(credentialsFile), options.kubeconfig)
+}
+
+/** The lab's own cluster, or the user's: its API, and a node by which its ports are reached. */
+async function siteOf({ kubeconfig, registry }: Pick<LabOptions, 'kubeconfig' | 'registry'>): Promise<LabSite> {
+  if (kubeconfig === undefined || registry === undefined) return ownSite
+  const ask = async (args: string[]): Promise<string> => {
+    const { stdout, stderr, failed } = await execa('kubectl', [`--kubeconfig=${kubeconfig}`, ...args], {
+      reject: false,
+    })
+    if (!failed && stdout !== '') return stdout
+    throw new Failure(
+      exitCodes.unreachable,
+      `the cluster of ${kubeconfig} does not answer \`kubectl ${args[0]}\`: ${stderr || 'nothing was found'}`,
+      'install the kubectl that belongs to it, and see that it can list its nodes',
+    )
+  }
+  const api = await ask(['config', 'view', '--minify', '--output=jsonpath={.clusters[0].cluster.server}'])
+  const node = await ask([
+    'get',
+    'nodes',
+    `--output=jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`,
+  ])
+  return givenSite(api, node.split(' ')[0] ?? node, registry)
 }
 
 /** Ends the lab and removes all of it but the cache. */
@@ -79,7 +115,7 @@ const credentialsFile = join(labState, 'credentials.yml')
 /** A user of the store who may make buckets, for tests alone. */
 const testsCredential = 'Store: tests'
 
-function variables(plan: LabPlan, { kubeconfig, registry }: LabOptions): Record<string, unknown> {
+function variables(plan: LabPlan, site: LabSite, { kubeconfig, registry }: LabOptions): Record<string, unknown> {
   return {
     lab_state: labState,
     lab_cache: labCache,
@@ -87,14 +123,23 @@ function variables(plan: LabPlan, { kubeconfig, registry }: LabOptions): Record<
     lab_registry: registry ?? '',
     lab_volumes: plan.volumes,
     lab_tenants: plan.tenants,
+    lab_secrets: plan.secrets,
     lab_stores: plan.stores,
     lab_servers: plan.servers,
     lab_media: plan.media,
     lab_images: labImages,
+    lab_store_endpoint: site.store,
+    lab_pod_images: site.images,
   }
 }
 
-function standing(config: Config, plan: LabPlan, credentials: CredentialInputs, kubeconfig?: string): Lab {
+function standing(
+  config: Config,
+  plan: LabPlan,
+  { images }: LabSite,
+  credentials: CredentialInputs,
+  kubeconfig?: string,
+): Lab {
   return {
     config,
     plan,
@@ -102,7 +147,7 @@ function standing(config: Config, plan: LabPlan, credentials: CredentialInputs, 
     inventory: inventoryFile,
     kubectl: { binary: join(labState, 'kubectl'), kubeconfig: kubeconfig ?? join(labState, 'kubeconfig') },
     rancherHost: [join(labState, 'machine'), 'exec', 'rancher'],
-    images: { agent: labImages.agent, base: labImages.base },
+    images,
     sshEnvironment: {
       ANSIBLE_SSH_COMMON_ARGS: `-o UserKnownHostsFile=${join(labState, 'ssh/known_hosts')} -o StrictHostKeyChecking=yes`,
     },

@@ -1,3 +1,4 @@
+import { inParallel } from '../agent/parallel.ts'
 import { readCredentials } from '../awx/credentials.ts'
 import { definitions } from '../awx/definitions.ts'
 import { findTemplate, launchLocal } from '../awx/launchLocal.ts'
@@ -5,6 +6,9 @@ import { exitCodes, Failure } from '../report/failure.ts'
 import { kindOf, type System } from '../systems/index.ts'
 import type { TemplateUse } from '../systems/kind.ts'
 import type { Lab } from './lab.ts'
+
+/** Jobs at once, as AWX runs those of different templates: most of a job is waiting for a pod. */
+const AT_ONCE = 3
 
 /** Launches a job template by its name with answers to its survey; the seconds it took, once it has ended well. */
 export type Launch = (name: string, answers?: Readonly<Record<string, string>>) => Promise<number>
@@ -25,7 +29,8 @@ export async function launcher(lab: Lab, log: (line: string) => void, signal: Ab
       signal,
       log: line => {
         lines.push(line)
-        if (/^(TASK|fatal)/.test(line)) log(`  ${line.replace(/ \*+$/, '')}`)
+        const task = /^(?:TASK \[(.*?)\]|(fatal.*))/.exec(line)
+        if (task) log(`${name}: ${task[1] ?? task[2]}`)
       },
     })
     if (exitCode === 0) return (performance.now() - started) / 1000
@@ -39,7 +44,18 @@ export async function launcher(lab: Lab, log: (line: string) => void, signal: Ab
 
 /** Deploys the CronJobs, volumes and Secrets of every cluster. */
 export async function deployAll(lab: Lab, launch: Launch): Promise<void> {
-  for (const { name } of lab.plan.tenants) await launch(`Deploy backups: ${name}`)
+  await inParallel(lab.plan.tenants, AT_ONCE, async ({ name }) => {
+    await launch(`Deploy backups: ${name}`)
+  })
+}
+
+/** Runs the systems' backups now; the seconds that each took, by its name. */
+export async function backUpAll(systems: readonly System[], launch: Launch): Promise<Map<string, number>> {
+  const seconds = new Map<string, number>()
+  await inParallel(systems, AT_ONCE, async system => {
+    seconds.set(system.name, await backUp(system, launch))
+  })
+  return seconds
 }
 
 /** Runs a system's backup now; the seconds it took. */

@@ -1,5 +1,5 @@
 import type { Lab } from './lab.ts'
-import { backUp, deployAll, launcher } from './launch.ts'
+import { backUpAll, deployAll, launcher } from './launch.ts'
 import { type ProofRow, prove } from './proof/index.ts'
 
 /** What the lab says of each system in the end. */
@@ -15,8 +15,7 @@ export interface MainJobRow extends ProofRow {
 export async function mainJob(lab: Lab, log: (line: string) => void, signal: AbortSignal): Promise<MainJobRow[]> {
   const launch = await launcher(lab, log, signal)
   await deployAll(lab, launch)
-  const seconds: number[] = []
-  for (const system of lab.config.systems) seconds.push(await backUp(system, launch))
+  const seconds = await backUpAll(lab.config.systems, launch)
   const rows = await prove(lab.config.systems, lab, log)
-  return rows.map((row, index) => ({ ...row, backupSeconds: seconds[index] ?? 0 }))
+  return rows.map(row => ({ ...row, backupSeconds: seconds.get(row.system) ?? 0 }))
 }

@@ -2,7 +2,8 @@ import type { Config } from '../config/index.ts'
 import type { DatabaseSystem, MediaSystem, System } from '../systems/index.ts'
 import { kindOf } from '../systems/index.ts'
 import type { Volume } from '../systems/kind.ts'
-import { labImages, labStorageClass, labVolumeSize } from './config.ts'
+import { type LabSite, labStorageClass, labVolumeSize } from './config.ts'
+import { labKitKey } from './kitKey.ts'
 
 /** What the lab must hold so that a config's systems have something to back up and somewhere to put it. */
 export interface LabPlan {
@@ -33,6 +34,12 @@ export interface LabPlan {
     readonly size: string
     readonly storage_class: string
   }[]
+  /** What the kits keep beside the servers' own Secrets, and the key that their drills open them with. */
+  readonly secrets: readonly {
+    readonly namespace: string
+    readonly name: string
+    readonly data: Readonly<Record<string, string>>
+  }[]
   /** One for each Kubernetes credential: what its token may reach. */
   readonly tenants: readonly {
     readonly name: string
@@ -48,11 +55,14 @@ export interface LabPlan {
 }
 
 /** What the lab must hold for a config that `labConfig` made, with so many files in each media tree. */
-export function labPlan(config: Config, files: number): LabPlan {
+export function labPlan(config: Config, files: number, { images }: LabSite): LabPlan {
   const databases = config.systems.filter((s): s is DatabaseSystem => s.kind === 'database')
   const media = config.systems.filter((s): s is MediaSystem => s.kind === 'media')
   return {
-    servers: distinct(databases.map(server), s => `${s.namespace}/${s.service}/${s.database}`),
+    servers: distinct(
+      databases.map(system => server(system, images.base)),
+      s => `${s.namespace}/${s.service}/${s.database}`,
+    ),
     media: distinct(
       media.map(system => ({
         system: system.name,
@@ -72,6 +82,7 @@ export function labPlan(config: Config, files: number): LabPlan {
       })),
       v => `${v.namespace}/${v.claim}`,
     ),
+    secrets: secrets(config.systems),
     tenants: config.clusters.map(({ name }) => ({
       name,
       credential: `Kubernetes: ${name}`,
@@ -83,7 +94,7 @@ export function labPlan(config: Config, files: number): LabPlan {
   }
 }
 
-function server(system: DatabaseSystem): LabPlan['servers'][number] {
+function server(system: DatabaseSystem, image: string): LabPlan['servers'][number] {
   const { user, password, database } = system
   return {
     system: system.name,
@@ -96,7 +107,7 @@ function server(system: DatabaseSystem): LabPlan['servers'][number] {
     profile: database === undefined ? 'infrastructure' : 'stack',
     // AWX lives in the production cluster, on its infrastructure database.
     awx: database === undefined && system.cluster === 'production',
-    image: labImages.base,
+    image,
   }
 }
 
@@ -114,6 +125,29 @@ function volumesOf(system: System): [string, Volume][] {
         [system.namespace, system.replica],
       ]
   }
+}
+
+function secrets(systems: readonly System[]): LabPlan['secrets'] {
+  const ofServers = new Set(
+    systems.flatMap(system => (system.kind === 'database' ? [`${system.namespace}/${system.password.secret}`] : [])),
+  )
+  return systems.flatMap(system => {
+    if (system.kind !== 'kit') return []
+    const { namespace, drillIdentity } = system
+    const kept = system.secrets
+      .filter(({ name }) => !ofServers.has(`${namespace}/${name}`))
+      .map(({ name, keys }) => ({
+        namespace,
+        name,
+        data: Object.fromEntries(keys.map(key => [key, `the lab's ${key} of ${namespace}/${name}`])),
+      }))
+    const drill = drillIdentity && {
+      namespace,
+      name: drillIdentity.secret,
+      data: { [drillIdentity.key]: labKitKey.identity },
+    }
+    return drill ? [...kept, drill] : kept
+  })
 }
 
 function stores(config: Config): LabPlan['stores'] {

@@ -1,8 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { readCredentials } from '../awx/credentials.ts'
-import { definitions } from '../awx/definitions.ts'
-import { findTemplate, launchLocal } from '../awx/launchLocal.ts'
-import { exitCodes, Failure } from '../report/failure.ts'
 import { recoveryOrder } from '../runbook/order.ts'
 import { openStore } from '../store/client.ts'
 import { type Receipt, readReceipts } from '../store/receipt.ts'
@@ -11,10 +7,12 @@ import type { DatabaseSystem, KitSystem, MediaSystem, RancherSystem, System } fr
 import { kindOf } from '../systems/index.ts'
 import { databaseFingerprint, type Sql } from './content/database.ts'
 import { differences, type Facts } from './content/difference.ts'
+import { labKitKey } from './kitKey.ts'
 import type { Lab } from './lab.ts'
+import { backUpAll, deployAll, type Launch, launcher, templateOf } from './launch.ts'
 import { toolsContainer, withPod } from './proof/pod.ts'
 import { versionAtTheStop } from './proof/rancher.ts'
-import { inPod, kubectl, onRancherHost } from './proof/reach.ts'
+import { inPod, kubectl, onRancherHost, rcloneRemote } from './proof/reach.ts'
 
 /** What became of one system in a whole recovery. */
 export interface RecoveryRow {
@@ -30,9 +28,6 @@ export interface RecoveryRow {
   readonly why: readonly string[]
 }
 
-/** What is destroyed and brought back. */
-type Recoverable = Exclude<System, KitSystem>
-
 /** What a system is, before and after: its fingerprint, and how much that is, in words. */
 interface State {
   readonly facts: Facts
@@ -41,23 +36,17 @@ interface State {
 
 /**
  * The whole recovery, on the lab: backs everything up once more, takes each system's fingerprint, destroys all of them –
- * the servers' data, the volumes with their copies, Rancher's data, the CronJobs and the store's Secrets; the bucket
- * stays, and the Secrets with the servers' passwords, which are the kit's –, and brings them back in the order of the
- * runbook by the job templates that AWX would launch. Each is then compared with what it was.
+ * the servers' data, the volumes with their copies, Rancher's data, the CronJobs, the Secrets; only the buckets stay, with
+ * the kits in them –, and brings them back in the order of the runbook, by the job templates that AWX would launch; the
+ * kits by the runbook's own commands. Each is then compared with what it was.
  *
  * @throws Failure where a job fails; what was brought back until then stays
  */
-export async function recover(lab: Lab, log: (line: string) => void): Promise<RecoveryRow[]> {
-  const launch = await launcher(lab, log)
-  const clusters = [...new Set(lab.config.systems.flatMap(system => kindOf(system).cluster(system) ?? []))]
-  // The kit is what stays, with the bucket.
-  const order = recoveryOrder(lab.config.systems).filter(system => system.kind !== 'kit')
-  for (const cluster of clusters) await launch(`Deploy backups: ${cluster}`)
-  for (const system of order) {
-    const [backup] = kindOf(system).templates(system)
-    const window = backup?.survey.filter(question => question.variable.endsWith('_ignore_window')) ?? []
-    if (backup) await launch(backup.name, Object.fromEntries(window.map(question => [question.variable, 'yes'])))
-  }
+export async function recover(lab: Lab, log: (line: string) => void, signal: AbortSignal): Promise<RecoveryRow[]> {
+  const launch = await launcher(lab, log, signal)
+  const order = recoveryOrder(lab.config.systems)
+  await deployAll(lab, launch)
+  await backUpAll(order, launch)
   const before = new Map<System, State>()
   for (const system of order) {
     log(`${system.name}: taking its fingerprint`)
@@ -67,21 +56,18 @@ export async function recover(lab: Lab, log: (line: string) => void): Promise<Re
     log(`${system.name}: destroying it`)
     await destroy(system, lab)
   }
-  log('everything is gone but the bucket')
+  log('everything is gone but the buckets')
   const rows: RecoveryRow[] = []
   let deployed = false
   for (const system of order) {
     // The claims and the store's Secrets that restores in a cluster use.
-    if (kindOf(system).cluster(system) !== undefined && !deployed) {
-      for (const cluster of clusters) await launch(`Deploy backups: ${cluster}`)
+    if (!deployed && system.kind !== 'kit' && kindOf(system).cluster(system) !== undefined) {
+      await deployAll(lab, launch)
       deployed = true
     }
     const started = performance.now()
-    const template = kindOf(system)
-      .templates(system)
-      .find(use => use.recovery)
-    if (template) await launch(template.name, template.recovery?.answers)
-    else throw new Error(`${system.name} has no job template that restores it`)
+    log(`${system.name}: bringing it back`)
+    await bringBack(system, lab, launch)
     const seconds = (performance.now() - started) / 1000
     log(`${system.name}: comparing`)
     const was = before.get(system) as State
@@ -93,46 +79,29 @@ export async function recover(lab: Lab, log: (line: string) => void): Promise<Re
   return rows
 }
 
-/** Launches a job template as AWX would, and returns when it has ended well. */
-async function launcher(lab: Lab, log: (line: string) => void) {
-  const all = definitions(lab.config, 'lab')
-  const credentials = await readCredentials(lab.credentials)
-  return async (name: string, answers: Readonly<Record<string, string>> = {}): Promise<void> => {
-    log(`job template "${name}"`)
-    const lines: string[] = []
-    const { exitCode } = await launchLocal(all, findTemplate(all, name), {
-      answers,
-      inventory: lab.inventory,
-      credentials,
-      environment: lab.sshEnvironment,
-      signal: new AbortController().signal,
-      log: line => {
-        lines.push(line)
-      },
-    })
-    if (exitCode === 0) return
-    throw new Failure(
-      exitCodes.findings,
-      `the job "${name}" failed (ansible-playbook: ${exitCode})\n${lines.slice(-40).join('\n')}`,
-      'see its last lines above; `npm run lab -- down` and `npm run lab` make the lab anew',
-    )
-  }
+async function bringBack(system: System, lab: Lab, launch: Launch): Promise<void> {
+  if (system.kind === 'kit') return await openKit(system, lab)
+  if (system.kind === 'database') await untilServed(system, lab)
+  const { name, recovery } = templateOf(system, template => template.recovery !== undefined)
+  await launch(name, recovery?.answers)
 }
 
 /** Rancher changes all the time: what counts is the state that its last copy was closed with. */
-async function stateBefore(system: Recoverable, lab: Lab): Promise<State> {
+async function stateBefore(system: System, lab: Lab): Promise<State> {
   if (system.kind !== 'rancher') return await state(system, lab)
   const receipt = await newestReceipt(system, lab)
   const version = await versionAtTheStop(args => docker(lab, args), system.container, receipt)
   return rancherState(version)
 }
 
-async function state(system: Recoverable, lab: Lab): Promise<State> {
+async function state(system: System, lab: Lab): Promise<State> {
   switch (system.kind) {
     case 'database':
       return await databaseState(system, lab)
     case 'media':
       return await mediaState(system, lab)
+    case 'kit':
+      return await kitState(system, lab)
     case 'rancher':
       // It runs again and writes: whole is what it can be asked for.
       return rancherState(await versionAtTheStart(system, lab))
@@ -145,6 +114,16 @@ const rancherState = (version: string): State => ({ facts: { version }, words: `
 async function versionAtTheStart(system: RancherSystem, lab: Lab): Promise<string> {
   const said = await docker(lab, ['logs', '--tail=200', system.container])
   return [...said.matchAll(/data are whole at version (\d+)/g)].at(-1)?.[1] ?? 'unknown'
+}
+
+async function kitState({ namespace, secrets }: KitSystem, lab: Lab): Promise<State> {
+  const facts: Record<string, Facts> = {}
+  for (const { name, keys } of secrets) {
+    const { data } = JSON.parse(await kubectl(lab, ['get', `secret/${name}`, '-n', namespace, '-o', 'json']))
+    facts[name] = Object.fromEntries(keys.map(key => [key, data[key]]))
+  }
+  const keys = secrets.reduce((sum, secret) => sum + secret.keys.length, 0)
+  return { facts, words: `${keys} keys of ${secrets.length} Secrets` }
 }
 
 const serverOf = (system: DatabaseSystem) => ({
@@ -208,30 +187,28 @@ async function inVolume<T>(
   return await withPod(lab, pod, inContainer => work((command, input) => inContainer('tools', command, input)))
 }
 
-async function destroy(system: Recoverable, lab: Lab): Promise<void> {
+async function destroy(system: System, lab: Lab): Promise<void> {
   const empty = (which: 'volume' | 'source' | 'replica', of: DatabaseSystem | MediaSystem) =>
     inVolume(lab, of, which, inContainer => inContainer(['find', '/volume', '-mindepth', '1', '-delete']))
   if (system.kind !== 'rancher') {
-    const secret = system.storeSecret?.name ?? defaultStoreSecret.name
+    // Where the recovery fails, the next lab fills what is empty again.
+    const jobs = (await kubectl(lab, ['get', 'jobs', '-n', system.namespace, '-o', 'name'])).split('\n')
+    const filled = jobs.filter(job => job.includes('-content-'))
+    const store = system.storeSecret?.name ?? defaultStoreSecret.name
+    const kept = system.kind === 'kit' ? system.secrets.map(secret => `secret/${secret.name}`) : []
     const gone = ['-n', system.namespace, '--ignore-not-found']
-    await kubectl(lab, ['delete', `cronjob/${system.name}`, `secret/${secret}`, ...gone])
+    await kubectl(lab, ['delete', `cronjob/${system.name}`, `secret/${store}`, ...kept, ...filled, ...gone])
   }
   switch (system.kind) {
+    case 'kit':
+      return
     case 'database': {
       const where = serverOf(system)
       await empty('volume', system)
       // The server's own folder; the pod that follows makes a new, empty server in it.
       await inPod(lab, where, ['sh', '-c', 'rm -rf /data/*'])
-      await kubectl(lab, [
-        'delete',
-        'pod',
-        `${system.service}-0`,
-        '-n',
-        system.namespace,
-        '--grace-period=0',
-        '--force',
-      ])
-      await kubectl(lab, ['rollout', 'status', where.target, '-n', system.namespace, '--timeout=180s'])
+      const pod = [`pod/${system.service}-0`, '-n', system.namespace]
+      await kubectl(lab, ['delete', ...pod, '--grace-period=0', '--force'])
       return
     }
     case 'media':
@@ -247,6 +224,30 @@ async function destroy(system: Recoverable, lab: Lab): Promise<void> {
       ])
       return
   }
+}
+
+/** The runbook's commands: only an operator's private key is needed. */
+async function openKit(system: KitSystem, lab: Lab): Promise<void> {
+  const { object, bucket } = await newestReceipt(system, lab)
+  const name = `recover-${system.name}`
+  const pod = {
+    namespace: system.namespace,
+    ownNamespace: false,
+    name,
+    containers: [toolsContainer(lab, name, [{ name: 'copy', mountPath: '/copy' }])],
+    volumes: [{ name: 'copy', emptyDir: {} }],
+    variables: rcloneRemote(lab.storeOf(system)),
+  }
+  const manifests = await withPod(lab, pod, async inContainer => {
+    await inContainer('tools', ['rclone', 'copyto', `store:${bucket}/${object.key}`, '/copy/kit'])
+    return await inContainer('tools', ['age', '-d', '-i', '-', '/copy/kit'], `${labKitKey.identity}\n`)
+  })
+  await kubectl(lab, ['apply', '-f', '-'], manifests)
+}
+
+/** Waits until the new, empty server answers: its pod starts once its Secret is back. */
+async function untilServed(system: DatabaseSystem, lab: Lab): Promise<void> {
+  await kubectl(lab, ['rollout', 'status', serverOf(system).target, '-n', system.namespace, '--timeout=180s'])
 }
 
 function docker(lab: Lab, args: readonly string[], input?: string): Promise<string> {

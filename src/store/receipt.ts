@@ -119,19 +119,24 @@ export async function clearMarks(store: Store, bucket: string, marks: readonly s
  * `problems` and left out. `unfinished` are the marks of runs that did not end (`markStarted`).
  *
  * @param where.newest read only so many
+ * @param where.since read only those of runs that began then or later: a copy's receipt is never older than the copy
+ * @param where.before read only those of runs that began before
  */
 export async function readReceipts(
   store: Store,
-  where: { bucket: string; system: string; newest?: number },
+  where: { bucket: string; system: string; newest?: number; since?: string; before?: string },
 ): Promise<{ receipts: StoredReceipt[]; problems: string[]; unfinished: string[] }> {
   const keys: string[] = []
   const unfinished: string[] = []
-  for await (const object of listObjects(store, { bucket: where.bucket, prefix: receiptPrefix(where.system) })) {
+  const prefix = receiptPrefix(where.system)
+  const startAfter = where.since !== undefined ? { startAfter: prefix + where.since } : {}
+  for await (const object of listObjects(store, { bucket: where.bucket, prefix, ...startAfter })) {
+    // Keys hold the start of the run, so they come in the order of time.
+    if (where.before !== undefined && object.key >= prefix + where.before) break
     if (object.key.endsWith('.json')) keys.push(object.key)
     else if (object.key.endsWith(UNFINISHED)) unfinished.push(object.key)
   }
-  // Keys hold the start of the run, so their order is that of time.
-  keys.sort().reverse()
+  keys.reverse()
   const receipts: StoredReceipt[] = []
   const problems: string[] = []
   const wanted = where.newest ?? keys.length
@@ -169,22 +174,21 @@ function receiptProblem(value: unknown): string | undefined {
 const HISTORY_DAYS = 35
 
 /**
- * Remove receipts that have served: older than 35 days, and not in `keep`, which names those whose copy still stands.
+ * Remove receipts that have served: older than 35 days, and vouching for nothing that still stands. Only those of that
+ * age are read: one LIST, and one GET each.
  *
+ * @param where.serves whether a receipt's copy still stands
  * @returns how many were removed
  */
 export async function expireReceipts(
   store: Store,
-  where: { bucket: string; system: string; keep: readonly string[]; now: Date },
+  where: { bucket: string; system: string; now: Date; serves: (receipt: Receipt) => boolean },
 ): Promise<number> {
-  const prefix = receiptPrefix(where.system)
+  const { bucket, system, serves } = where
   const oldest = new Date(where.now.getTime() - HISTORY_DAYS * 86_400_000).toISOString()
-  const served: string[] = []
-  for await (const { key } of listObjects(store, { bucket: where.bucket, prefix })) {
-    if (key.slice(prefix.length) >= oldest) break
-    if (key.endsWith('.json') && !where.keep.includes(key)) served.push(key)
-  }
-  await deleteKeys(store, where.bucket, served)
+  const { receipts } = await readReceipts(store, { bucket, system, before: oldest })
+  const served = receipts.filter(({ receipt }) => !serves(receipt)).map(({ key }) => key)
+  await deleteKeys(store, bucket, served)
   return served.length
 }
 

@@ -1,6 +1,6 @@
 import type { Store } from './client.ts'
 import { deleteKeys, listObjects } from './list.ts'
-import { readReceipts, type StoredReceipt } from './receipt.ts'
+import { expireReceipts, readReceipts, type StoredReceipt } from './receipt.ts'
 
 /** Something that may be a copy, on a volume or in a bucket. */
 export interface Candidate {
@@ -40,33 +40,70 @@ export function vouchesFor(
   })
 }
 
+/** A system's copies in its bucket. */
+export interface Copies {
+  bucket: string
+  system: string
+  prefix?: string
+  /** The moment a key's copy was taken, or undefined when the key is no copy of this system. */
+  takenAt: (key: string) => Date | undefined
+}
+
+/** A copy in the bucket, as LIST tells it. */
+export interface BucketCopy {
+  key: string
+  bytes: number
+  etag: string
+  taken: Date
+}
+
+/** Every copy of a system, proven or not. */
+export async function listCopies(store: Store, { bucket, prefix, takenAt }: Copies): Promise<BucketCopy[]> {
+  const copies: BucketCopy[] = []
+  for await (const { key, bytes, etag } of listObjects(store, { bucket, ...(prefix ? { prefix } : {}) })) {
+    const taken = takenAt(key)
+    if (taken) copies.push({ key, bytes, etag, taken })
+  }
+  return copies
+}
+
+// A receipt bears the start of its run, and the data may be taken later in it; no run lasts longer.
+const RUN_MS = 86_400_000
+
+/** The receipts that may vouch for any of these copies. */
+export async function receiptsOf(
+  store: Store,
+  { bucket, system }: Copies,
+  copies: readonly { taken: Date }[],
+): Promise<{ receipts: StoredReceipt[]; problems: string[] }> {
+  const oldest = copies.reduce((least, { taken }) => Math.min(least, taken.getTime()), Date.now())
+  return await readReceipts(store, { bucket, system, since: new Date(oldest - RUN_MS).toISOString() })
+}
+
 /**
- * Prune a system's copies in its bucket by `copiesToRemove`.
+ * Prune a system's copies in its bucket by `copiesToRemove`, and its receipts by `expireReceipts`. What is no copy of
+ * this system is neither counted nor touched.
  *
- * @param request.takenAt the moment a key's copy was taken, or undefined when the key is no copy of this system:
- *   such objects are neither counted nor touched
- * @param request.receipts the system's receipts, where the caller has them already
- * @returns the keys that were removed
+ * @param request.receipts the receipts of its copies, where the caller has them already
+ * @returns the keys of the copies that were removed
  */
 export async function prune(
   store: Store,
-  request: {
-    bucket: string
-    system: string
-    prefix?: string
-    keep: number
-    takenAt: (key: string) => Date | undefined
-    receipts?: readonly StoredReceipt[]
-  },
+  request: Copies & { keep: number; receipts?: readonly StoredReceipt[] },
 ): Promise<string[]> {
-  const { bucket, system } = request
-  const receipts = request.receipts ?? (await readReceipts(store, { bucket, system })).receipts
-  const copies: Candidate[] = []
-  for await (const object of listObjects(store, { bucket, ...(request.prefix ? { prefix: request.prefix } : {}) })) {
-    const taken = request.takenAt(object.key)
-    if (taken) copies.push({ name: object.key, taken, verified: vouchesFor(receipts, object) })
-  }
-  const removed = copiesToRemove(copies, request.keep).map(copy => copy.name)
+  const { bucket, system, prefix = '' } = request
+  const copies = await listCopies(store, request)
+  const receipts = request.receipts ?? (await receiptsOf(store, request, copies)).receipts
+  const candidates = copies.map(copy => ({ name: copy.key, taken: copy.taken, verified: vouchesFor(receipts, copy) }))
+  const removed = copiesToRemove(candidates, request.keep).map(copy => copy.name)
   await deleteKeys(store, bucket, removed)
+  const standing = new Set(copies.map(copy => copy.key).filter(key => !removed.includes(key)))
+  await expireReceipts(store, {
+    bucket,
+    system,
+    now: new Date(),
+    // Of another prefix: another run's to judge.
+    serves: ({ object }) => standing.has(object.key) || !object.key.startsWith(prefix),
+  })
   return removed
 }

@@ -4,10 +4,11 @@ import { join, relative } from 'node:path'
 import { listPlays } from '../ansible/listing.ts'
 import { runPlaybook, syntaxCheck } from '../ansible/playbook.ts'
 import { ensureVenv, projectRoot } from '../ansible/venv.ts'
-import { checkDefinitions } from '../awx/check.ts'
 import { definitions } from '../awx/definitions.ts'
 import { readRoleOptions } from '../awx/project.ts'
+import { awxRules } from '../awx/rules/index.ts'
 import { type Config, loadConfig, type Problem } from '../config/index.ts'
+import { problemsOf } from '../config/rules/rule.ts'
 import { checkInventory } from '../inventory/check.ts'
 import { allInventoryFiles, environments } from '../inventory/environments.ts'
 import { compareFolder } from '../inventory/folder.ts'
@@ -79,7 +80,7 @@ async function checkAwx(config: Config): Promise<Problem[]> {
     inventory: inventory(config, {}),
   }
   const file = 'inventories/production/host_vars/awx.yml'
-  return [...broken, ...checkDefinitions(definitions(config, 'production'), project, file)]
+  return [...broken, ...problemsOf(awxRules, file, definitions(config, 'production'), project)]
 }
 
 async function manifests(config: Config): Promise<Problem[]> {
@@ -105,10 +106,9 @@ async function manifests(config: Config): Promise<Problem[]> {
         },
       ]
     }
-    const files = (await readdir(folder)).map(file => join(folder, file))
-    return (await checkManifests(files)).map(problem => ({
+    return (await checkManifests([join(folder, 'manifests.yaml')])).map(problem => ({
       ...problem,
-      location: { ...problem.location, file: `manifest of ${problem.location.file.slice(folder.length + 1)}` },
+      location: { file: 'manifests', path: problem.location.path },
     }))
   } finally {
     await rm(folder, { recursive: true, force: true })

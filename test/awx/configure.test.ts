@@ -45,14 +45,6 @@ describe('configure-awx and plan, for all of production', () => {
     )
   })
 
-  it('a credential without its secrets stops it, and the message says where they go', async () => {
-    const { exitCode, output } = await awx.configure(all, {}, false)
-    expect(exitCode).toBe(2)
-    expect(output.replaceAll(/\s+/g, ' ')).toContain(
-      '"Kubernetes: development" lacks bearer_token, ssl_ca_cert: set KUBERNETES_DEVELOPMENT_BEARER_TOKEN',
-    )
-  })
-
   it('makes everything; nothing secret is printed', async () => {
     const { exitCode, recap, output } = await awx.configure(all)
     expect(exitCode, output.slice(-2000)).toBe(0)
@@ -65,7 +57,7 @@ describe('configure-awx and plan, for all of production', () => {
   })
 
   it('a second run changes nothing, and needs no secrets', async () => {
-    const { exitCode, recap } = await awx.configure(all, {}, false)
+    const { exitCode, recap } = await awx.configure(all, { secrets: false })
     expect({ exitCode, changed: recap?.changed }).toEqual({ exitCode: 0, changed: 0 })
   })
 
@@ -104,12 +96,40 @@ async function planCommand(config: Config, args: string[]) {
   }
 }
 
+// Two systems are quicker, and have every kind of object.
+const two = ['rancher-server', 'production-stack-media']
+
+describe('in check mode, on an AWX that holds nothing', () => {
+  onAwx(two)
+  const before = async () => (await awx.api.list('organizations/', { name: awx.config.organisation })).length
+
+  it('says which secrets are missing, and where they go', async () => {
+    const { exitCode, output } = await awx.configure(all, { check: true, secrets: false })
+    expect(exitCode).toBe(2)
+    expect(output.replaceAll(/\s+/g, ' ')).toContain(
+      '"Kubernetes: production" lacks bearer_token, ssl_ca_cert: set KUBERNETES_PRODUCTION_BEARER_TOKEN',
+    )
+  })
+
+  it('names all that would be made, fails at nothing, and makes nothing', async () => {
+    awx.standIn?.requests()
+    const { exitCode, recap, output } = await awx.configure(all, { check: true })
+    expect({ exitCode, ...recap }, output).toMatchObject({ exitCode: 0, failed: 0, ignored: 0, rescued: 0 })
+    const named = new Set(output.match(/(?<=^changed: \[awx\] => \(item=).*(?=\)$)/gm))
+    for (const { name } of [...all.controller_templates, ...all.controller_workflows, ...all.controller_schedules]) {
+      expect(named).toContain(name)
+    }
+    expect(awx.standIn?.requests().filter(request => !request.startsWith('GET'))).toEqual(awx.standIn && [])
+    expect(await before()).toBe(0)
+  })
+})
+
 describe('after a hand changed AWX', () => {
-  // Two systems are quicker, and have every kind of object.
-  onAwx(['rancher-server', 'production-stack-media'])
+  onAwx(two)
 
   it('first it is as it should be', async () => {
-    await awx.configure(all)
+    const { exitCode, output } = await awx.configure(all)
+    expect(exitCode, output.slice(-2000)).toBe(0)
     expect(await plan()).toBe('')
   })
 
@@ -136,7 +156,9 @@ describe('after a hand changed AWX', () => {
   })
 
   it('one run puts back what differs, writes the secrets that it is told to, and shows what is surplus', async () => {
-    const { recap, output } = await awx.configure(without(gone), { awx_objects_rotate: ['Store: production'] })
+    const { recap, output } = await awx.configure(without(gone), {
+      extraVars: { awx_objects_rotate: ['Store: production'] },
+    })
     expect(recap?.changed).toBe(3)
     expect(output.match(/^changed: .*$/gm)).toEqual([
       'changed: [awx]',
@@ -154,7 +176,10 @@ describe('after a hand changed AWX', () => {
   })
 
   it('what is surplus goes when that is asked for', async () => {
-    const { recap, output } = await awx.configure(without(gone), { awx_objects_remove_surplus: true }, false)
+    const { recap, output } = await awx.configure(without(gone), {
+      extraVars: { awx_objects_remove_surplus: true },
+      secrets: false,
+    })
     expect(recap?.changed).toBe(1)
     expect(output.match(/^changed: .*$/gm)).toEqual([`changed: [awx] => (item=${gone})`])
     expect(await plan(without(gone))).toBe('')

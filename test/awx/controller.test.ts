@@ -20,6 +20,9 @@ beforeAll(async () => {
   await make('inventory', 'inventories/', { name: 'Inventory', organization })
   const { project, inventory } = ids
   const playbook = 'playbooks/there.yml'
+  // AWX knows no playbook of a project that it has not fetched.
+  await expect(api.post('job_templates/', { name: 'X', project, inventory, playbook })).rejects.toThrow('Playbook not')
+  await api.post(`projects/${project}/update/`)
   await make('template', 'job_templates/', { name: 'Template', project, inventory, playbook, survey_enabled: true })
   const question = { question_name: 'Q', type: 'text', variable: 'q', required: true, default: 'x' }
   await api.post(`job_templates/${ids.template}/survey_spec/`, { name: '', description: '', spec: [question] })

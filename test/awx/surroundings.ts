@@ -6,12 +6,12 @@ import production from '../../backups.config.ts'
 import { type HostRecap, runPlaybook } from '../../src/ansible/playbook.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import { type Controller as Api, openController } from '../../src/awx/controller.ts'
-import { type Definitions, definitions } from '../../src/awx/definitions.ts'
+import type { Definitions } from '../../src/awx/definitions.ts'
 import type { Config } from '../../src/config/index.ts'
 import { inventoryFiles } from '../../src/inventory/files.ts'
 import { writeFolder } from '../../src/inventory/folder.ts'
 import { inventory } from '../../src/inventory/inventory.ts'
-import { type Controller, type ControllerOptions, startController } from './controller/controller.ts'
+import { type Controller, startController } from './controller/controller.ts'
 
 /**
  * The AWX that these tests speak to: the one that `CONTROLLER_HOST` names, in an organisation of the tests' own
@@ -24,8 +24,16 @@ export interface Surroundings {
   readonly api: Api
   readonly config: Config
   /** Runs configure-awx over these definitions. */
-  configure(definitions: Definitions, extraVars?: Record<string, unknown>, secrets?: boolean): Promise<Configured>
+  configure(definitions: Definitions, options?: ConfigureOptions): Promise<Configured>
   end(): Promise<void>
+}
+
+export interface ConfigureOptions {
+  readonly extraVars?: Readonly<Record<string, unknown>>
+  /** Whether it gets the credentials file; by default it does. */
+  readonly secrets?: boolean
+  /** Changes nothing, and says what it would change. */
+  readonly check?: boolean
 }
 
 export interface Configured {
@@ -55,16 +63,12 @@ export function secretsFor({ controller_credentials: all }: Definitions): Record
 }
 
 /** Opens an AWX for the systems of production, or for some of them by name. */
-export async function surroundings(
-  systems?: readonly string[],
-  options: ControllerOptions = {},
-): Promise<Surroundings> {
+export async function surroundings(systems?: readonly string[]): Promise<Surroundings> {
   const real = process.env.CONTROLLER_HOST !== undefined
   const playbooks = (await readdir(join(projectRoot, 'playbooks'))).map(file => `playbooks/${file}`)
   const some = production.systems.filter(({ name }) => systems === undefined || systems.includes(name))
   const config: Config = { ...production, systems: some, ...(real && { organisation }) }
-  const named = definitions(config, 'production').controller_templates.map(({ playbook }) => playbook)
-  const standIn = real ? undefined : await startController({ playbooks: [...playbooks, ...named], ...options })
+  const standIn = real ? undefined : await startController({ playbooks })
   const environment = standIn
     ? { CONTROLLER_HOST: standIn.url, CONTROLLER_OAUTH_TOKEN: standIn.token }
     : (Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('CONTROLLER_'))) as Record<
@@ -82,7 +86,8 @@ export async function surroundings(
     environment,
     api,
     config,
-    async configure(all, extraVars = {}, secrets = true) {
+    async configure(all, options = {}) {
+      const { extraVars = {}, secrets = true } = options
       await writeFolder(folder, inventoryFiles(inventory(config, { ...all })))
       const file = join(folder, 'secrets.json')
       await writeFile(file, JSON.stringify(secrets ? secretsFor(all) : {}), { mode: 0o600 })
@@ -91,8 +96,8 @@ export async function surroundings(
           playbook: 'playbooks/configure-awx.yml',
           inventory: join(folder, 'hosts.yml'),
           extraVars: { ...(secrets && { awx_objects_credentials_file: file }), ...extraVars },
-          // Sixty modules and more run one after the other: a third of the time is copying them to where they are.
-          environment: { ...environment, ANSIBLE_PIPELINING: 'true' },
+          environment,
+          ...(options.check && { check: true }),
         },
         { log: () => {} },
       )

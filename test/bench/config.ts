@@ -3,10 +3,11 @@ import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import production from '../../backups.config.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
-import { checkDefinitions } from '../../src/awx/check.ts'
 import { definitions } from '../../src/awx/definitions.ts'
 import { readRoleOptions } from '../../src/awx/project.ts'
+import { awxRules } from '../../src/awx/rules/index.ts'
 import { type Config, checkConfig } from '../../src/config/index.ts'
+import { problemsOf } from '../../src/config/rules/rule.ts'
 import { inventoryFiles } from '../../src/inventory/files.ts'
 import { inventory } from '../../src/inventory/inventory.ts'
 import { validate } from '../../src/validate/validate.ts'
@@ -66,7 +67,7 @@ async function work(size: number): Promise<void> {
     options: await readRoleOptions(projectRoot),
     inventory: made,
   }
-  const found = checkDefinitions(all, project, 'bench')
+  const found = problemsOf(awxRules, 'bench', all, project)
   if (found[0])
     throw new Error(`the definitions of the bench are broken: ${found[0].location.path} ${found[0].message}`)
 }

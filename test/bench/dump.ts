@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { rcloneEnvironment } from '../agent/rclone.ts'
-import { measure, middle, type Row, rounded } from './measure.ts'
-import { AGENT, Place } from './place.ts'
+import { measure, middle, type Row, rounded } from './machinery/measure.ts'
+import { AGENT, Place } from './machinery/place.ts'
 
 const MIB = Number(process.env.BACKUPS_BENCH_DUMP_MIB ?? 200)
 const ROUNDS = Number(process.env.BACKUPS_BENCH_ROUNDS ?? 3)

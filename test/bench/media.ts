@@ -6,8 +6,8 @@ import { walk } from '../../src/agent/tree.ts'
 import { writeReceipt } from '../../src/store/receipt.ts'
 import { countRequests } from '../agent/proxy.ts'
 import { rcloneEnvironment } from '../agent/rclone.ts'
-import { type Cost, measure, type Row, rounded } from './measure.ts'
-import { AGENT, Place } from './place.ts'
+import { type Cost, measure, type Row, rounded } from './machinery/measure.ts'
+import { AGENT, Place } from './machinery/place.ts'
 
 const FILES = Number(process.env.BACKUPS_BENCH_FILES ?? 2000)
 // Of production's media.

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { dump } from 'js-yaml'
+import { dump, load } from 'js-yaml'
+import { projectRoot } from '../../src/ansible/venv.ts'
 
 const state = process.env.BACKUPS_TEST_LAB_STATE
 if (!state) throw new Error('BACKUPS_TEST_LAB_STATE is not set: `npm test -- cluster` raises the lab and sets it')
@@ -28,13 +29,10 @@ export interface Tenant {
   remove(): Promise<void>
 }
 
-// All that the plays need, and nothing else: what an operator gives to AWX's account.
-const rules = [
-  { apiGroups: ['batch'], resources: ['cronjobs', 'jobs'], verbs: ['get', 'list', 'create', 'update', 'patch'] },
-  { apiGroups: [''], resources: ['persistentvolumeclaims', 'secrets'], verbs: ['get', 'create', 'patch'] },
-  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] },
-  { apiGroups: [''], resources: ['pods/log', 'serviceaccounts'], verbs: ['get'] },
-]
+// What an operator gives to AWX's account, and nothing else.
+const { rules } = load(await readFile(join(projectRoot, 'roles/kubernetes_access/files/role.yaml'), 'utf8')) as {
+  rules: object[]
+}
 
 /** Makes a namespace with an account that may do in it what the plays need. */
 export async function makeTenant(): Promise<Tenant> {

@@ -251,7 +251,7 @@ test('our dump of a server comes back with gunzip and psql alone, and by the rec
   const volume = await folder()
   await dump({ ...original.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'infra' }, never)
   // The recovery image drops these lines of its own user, and lets no error pass.
-  const recovery = String.raw`set -o pipefail; gunzip -c "$1"/hourly/backup-* | sed -E '/^(CREATE|DROP) ROLE (IF EXISTS )?admin;/d' | psql -Xq -v ON_ERROR_STOP=1 -d postgres`
+  const recovery = `set -o pipefail; gunzip -c "$1"/hourly/backup-* | sed -E '/^(CREATE|DROP) ROLE (IF EXISTS )?admin;/d' | psql -Xq -v ON_ERROR_STOP=1 -d postgres`
   const plain = 'gunzip -c "$1"/hourly/backup-* | psql -Xq -d postgres'
   for (const script of [recovery, plain]) {
     const copy = await startServer()

@@ -58,7 +58,7 @@ function refused(template: JobTemplate, { controller_defaults }: Definitions, se
   )
   const asked = new Set(template.survey_enabled ? template.survey_spec?.spec.map(({ variable }) => variable) : [])
   const variables = Object.keys((values.extra_data ?? {}) as object)
-    .filter(variable => !asked.has(variable) && !template.ask_variables_on_launch)
+    .filter(variable => !asked.has(variable) && switches.ask_variables_on_launch !== true)
     .map(variable => ({
       message: `sets the variable \`${variable}\`, which \`${template.name}\` does not ask for`,
       suggest: 'ask for it in the survey, or set `ask_variables_on_launch` on the template',

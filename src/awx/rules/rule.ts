@@ -1,18 +1,12 @@
 import { nearest } from '../../config/problem.ts'
-import type { Finding } from '../../config/rules/rule.ts'
+import type { Finding, Rule } from '../../config/rules/rule.ts'
 import type { Project } from '../project.ts'
 import type { Definitions } from '../vocabulary.ts'
 
 export type { Finding }
 
 /** One thing that can be wrong with what AWX is to hold. */
-export interface AwxRule {
-  /** In kebab case; stable, since people and CI filters name it. */
-  readonly id: string
-  /** What it finds and why that matters, for the reference. */
-  readonly description: string
-  check(definitions: Definitions, project: Project): Finding[]
-}
+export type AwxRule = Rule<readonly [Definitions, Project]>
 
 /** The names of the lists of definitions. */
 export type List = {

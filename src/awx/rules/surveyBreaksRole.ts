@@ -1,5 +1,5 @@
-import type { Question } from '../../systems/kind.ts'
 import type { RoleOption } from '../project.ts'
+import type { SurveyQuestion } from '../vocabulary.ts'
 import { type AwxRule, type Finding, orNearest, placeOf } from './rule.ts'
 
 export const surveyBreaksRole: AwxRule = {
@@ -34,8 +34,8 @@ export const surveyBreaksRole: AwxRule = {
 }
 
 /** The answers of a question that the role would not take. */
-function refused({ choices, default: answer, type }: Question, option: RoleOption): string[] {
-  const answers = type === 'multiplechoice' ? choices : answer === '' ? [] : [answer]
+function refused({ choices, default: answer, type }: SurveyQuestion, option: RoleOption): string[] {
+  const answers = type === 'multiplechoice' ? [...choices] : answer === '' ? [] : [answer]
   if (option.choices) return answers.filter(choice => !option.choices?.some(allowed => same(allowed, choice)))
   if (option.type === 'int') return answers.filter(choice => !/^-?\d+$/.test(choice))
   if (option.type === 'bool') return answers.filter(choice => !/^(yes|no|true|false|on|off|1|0)$/i.test(choice))

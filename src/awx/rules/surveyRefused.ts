@@ -33,7 +33,7 @@ export const surveyRefused: AwxRule = {
               {
                 path: `${at}.default`,
                 message: `\`${answer}\` is none of its choices`,
-                suggest: `write one of ${choices.join(', ')}`,
+                suggest: `write one of ${[...choices].join(', ')}`,
               },
             ]
           }),

@@ -1,13 +1,32 @@
 import type { Problem } from '../problem.ts'
 import type { Config } from '../schema.ts'
 
-/** One thing that can be wrong with a config whose shape is right. */
-export interface Rule {
+/** One thing that can be wrong: with a config whose shape is right, or with whatever else is looked at. */
+export interface Rule<Subject extends readonly unknown[] = readonly [Config]> {
   /** In kebab case; stable, since people and CI filters name it. */
   readonly id: string
   /** What it finds and why that matters, for the reference. */
   readonly description: string
-  check(config: Config): Finding[]
+  check(...subject: Subject): Finding[]
+}
+
+/** Every problem that rules find; `file` is where what they look at is written. */
+export function problemsOf<Subject extends readonly unknown[]>(
+  rules: readonly Rule<Subject>[],
+  file: string,
+  ...subject: Subject
+): Problem[] {
+  return rules.flatMap(({ id, check }) =>
+    check(...subject).map(
+      ({ severity = 'error', path, message, suggest }): Problem => ({
+        ruleId: id,
+        severity,
+        location: { file, path },
+        message,
+        suggest,
+      }),
+    ),
+  )
 }
 
 /** A rule's finding: a problem without what the rule's frame adds. */

@@ -1,3 +1,4 @@
+import { inParallel } from '../../agent/parallel.ts'
 import { openStore } from '../../store/client.ts'
 import { type Receipt, readReceipts } from '../../store/receipt.ts'
 import type { System } from '../../systems/index.ts'
@@ -24,6 +25,9 @@ export interface ProofRow {
   readonly why: readonly string[]
 }
 
+/** A proof waits for pods half of its time. */
+const PROOFS_AT_ONCE = 2
+
 /** Fetches, restores and compares one copy; returns what is wrong with it, in words. */
 type Proof<S extends System> = (
   system: S,
@@ -40,7 +44,7 @@ const proofs: { [K in System['kind']]: Proof<Extract<System, { kind: K }>> } = {
 }
 
 /**
- * Proves the newest copy of each system, one after the other: what its newest receipt names is fetched from the bucket
+ * Proves the newest copy of each system: what its newest receipt names is fetched from the bucket
  * with plain tools, restored into something fresh, and compared with the original. `systems` are the lab's (`labConfig`).
  * A proof that breaks is a row that says why; nothing is thrown. `log` gets a line for each step.
  */
@@ -49,9 +53,11 @@ export async function prove(
   lab: ProofLab,
   log: (line: string) => void,
 ): Promise<ProofRow[]> {
-  const rows: ProofRow[] = []
-  for (const system of systems) rows.push(await proveOne(system, lab, doing => log(`${system.name}: ${doing}`)))
-  return rows
+  const rows = new Map<System, ProofRow>()
+  await inParallel(systems, PROOFS_AT_ONCE, async system => {
+    rows.set(system, await proveOne(system, lab, doing => log(`${system.name}: ${doing}`)))
+  })
+  return systems.map(system => rows.get(system) as ProofRow)
 }
 
 async function proveOne(system: System, lab: ProofLab, say: (doing: string) => void): Promise<ProofRow> {

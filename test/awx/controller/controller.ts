@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { credentialTypeRefusal, fieldRefusal, type Refusal, rruleRefusal, surveyRefusal } from './refusals.ts'
 import { type Resource, readOnly, resources, tables, unifiedJobTemplates } from './resources.ts'
+import { type Step, workflowRuns } from './workflows.ts'
 
 /**
  * A stand-in for AWX's API, for tests: it keeps what it is told in memory, on loopback, as the field tables of a real
@@ -32,7 +34,7 @@ export interface Run {
 }
 
 export interface ControllerOptions {
-  /** The playbooks that projects are found to hold; a job template may name no other. */
+  /** The playbooks in every project's repository; a job template may name those that its project's last fetch found. */
   readonly playbooks?: readonly string[]
   /** Plays a job. Default: one line, and success. */
   readonly run?: (run: Run) => Promise<'successful' | 'failed'>
@@ -60,6 +62,7 @@ interface Job {
   status: string
   readonly events: string[]
   readonly stop: AbortController
+  readonly ended: Promise<'successful' | 'failed' | 'canceled'>
 }
 
 /** Ends a request with a status and a body. */
@@ -89,10 +92,14 @@ export async function startController(options: ControllerOptions = {}): Promise<
   const items = new Map<number, Item>()
   const jobs = new Map<number, Job>()
   const roleMembers = new Map<number, Set<number>>()
+  /** Project → the playbooks that its last fetch found; update → its project. */
+  const fetched = new Map<number, readonly string[]>()
+  const updates = new Map<number, number>()
   const credentials = { token: 'stand-in-token', user: 'stand-in', password: 'stand-in-password' }
   const tokens = new Set([credentials.token])
   let seen: string[] = []
   let last = 0
+  const workflows = workflowRuns(() => ++last)
 
   const all = (resource: string) =>
     [...items.values()].filter(item =>
@@ -165,8 +172,20 @@ export async function startController(options: ControllerOptions = {}): Promise<
       shown[field] = value
     }
     if (item.resource === 'credentials') shown.inputs = withoutSecrets(item)
-    if (item.resource === 'projects') Object.assign(shown, { scm_revision: '', status: 'successful' })
+    if (item.resource === 'projects') Object.assign(shown, { scm_revision: revisionOf(item), status: 'successful' })
     return shown
+  }
+
+  /** What a fetch found, as a commit's name would tell. */
+  const revisionOf = ({ id }: Item) =>
+    createHash('sha1')
+      .update(`${fetched.get(id)}`)
+      .digest('hex')
+
+  function fetchProject({ id }: Item): number {
+    fetched.set(id, [...(options.playbooks ?? [])])
+    updates.set(++last, id)
+    return last
   }
 
   function withoutSecrets(item: Item): Record<string, unknown> {
@@ -278,7 +297,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
       if (!values.inventory && !values.ask_inventory_on_launch) {
         refuse({ inventory: ['Must either set a default value or ask to prompt on launch.'] })
       }
-      if (options.playbooks && !options.playbooks.includes(String(values.playbook))) {
+      if (options.playbooks && !fetched.get(project.id)?.includes(String(values.playbook))) {
         refuse({ playbook: ['Playbook not found for project.'] })
       }
       // AWX lets the organisation of a job template be that of its project only.
@@ -488,25 +507,44 @@ export async function startController(options: ControllerOptions = {}): Promise<
     const accepted = Object.entries(given).filter(
       ([key]) => asked.includes(key) || template.values.ask_variables_on_launch,
     )
-    const job: Job = {
-      id: ++last,
-      template,
-      extraVars: { ...defaults, ...Object.fromEntries(accepted) },
-      status: 'running',
-      events: [],
-      stop: new AbortController(),
-    }
-    jobs.set(job.id, job)
+    const events: string[] = []
+    const stop = new AbortController()
+    const extraVars = { ...defaults, ...Object.fromEntries(accepted) }
     const play = options.run ?? playNothing
-    void play({
-      template: String(template.values.name),
-      extraVars: job.extraVars,
-      log: line => job.events.push(line),
-      cancelled: job.stop.signal,
-    }).then(status => {
-      job.status = job.stop.signal.aborted ? 'canceled' : status
-    })
+    const name = String(template.values.name)
+    const ended = play({ template: name, extraVars, log: line => events.push(line), cancelled: stop.signal }).then(
+      status => {
+        job.status = stop.signal.aborted ? 'canceled' : status
+        return job.status as 'successful' | 'failed' | 'canceled'
+      },
+    )
+    const job: Job = { id: ++last, template, extraVars, status: 'running', events, stop, ended }
+    jobs.set(job.id, job)
     return job
+  }
+
+  function launchWorkflow(template: Item) {
+    const members = (item: Item, link: string) => [...(item.links.get(link) ?? [])]
+    const nodes = all('workflow_job_template_nodes').filter(node => node.values.workflow_job_template === template.id)
+    const steps = nodes.map((node): Step => {
+      const approval = get('workflow_approval_templates', node.values.unified_job_template)
+      return {
+        node: node.id,
+        identifier: String(node.values.identifier),
+        ...(approval && { approval: { name: String(approval.values.name), timeout: Number(approval.values.timeout) } }),
+        next: {
+          success_nodes: members(node, 'success_nodes'),
+          failure_nodes: members(node, 'failure_nodes'),
+          always_nodes: members(node, 'always_nodes'),
+        },
+      }
+    })
+    return workflows.launch(String(template.values.name), steps, ({ node }) => {
+      const { values } = items.get(node) as Item
+      const job = launch(get('job_templates', values.unified_job_template) as Item, { extra_vars: values.extra_data })
+      const { id, stop, ended } = job
+      return { id, name: String(job.template.values.name), stop, ended, status: () => job.status }
+    })
   }
 
   function showJob(job: Job): Record<string, unknown> {
@@ -534,6 +572,11 @@ export async function startController(options: ControllerOptions = {}): Promise<
     if (resource === 'me') return page1([{ username: credentials.user, is_superuser: true }], url)
     if (resource === 'tokens') return tokenAnswer(method, id)
     if (resource === 'jobs') return jobAnswer(method, id, sub, url)
+    if (resource === 'workflow_jobs' || resource === 'workflow_approvals') {
+      const reply = workflows[resource === 'workflow_jobs' ? 'jobAnswer' : 'approvalAnswer'](method, Number(id), sub)
+      return Array.isArray(reply.body) ? page1(reply.body, url) : new Answer(reply.status, reply.body)
+    }
+    if (resource === 'project_updates') return updateAnswer(Number(id))
     if (resource === 'roles') return roleAnswer(method, Number(id), sub, url, body)
     if (!resources[resource] && resource !== 'unified_job_templates') throw new Answer(404, { detail: 'Not found.' })
     if (id === undefined) {
@@ -581,6 +624,10 @@ export async function startController(options: ControllerOptions = {}): Promise<
   }
 
   function subAnswer(method: string, item: Item, sub: string, url: URL, body: Record<string, unknown>): Answer {
+    if (sub === 'update' && item.resource === 'projects' && method === 'POST') {
+      const id = fetchProject(item)
+      return new Answer(202, { id, project_update: id, status: 'pending', url: `${base}/project_updates/${id}/` })
+    }
     if (sub === 'roles' && item.resource === 'teams') return page1(rolesOf(item), url)
     const members = item.links.get(sub)
     if (members) {
@@ -608,6 +655,9 @@ export async function startController(options: ControllerOptions = {}): Promise<
       item.values.unified_job_template = approval.id
       return new Answer(201, show(approval))
     }
+    if (sub === 'launch' && item.resource === 'workflow_job_templates' && method === 'POST') {
+      return new Answer(201, { ...workflows.show(launchWorkflow(item)), ignored_fields: {} })
+    }
     if (sub === 'launch' && item.resource === 'job_templates') {
       if (method === 'GET') {
         return new Answer(200, {
@@ -632,6 +682,13 @@ export async function startController(options: ControllerOptions = {}): Promise<
     const token = crypto.randomUUID()
     tokens.add(token)
     return new Answer(201, { id: ++last, token })
+  }
+
+  function updateAnswer(id: number): Answer {
+    const project = items.get(updates.get(id) ?? 0)
+    if (!project) throw new Answer(404, { detail: 'Not found.' })
+    const ended = { status: 'successful', failed: false, event_processing_finished: true }
+    return new Answer(200, { id, type: 'project_update', ...ended, scm_revision: revisionOf(project) })
   }
 
   function jobAnswer(method: string, id: string | undefined, sub: string | undefined, url: URL): Answer {
@@ -724,6 +781,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
       Object.assign(item.values, accept(resource, fields, item))
     },
     close: async () => {
+      workflows.stop()
       for (const job of jobs.values()) job.stop.abort()
       server.closeAllConnections()
       await new Promise(resolve => server.close(resolve))

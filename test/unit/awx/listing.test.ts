@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import production from '../../../backups.config.ts'
 import { listPlays } from '../../../src/ansible/listing.ts'
 
 it('reads the plays of playbooks, their hosts and tags, from ansible-playbook', async () => {
@@ -8,12 +9,8 @@ it('reads the plays of playbooks, their hosts and tags, from ansible-playbook', 
   )
   expect([...(plays?.keys() ?? [])]).toEqual(['playbooks/deploy-backups.yml', 'playbooks/configure-awx.yml'])
   const [deploy] = plays?.get('playbooks/deploy-backups.yml') ?? []
-  expect(deploy?.hosts.toSorted()).toEqual([
-    'infra-db-development',
-    'infra-db-production',
-    'production-stack-db',
-    'production-stack-media',
-  ])
+  const inClusters = production.systems.filter(({ kind }) => kind !== 'rancher').map(({ name }) => name)
+  expect(deploy?.hosts.toSorted()).toEqual(inClusters.toSorted())
   expect(deploy?.tags).toContain('always')
   expect(plays?.get('playbooks/configure-awx.yml')?.[0]?.hosts).toEqual(['awx'])
 }, 120_000)

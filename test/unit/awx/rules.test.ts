@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import production from '../../../backups.config.ts'
 import { projectRoot } from '../../../src/ansible/venv.ts'
-import { checkDefinitions } from '../../../src/awx/check.ts'
 import { type Definitions, definitions } from '../../../src/awx/definitions.ts'
 import { type Project, readRoleOptions } from '../../../src/awx/project.ts'
 import { awxRules } from '../../../src/awx/rules/index.ts'
+import { problemsOf } from '../../../src/config/rules/rule.ts'
 import { inventory } from '../../../src/inventory/inventory.ts'
 import { Unsafe } from '../../../src/inventory/unsafe.ts'
 
@@ -44,11 +44,29 @@ beforeAll(async () => {
 })
 
 const found = (all: Definitions) =>
-  checkDefinitions(all, project, 'awx.yml').map(p => `${p.ruleId} ${p.location.path}: ${p.message} → ${p.suggest}`)
+  problemsOf(awxRules, 'awx.yml', all, project).map(p => `${p.ruleId} ${p.location.path}: ${p.message} → ${p.suggest}`)
 
 it('finds nothing in the definitions of production', () => {
   expect(found(definitions(production, 'production'))).toEqual([])
   expect(found(sound())).toEqual([])
+})
+
+it('every question is whole, as AWX writes one itself', () => {
+  const questions = sound().controller_templates.flatMap(({ survey_spec }) => survey_spec?.spec ?? [])
+  const keys = new Set(questions.map(question => Object.keys(question).sort().join(' ')))
+  expect([...keys]).toEqual([
+    'choices default max min new_question question_description question_name required type variable',
+  ])
+  const texts = questions.filter(({ type }) => type === 'text')
+  expect(new Set(texts.map(({ choices, min, max }) => JSON.stringify([choices, min, max])))).toEqual(
+    new Set(['["",0,1024]']),
+  )
+})
+
+it('nobody who launches can set a variable that no survey asks for', () => {
+  const { controller_defaults, controller_templates } = sound()
+  expect(controller_defaults.templates.ask_variables_on_launch).toBe(false)
+  expect(controller_templates.filter(template => 'ask_variables_on_launch' in template)).toEqual([])
 })
 
 // Definitions are read-only; a test breaks a copy.

@@ -31,8 +31,12 @@ test('every job template it tells to launch is one that AWX has, with the questi
   expect(controller_workflows.map(workflow => workflow.name)).toContain('Recover everything: production')
 })
 
-test('Rancher first, then servers of many databases, then one application, then media', () => {
+test('kits first, then Rancher, then servers of many databases, then one application, then media', () => {
   expect(recoveryOrder([...config.systems].reverse()).map(system => system.name)).toEqual([
+    'kit-production-stack',
+    'kit-awx',
+    'kit-infra-production',
+    'kit-infra-development',
     'rancher-server',
     'infra-db-production',
     'infra-db-development',
