@@ -55,10 +55,9 @@ async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
 async function takeConsistently(run: Run, { rancher, self }: Ready, before: Tree): Promise<Tree> {
   const { settings, docker, stop } = run
   const deadline = await run.step('arm the guard', async () => {
-    const armed = await arm(run, self, settings.stopDeadlineMs, [settings.staging])
-    // What is written now is not waited for while Rancher is stopped.
+    // What is written now is not waited for while Rancher is stopped. Before the deadline is set: it may take long.
     await flush(settings.data, stop)
-    return armed
+    return await arm(run, self, settings.stopDeadlineMs, [settings.staging])
   })
   const began = performance.now()
   const copyUntil = AbortSignal.timeout(Math.round(settings.stopDeadlineMs * COPY_SHARE))
