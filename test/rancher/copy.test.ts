@@ -59,7 +59,8 @@ test('a copy that was made while a tree changed is the tree, byte by byte', asyn
   const engine = await chooseEngine(data, copy)
   const before = await copyWhileRunning(engine, data, copy)
   await change(at)
-  const { tree: now } = await copyChanges(data, copy, before)
+  // As if it had rested before: what was touched is then told by the inodes alone.
+  const { tree: now } = await copyChanges(data, copy, { ...before, taken: before.taken + 10 })
   await checkCopy(copy, now)
   // Contents, kinds, rights, owners, times and links, by a program that knows nothing of ours.
   const { stdout } = await execa('rsync', ['-naicH', '--delete', '--numeric-ids', `${data}/`, `${copy}/`])

@@ -13,7 +13,8 @@ let host: RancherHost
 beforeAll(async () => {
   host = new RancherHost()
   await host.raise(slow)
-  expect((await host.play()).exitCode).toBe(0)
+  const { exitCode, output } = await host.play()
+  expect(exitCode, output).toBe(0)
 }, 300_000)
 afterAll(() => host.fallForGood())
 

@@ -129,7 +129,8 @@ export async function updateFile(source: Buffer, target: Buffer, signal?: AbortS
   await using from = await open(source, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   await using to = await open(target, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
   const { size } = await from.stat()
-  await to.truncate(size)
+  // Even to the size that it has, this would change the time of a file that rested.
+  if ((await to.stat()).size !== size) await to.truncate(size)
   let next = 0
   const worker = async () => {
     const wanted = Buffer.allocUnsafe(CHUNK)
