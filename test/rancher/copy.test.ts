@@ -25,7 +25,17 @@ function tree() {
   const [data, copy] = [join(folder, 'data'), join(folder, 'copy')]
   for (const path of [data, copy, join(data, 'folder')]) mkdirSync(path)
   const at = (name: string) => join(data, name)
-  for (const name of ['same', 'appended', 'shrunk', 'block', 'replaced', 'linked', 'a file, then a link', 'gone']) {
+  for (const name of [
+    'folder/same',
+    'same',
+    'appended',
+    'shrunk',
+    'block',
+    'replaced',
+    'linked',
+    'a file, then a link',
+    'gone',
+  ]) {
     writeFileSync(at(name), Buffer.alloc(3 * MIB + 5, name))
   }
   for (const name of ['a file, then a pipe', 'a file, then a folder']) writeFileSync(at(name), name)
