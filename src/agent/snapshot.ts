@@ -52,13 +52,12 @@ async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
 }
 
 /** Arm, stop, copy what changed, start, wait until healthy, disarm. However it ends, Rancher is started. */
-async function takeConsistently(run: Run, { rancher, self, engine }: Ready, before: Tree): Promise<Tree> {
+async function takeConsistently(run: Run, { rancher, self }: Ready, before: Tree): Promise<Tree> {
   const { settings, docker, stop } = run
   const deadline = await run.step('arm the guard', async () => {
-    const armed = await arm(run, self, settings.stopDeadlineMs, [settings.staging])
-    // What is written now is not waited for while Rancher is stopped.
+    // What is written now is not waited for while Rancher is stopped. Before the deadline is set: it may take long.
     await flush(settings.data, stop)
-    return armed
+    return await arm(run, self, settings.stopDeadlineMs, [settings.staging])
   })
   const began = performance.now()
   const copyUntil = AbortSignal.timeout(Math.round(settings.stopDeadlineMs * COPY_SHARE))
@@ -69,7 +68,7 @@ async function takeConsistently(run: Run, { rancher, self, engine }: Ready, befo
     stop.throwIfAborted()
     const stopped = await run.step('stop', () => stopRancher(run, halt))
     const copied = await run.step('copy what changed', async () => {
-      const changes = await copyChanges(engine, settings.data, join(run.copy, 'var/lib/rancher'), before, halt)
+      const changes = await copyChanges(settings.data, join(run.copy, 'var/lib/rancher'), before, halt)
       return { ...changes, detail: `${changes.files} entries, ${sized(changes.bytes)} looked at` }
     })
     const still = await docker.inspect(settings.container)

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { Failure } from '../outcome.ts'
-import { type Engine, rsync } from './engine.ts'
+import { busyFiles, type Engine, rsyncFiles, updateFile } from './engine.ts'
 import { bytesOf, type Changes, changesSince, differences, flush, readTree, type Tree } from './tree.ts'
 
 // Files that are compared at the same time: as many as libuv reads at once.
@@ -9,8 +9,8 @@ const AT_ONCE = 4
 const NAMED = 5
 
 /**
- * Copy a tree that is changing into an empty folder, and then bring what changed during that up to date, or take it out
- * again: the first pass takes as long as there is data, the second makes the rest small.
+ * Copy a tree that is changing into an empty folder, and then once more what changed during that: the first pass takes
+ * as long as there is data, the second makes the rest small.
  *
  * @returns the tree as the copy has it, for `copyChanges`
  */
@@ -21,26 +21,12 @@ export async function copyWhileRunning(
   signal?: AbortSignal,
 ): Promise<Tree> {
   const first = await readFlushed(source, signal)
-  await engine.copyTree(source, target, signal)
+  await engine.copyTree(plain(source), plain(target), first, signal)
   const second = await readFlushed(source, signal)
-  const changes = changesSince(first, second)
-  let copied = second
-  if (engine.busyLast) copied = await withoutChanged(target, second, changes)
-  else await applyChanges(engine, source, target, second, changes, { changing: true, ...(signal && { signal }) })
+  await applyChanges(source, target, changesSince(first, second), { changing: true, ...(signal && { signal }) })
   // What the disk still has to take in of the copy would slow Rancher's own last writes down.
   await flush(target, signal)
-  return copied
-}
-
-/** Take what changed out of a copy. @returns the tree without it, as the copy has it now */
-async function withoutChanged(target: string, tree: Tree, { touched, obsolete }: Changes): Promise<Tree> {
-  for (const path of obsolete) await rm(within(target, path), { recursive: true, force: true })
-  const entries = new Map(tree.entries)
-  for (const path of touched) {
-    if (entries.get(path)?.kind !== 'd') await rm(within(target, path), { force: true })
-    entries.delete(path)
-  }
-  return { taken: tree.taken, entries }
+  return second
 }
 
 async function readFlushed(source: string, signal?: AbortSignal): Promise<Tree> {
@@ -54,47 +40,54 @@ async function readFlushed(source: string, signal?: AbortSignal): Promise<Tree> 
  * @returns the tree as it is now, for `checkCopy`, and how much of it had to be looked at
  */
 export async function copyChanges(
-  engine: Engine,
   source: string,
   target: string,
   before: Tree,
   signal?: AbortSignal,
 ): Promise<{ tree: Tree; files: number; bytes: number }> {
-  const tree = await readTree(source, { changing: false, ...(signal && { signal }) })
+  // What was being written then was written since, and is compared while the whole tree is looked at. Not what has several
+  // names: which of them are still the same file, only that look tells.
+  const busy = busyFiles(before).filter(path => before.entries.get(path)?.links === 1)
+  const [tree] = await Promise.all([
+    readTree(source, { changing: false, ...(signal && { signal }) }),
+    updateFiles(source, target, busy, signal),
+  ])
   const changes = changesSince(before, tree)
-  await applyChanges(engine, source, target, tree, changes, { changing: false, ...(signal && { signal }) })
+  const compared = new Set(busy)
+  const inPlace = changes.inPlace.filter(path => !compared.has(path))
+  await applyChanges(source, target, { ...changes, inPlace }, { changing: false, ...(signal && { signal }) })
   const touched = new Set(changes.touched)
   const entries = new Map([...tree.entries].filter(([path]) => touched.has(path)))
   return { tree, files: touched.size, bytes: bytesOf({ taken: tree.taken, entries }) }
 }
 
 async function applyChanges(
-  engine: Engine,
   source: string,
   target: string,
-  now: Tree,
   { touched, inPlace, obsolete }: Changes,
   options: { changing: boolean; signal?: AbortSignal },
 ): Promise<void> {
   for (const path of obsolete) await rm(within(target, path), { recursive: true, force: true })
-  const queue = engine.busyLast ? touched.filter(path => now.entries.get(path)?.kind === 'f') : [...inPlace]
+  await updateFiles(source, target, inPlace, options.signal)
+  // The contents are there: what rsync adds is new files, all other kinds, and everyone's rights and times.
+  await rsyncFiles(['--size-only'], plain(source), plain(target), touched, options)
+}
+
+// It is no file any more, here or there, or is gone: what it is now, the comparison of the trees tells.
+const OTHER_NOW = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'])
+
+async function updateFiles(source: string, target: string, paths: readonly string[], signal?: AbortSignal) {
+  const queue = [...paths]
   const worker = async () => {
     for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
       try {
-        await engine.updateFile(within(source, path), within(target, path), options.signal)
+        await updateFile(within(source, path), within(target, path), signal)
       } catch (error) {
-        // Not in the copy (it was made and gone while the first pass came by), or gone from the source again.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+        if (!OTHER_NOW.has((error as NodeJS.ErrnoException).code ?? '')) throw error
       }
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
-  if (touched.length === 0) return
-  // The contents are there: what rsync adds is new files, all other kinds, and everyone's rights and times.
-  await rsync(['--size-only', '--from0', '--files-from=-', `${plain(source)}/`, `${plain(target)}/`], {
-    ...options,
-    input: Buffer.from(touched.map(path => `./${path}\0`).join(''), 'latin1'),
-  })
 }
 
 /**
