@@ -191,10 +191,13 @@ async function destroy(system: System, lab: Lab): Promise<void> {
   const empty = (which: 'volume' | 'source' | 'replica', of: DatabaseSystem | MediaSystem) =>
     inVolume(lab, of, which, inContainer => inContainer(['find', '/volume', '-mindepth', '1', '-delete']))
   if (system.kind !== 'rancher') {
+    // Where the recovery fails, the next lab fills what is empty again.
+    const jobs = (await kubectl(lab, ['get', 'jobs', '-n', system.namespace, '-o', 'name'])).split('\n')
+    const filled = jobs.filter(job => job.includes('-content-'))
     const store = system.storeSecret?.name ?? defaultStoreSecret.name
     const kept = system.kind === 'kit' ? system.secrets.map(secret => `secret/${secret.name}`) : []
     const gone = ['-n', system.namespace, '--ignore-not-found']
-    await kubectl(lab, ['delete', `cronjob/${system.name}`, `secret/${store}`, ...kept, ...gone])
+    await kubectl(lab, ['delete', `cronjob/${system.name}`, `secret/${store}`, ...kept, ...filled, ...gone])
   }
   switch (system.kind) {
     case 'kit':
