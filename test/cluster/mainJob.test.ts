@@ -4,10 +4,16 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import production from '../../backups.config.ts'
+import { drillSystem } from '../../src/agent/drill-receipt.ts'
+import { inParallel } from '../../src/agent/parallel.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
+import { standingLab } from '../../src/lab/lab.ts'
+import { launcher } from '../../src/lab/launch.ts'
 import type { MainJobRow } from '../../src/lab/mainJob.ts'
 import type { RecoveryRow } from '../../src/lab/recover.ts'
 import { recoveryOrder } from '../../src/runbook/order.ts'
+import { openStore } from '../../src/store/client.ts'
+import { readReceipts } from '../../src/store/receipt.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -26,19 +32,8 @@ async function lab<Row = MainJobRow>(
   return { code: result.exitCode, rows: result.stdout ? JSON.parse(result.stdout) : [], err: result.stderr }
 }
 
-it('npm run lab deploys, backs up and restores every system of the config, and leaves the working tree alone', async () => {
+it('npm run lab deploys, backs up and restores every system of the config, and one more that is added there alone', async () => {
   const before = await execa('git', ['status', '--porcelain'], { cwd: projectRoot })
-  const { code, rows, err } = await lab()
-  expect(
-    rows.map(({ system, bucket, restored, why }) => ({ system, bucket, restored, why })),
-    err.slice(-3000),
-  ).toEqual(production.systems.map(({ name, bucket }) => ({ system: name, bucket, restored: true, why: [] })))
-  expect(rows.every(row => row.bytes > 0 && row.object !== '')).toBe(true)
-  expect(code).toBe(0)
-  expect((await execa('git', ['status', '--porcelain'], { cwd: projectRoot })).stdout).toBe(before.stdout)
-}, 1_500_000)
-
-it('a sixth system, added in the config alone, is generated, deployed, run and restored', async () => {
   const config = join(folder, 'six.config.ts')
   await writeFile(
     config,
@@ -68,13 +63,43 @@ export default defineConfig({
 `,
   )
   const { code, rows, err } = await lab('--config', config)
-  expect(rows.map(({ system, restored, why }) => ({ system, restored, why })).at(-1), err.slice(-3000)).toEqual({
-    system: 'staging-stack-db',
-    restored: true,
-    why: [],
-  })
-  expect(rows).toHaveLength(production.systems.length + 1)
+  expect(
+    rows.map(({ system, bucket, restored, why }) => ({ system, bucket, restored, why })),
+    err.slice(-3000),
+  ).toEqual(
+    [...production.systems, { name: 'staging-stack-db', bucket: 'staging-stack-backup' }].map(({ name, bucket }) => ({
+      system: name,
+      bucket,
+      restored: true,
+      why: [],
+    })),
+  )
+  expect(rows.every(row => row.bytes > 0 && row.object !== '')).toBe(true)
   expect(code).toBe(0)
+  expect((await execa('git', ['status', '--porcelain'], { cwd: projectRoot })).stdout).toBe(before.stdout)
+}, 1_500_000)
+
+it('every restore is rehearsed and every copy verified, by the job templates of AWX', async () => {
+  const standing = await standingLab(production)
+  const launch = await launcher(standing, () => undefined, new AbortController().signal)
+  const started = new Date()
+  await inParallel(standing.config.systems, 3, async ({ name }) => {
+    await launch(`Rehearse the restore: ${name}`)
+    await launch(`Verify: ${name}`)
+  })
+  for (const system of standing.config.systems) {
+    const { endpoint, accessKeyId, secretAccessKey } = standing.storeOf(system)
+    const store = openStore({
+      RCLONE_S3_ENDPOINT: endpoint,
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    })
+    const drills = { bucket: system.bucket, system: drillSystem(system.name), newest: 1 }
+    const [drill] = (await readReceipts(store, drills)).receipts
+    expect(drill?.receipt.kind, system.name).toBe('drill')
+    expect(new Date(drill?.receipt.start ?? 0).getTime(), system.name).toBeGreaterThan(started.getTime())
+    expect(drill?.receipt.details.seconds, system.name).toBeGreaterThan(0)
+  }
 }, 1_500_000)
 
 it('npm run lab -- recover destroys everything but the buckets, and brings every system back as it was', async () => {
