@@ -149,12 +149,18 @@ async function databaseState(system: DatabaseSystem, lab: Lab): Promise<State> {
       statement,
     )
   const facts = await databaseFingerprint(sql, system.database ?? '')
-  const databases = Object.entries(facts).filter(([name]) => name.startsWith('database '))
+  const databases =
+    system.database === undefined
+      ? Object.entries(facts).filter(([name]) => name.startsWith('database '))
+      : [[system.database, facts] as const]
   const tables = databases.flatMap(([, contents]) =>
     Object.entries(contents as Facts).filter(([name]) => name.startsWith('table ')),
   )
   const rows = tables.reduce((sum, [, table]) => sum + Number((table as Facts).rows), 0)
-  return { facts, words: `${databases.length} databases, ${tables.length} tables, ${rows} rows` }
+  return {
+    facts,
+    words: `${databases.length} database${databases.length === 1 ? '' : 's'}, ${tables.length} tables, ${rows} rows`,
+  }
 }
 
 async function mediaState(system: MediaSystem, lab: Lab): Promise<State> {

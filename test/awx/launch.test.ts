@@ -83,10 +83,10 @@ describe('launch on AWX', () => {
 
   it('a survey default is the answer that is not given', async () => {
     play = async ({ log, extraVars }) => {
-      log(JSON.stringify(extraVars))
+      log(`ignore the window: ${extraVars.rancher_backup_ignore_window}`)
       return 'failed'
     }
-    expect(await launch()).toMatchObject({ status: 'failed', lines: ['{"rancher_backup_ignore_window":"no"}'] })
+    expect(await launch()).toMatchObject({ status: 'failed', lines: ['ignore the window: no'] })
   })
 
   it.each([

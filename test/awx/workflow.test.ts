@@ -267,4 +267,19 @@ describe('a workflow here, without AWX', () => {
     expect(exitCode, stderr).toBe(2)
     expect(stderr).toContain(said)
   })
+
+  it('the command asks at the terminal, and runs nothing after a no', async () => {
+    // `script` gives it a terminal.
+    const command = `node ${join(projectRoot, 'tools/backups.js')} launch '${name}' --local`
+    const running = execa('script', ['-qec', command, '/dev/null'], { cwd: projectRoot, reject: false, all: true })
+    let shown = ''
+    running.all.on('data', (text: Buffer) => {
+      if (!shown.includes('Approve?') && `${shown}${text}`.includes('Approve?')) running.stdin.write('n\r')
+      shown += text
+    })
+    const { exitCode } = await running
+    expect(exitCode, shown).toBe(1)
+    expect(shown).toContain(`Approve: ${first}: denied`)
+    expect(shown).not.toContain(': begins')
+  })
 })

@@ -22,6 +22,7 @@ import { surveyShadows } from './surveyShadows.ts'
 import { tagUnknown } from './tagUnknown.ts'
 import { timeoutTooShort } from './timeoutTooShort.ts'
 import { tlsUnverified } from './tlsUnverified.ts'
+import { workflowBroken } from './workflowBroken.ts'
 
 /** Every rule that AWX's definitions are held against, in the order of their findings. */
 export const awxRules: readonly AwxRule[] = [
@@ -43,6 +44,7 @@ export const awxRules: readonly AwxRule[] = [
   promptNotAsked,
   scheduleUnanswered,
   schedulesCollide,
+  workflowBroken,
   failureEndsGreen,
   approvalHangs,
   notificationMissing,

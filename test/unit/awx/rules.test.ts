@@ -278,6 +278,45 @@ const cases: [string, (all: Broken) => void, string[]][] = [
     ],
   ],
   [
+    'awx-workflow-broken',
+    all => {
+      named(all.controller_workflows, recovery).nodes[1].success_nodes = ['Aprove: Restore: production-stack-db']
+    },
+    [
+      'controller_workflows (Recover everything: production).nodes (Restore: infra-db-production).success_nodes: there is no node `Aprove: Restore: production-stack-db` → did you mean `Approve: Restore: production-stack-db`?',
+    ],
+  ],
+  [
+    'awx-workflow-broken',
+    all => {
+      const [first, second] = named(all.controller_workflows, recovery).nodes
+      second.success_nodes = [first.identifier]
+    },
+    ['Approve: Restore: infra-db-production', 'Restore: infra-db-production'].map(
+      node =>
+        `controller_workflows (Recover everything: production).nodes (${node}): leads back to itself → take away one of the links on the way`,
+    ),
+  ],
+  [
+    'awx-workflow-broken',
+    all => {
+      delete named(all.controller_workflows, recovery).nodes[0].approval_node
+    },
+    [
+      'controller_workflows (Recover everything: production).nodes (Approve: Restore: infra-db-production): launches nothing, or two things → give it one of `unified_job_template` and `approval_node`',
+    ],
+  ],
+  [
+    'awx-workflow-broken',
+    all => {
+      const { nodes } = named(all.controller_workflows, recovery)
+      nodes.push(nodes.at(-1))
+    },
+    [
+      'controller_workflows (Recover everything: production).nodes (Restore: production-stack-media): is defined twice → give each node a name of its own',
+    ],
+  ],
+  [
     'awx-failure-ends-green',
     all => named(all.controller_workflows, recovery).nodes[1].failure_nodes.push('Restore: production-stack-db'),
     [

@@ -1,0 +1,70 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { load, YAML11_SCHEMA } from 'js-yaml'
+import { expect, it } from 'vitest'
+import { projectRoot } from '../../../src/ansible/venv.ts'
+
+type Task = Record<string, unknown>
+interface K8s {
+  readonly kind?: string
+  readonly name?: string
+  readonly state?: string
+  readonly force?: boolean
+  readonly definition?: { readonly kind?: string }
+}
+
+const plural = (kind: string) => `${kind.toLowerCase()}s`
+
+/**
+ * What a module of kubernetes.core asks the API for, `verb resource`; nothing where its kind is a template's. A Job is
+ * never there already: its name has the time.
+ */
+function needs(module: string, { kind, name, state, force, definition }: K8s): string[] {
+  const of = kind ?? (typeof definition === 'object' ? definition.kind : undefined)
+  if (module === 'k8s_log') return ['get pods/log']
+  if (of === undefined || of.includes('{{')) return []
+  const verbs = {
+    k8s_info: [name === undefined ? 'list' : 'get'],
+    k8s:
+      state === 'patched' ? ['get', 'patch'] : ['get', 'create', ...(of === 'Job' ? [] : [force ? 'update' : 'patch'])],
+  }[module]
+  return (verbs ?? []).map(verb => `${verb} ${plural(of)}`)
+}
+
+function tasksIn(list: unknown): Task[] {
+  return ((list ?? []) as Task[]).flatMap(task => [
+    task,
+    ...['block', 'rescue', 'always'].flatMap(part => tasksIn(task[part])),
+  ])
+}
+
+async function needed(): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  for (const role of await readdir(join(projectRoot, 'roles'))) {
+    if (role.startsWith('lab_')) continue
+    const folder = join(projectRoot, 'roles', role, 'tasks')
+    for (const file of await readdir(folder).catch(() => [])) {
+      for (const task of tasksIn(load(await readFile(join(folder, file), 'utf8'), { schema: YAML11_SCHEMA }))) {
+        for (const [name, options] of Object.entries(task)) {
+          if (!name.startsWith('kubernetes.core.')) continue
+          for (const need of needs(name.slice('kubernetes.core.'.length), options as K8s)) {
+            found.set(need, `${role}/tasks/${file}`)
+          }
+        }
+      }
+    }
+  }
+  return found
+}
+
+it("the Role for AWX's account allows what the roles' tasks ask of a cluster", async () => {
+  const { rules } = load(await readFile(join(projectRoot, 'roles/kubernetes_access/files/role.yaml'), 'utf8')) as {
+    rules: { resources: string[]; verbs: string[] }[]
+  }
+  const allowed = new Set(
+    rules.flatMap(({ resources, verbs }) => resources.flatMap(resource => verbs.map(verb => `${verb} ${resource}`))),
+  )
+  const all = await needed()
+  expect(all.size).toBeGreaterThan(8)
+  expect([...all].filter(([need]) => !allowed.has(need))).toEqual([])
+})
