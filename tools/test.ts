@@ -35,14 +35,7 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
     const report = join(folder, 'report.json')
     const vitest = await execa(
       join(projectRoot, 'node_modules/.bin/vitest'),
-      [
-        'run',
-        ...words,
-        ...(words.length === 0 ? ['--project=unit', '--project=lab'] : []),
-        '--reporter=default',
-        '--reporter=json',
-        `--outputFile.json=${report}`,
-      ],
+      ['run', ...words, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
       { cwd: projectRoot, env: environment, stdio: ['ignore', 'inherit', 'inherit'], reject: false },
     )
     const counts = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as Counts

@@ -108,7 +108,7 @@ async function manifests(config: Config): Promise<Problem[]> {
     }
     return (await checkManifests([join(folder, 'manifests.yaml')])).map(problem => ({
       ...problem,
-      location: { file: 'manifests', path: problem.location.path },
+      location: { file: 'roles/backup_cronjob/templates/manifests.yaml.j2', path: problem.location.path },
     }))
   } finally {
     await rm(folder, { recursive: true, force: true })

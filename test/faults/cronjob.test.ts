@@ -103,7 +103,7 @@ describe('10: what is promised to be kept is kept', () => {
     const dumps = cronJobs.flatMap(({ metadata, spec }) => {
       const [container] = spec.jobTemplate.spec.template.spec.containers
       const env = Object.fromEntries(container?.env.map(({ name, value }) => [name, value]) ?? [])
-      return env.BACKUP_COUNT ? [{ name: metadata.name, schedule: spec.schedule, env }] : []
+      return env.PGHOST && env.BACKUP_COUNT ? [{ name: metadata.name, schedule: spec.schedule, env }] : []
     })
     expect(dumps.length).toBeGreaterThanOrEqual(3)
     for (const { name, schedule, env } of dumps) {
