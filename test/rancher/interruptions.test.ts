@@ -106,7 +106,7 @@ describe('where the run cannot, the guard starts Rancher', { timeout: 300_000 },
   test('and Rancher is not stopped again before a person has looked', async () => {
     const before = await host.startedAt()
     const refused = await host.play()
-    expect(refused.exitCode).toBe(2)
+    expect(refused.exitCode, refused.output).toBe(2)
     expect(refused.output).toContain('rancher_backup_accept_previous')
     expect(await host.startedAt()).toBe(before)
     const accepted = await host.play({ variables: { rancher_backup_accept_previous: true } })
