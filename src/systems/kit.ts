@@ -50,8 +50,8 @@ export const kit: SystemKind<KitSystem> = {
               BACKUP_COUNT: String(system.keep),
               BACKUP_KIT_NAMESPACE: system.namespace,
               BACKUP_KIT_RECIPIENTS: system.recipients.join(' '),
-              BACKUP_KIT_ITEMS: JSON.stringify(items),
-              BACKUP_KIT_CONFIG: JSON.stringify(surroundings),
+              BACKUP_KIT_ITEMS: JSON.stringify(items, null, 2),
+              BACKUP_KIT_CONFIG: JSON.stringify(surroundings, null, 2),
             },
             secret_environment: [
               ...items.map(({ variable, secret, key }) => ({ name: variable, secret, key })),
