@@ -34,7 +34,7 @@ export function definitions(config: Config, environment: string): Definitions {
   // Execution environments and, for a lookup by name, much else share one space of names on an AWX.
   const name = `${organization} backups`
   const uses = templateUses(config)
-  const workflows = recoveries(config, name)
+  const workflows = recoveries(config, uses, name)
   return {
     controller_mark: mark,
     controller_defaults: defaults,
@@ -208,6 +208,8 @@ function templateUses(config: Config): TemplateUse[] {
         survey: [],
         timeout: 1800,
         scheduled: false,
+        // The claims and the store's Secrets that restores use: after Rancher, which gives access, before any restore.
+        recovery: { step: 5, answers: {} },
       }),
     )
   return [...deployments, ...config.systems.flatMap(system => kindOf(system).templates(system))]
@@ -254,16 +256,15 @@ function asAsked(question: Question): SurveyQuestion {
 // What AWX's pages offer for a text.
 const textLimit = 1024
 
-/** One workflow a cluster that recovers all of it, where its systems' kinds can be restored by a job template. */
-function recoveries(config: Config, name: string): Workflow[] {
-  return config.clusters.flatMap(cluster => {
-    const systems = config.systems.filter(system => kindOf(system).cluster(system) === cluster.name)
-    const nodes = recoveryNodes(systems.flatMap(system => kindOf(system).templates(system)))
-    if (nodes.length === 0) return []
+/** One workflow for all of it, and one for each cluster, where its systems' kinds can be restored by a job template. */
+function recoveries(config: Config, uses: readonly TemplateUse[], name: string): Workflow[] {
+  const workflow = (title: string, what: string, of: readonly TemplateUse[]): Workflow[] => {
+    const nodes = recoveryNodes(of)
+    if (!of.some(use => use.recovery && use.survey.length > 0)) return []
     return [
       {
-        name: `Recover everything: ${cluster.name}`,
-        description: `Restore every backup of the ${cluster.name} cluster from its newest good copy, in the right order; each step waits for an approval`,
+        name: title,
+        description: `Restore every backup of ${what} from its newest good copy, in the right order; each step waits for an approval. The kits come first, by hand: only an operator's private key opens them`,
         organization: config.organisation,
         labels: [mark],
         allow_simultaneous: false,
@@ -272,7 +273,13 @@ function recoveries(config: Config, name: string): Workflow[] {
         nodes,
       },
     ]
+  }
+  const clusters = config.clusters.flatMap(({ name: cluster }) => {
+    const credential = `Kubernetes: ${cluster}`
+    const own = uses.filter(use => use.credentials.some(c => c.name === credential))
+    return workflow(`Recover everything: ${cluster}`, `the ${cluster} cluster`, own)
   })
+  return [...workflow('Recover everything', 'the whole installation', uses), ...clusters]
 }
 
 function credentials(uses: readonly TemplateUse[], config: Config): Credential[] {

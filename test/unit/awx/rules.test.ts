@@ -241,7 +241,7 @@ const cases: [string, (all: Broken) => void, string[]][] = [
   [
     'awx-prompt-not-asked',
     all => {
-      named(all.controller_workflows, recovery).nodes[1].limit = 'infra-db-production'
+      named(all.controller_workflows, recovery).nodes[3].limit = 'infra-db-production'
     },
     [
       'controller_workflows (Recover everything: production).nodes (Restore: infra-db-production): sets `limit`, which `Restore: infra-db-production` does not ask for → remove it, or set `ask_limit_on_launch` on the template',
@@ -250,7 +250,7 @@ const cases: [string, (all: Broken) => void, string[]][] = [
   [
     'awx-prompt-not-asked',
     all => {
-      named(all.controller_workflows, recovery).nodes[1].extra_data.speed = 9
+      named(all.controller_workflows, recovery).nodes[3].extra_data.speed = 9
     },
     [
       'controller_workflows (Recover everything: production).nodes (Restore: infra-db-production): sets the variable `speed`, which `Restore: infra-db-production` does not ask for → ask for it in the survey, or set `ask_variables_on_launch` on the template',
@@ -280,7 +280,7 @@ const cases: [string, (all: Broken) => void, string[]][] = [
   [
     'awx-workflow-broken',
     all => {
-      named(all.controller_workflows, recovery).nodes[1].success_nodes = ['Aprove: Restore: production-stack-db']
+      named(all.controller_workflows, recovery).nodes[3].success_nodes = ['Aprove: Restore: production-stack-db']
     },
     [
       'controller_workflows (Recover everything: production).nodes (Restore: infra-db-production).success_nodes: there is no node `Aprove: Restore: production-stack-db` → did you mean `Approve: Restore: production-stack-db`?',
@@ -292,7 +292,7 @@ const cases: [string, (all: Broken) => void, string[]][] = [
       const [first, second] = named(all.controller_workflows, recovery).nodes
       second.success_nodes = [first.identifier]
     },
-    ['Approve: Restore: infra-db-production', 'Restore: infra-db-production'].map(
+    ['Approve: Deploy backups: production', 'Deploy backups: production'].map(
       node =>
         `controller_workflows (Recover everything: production).nodes (${node}): leads back to itself → take away one of the links on the way`,
     ),
@@ -300,7 +300,7 @@ const cases: [string, (all: Broken) => void, string[]][] = [
   [
     'awx-workflow-broken',
     all => {
-      delete named(all.controller_workflows, recovery).nodes[0].approval_node
+      delete named(all.controller_workflows, recovery).nodes[2].approval_node
     },
     [
       'controller_workflows (Recover everything: production).nodes (Approve: Restore: infra-db-production): launches nothing, or two things → give it one of `unified_job_template` and `approval_node`',
@@ -318,7 +318,7 @@ const cases: [string, (all: Broken) => void, string[]][] = [
   ],
   [
     'awx-failure-ends-green',
-    all => named(all.controller_workflows, recovery).nodes[1].failure_nodes.push('Restore: production-stack-db'),
+    all => named(all.controller_workflows, recovery).nodes[3].failure_nodes.push('Restore: production-stack-db'),
     [
       'controller_workflows (Recover everything: production).nodes (Restore: infra-db-production): after its failure the workflow goes on to Restore: production-stack-db, and ends green if that succeeds → let it end there, red; notifications tell of it',
     ],
@@ -326,7 +326,7 @@ const cases: [string, (all: Broken) => void, string[]][] = [
   [
     'awx-approval-hangs',
     all => {
-      named(all.controller_workflows, recovery).nodes[0].approval_node.timeout = 0
+      named(all.controller_workflows, recovery).nodes[2].approval_node.timeout = 0
     },
     [
       'controller_workflows (Recover everything: production).nodes (Approve: Restore: infra-db-production).timeout: waits for ever → give it a timeout in seconds',
