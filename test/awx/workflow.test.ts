@@ -128,9 +128,9 @@ async function put(api: Api): Promise<void> {
         playbook: template.playbook,
         inventory,
         project,
-        survey_enabled: true,
+        survey_enabled: template.survey_enabled,
       }))
-    if (made) await api.post(`${made.url}survey_spec/`, template.survey_spec)
+    if (made && template.survey_spec) await api.post(`${made.url}survey_spec/`, template.survey_spec)
     const node = await api.post('workflow_job_template_nodes/', {
       identifier,
       workflow_job_template: workflow.id,
@@ -186,6 +186,7 @@ describe('a workflow here, without AWX', () => {
       ...template,
       name: called,
       playbook: join(folder, 'says.yml'),
+      limit: 'infra-db-production',
       credentials: [],
       timeout: 100,
       survey_spec: {
