@@ -311,7 +311,8 @@ PYTHON
         [...args, inventory, options.playbook ?? 'playbooks/backup-rancher.yml', ...(options.args ?? [])],
         {
           cwd: projectRoot,
-          env: { ...this.environment(), ...options.environment },
+          // A job of AWX finds no ssh connection of another; one from before a reboot would be dead.
+          env: { ...this.environment(), ANSIBLE_SSH_CONTROL_PATH_DIR: folder, ...options.environment },
           extendEnv: false,
           all: true,
           reject: false,
