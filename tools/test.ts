@@ -30,12 +30,13 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
     const lab = await raiseLab(await requireConfig(join(projectRoot, 'backups.config.ts')), { log })
     environment = await testEnvironment(lab)
   }
+  const projects = words.length === 0 ? ['--project=unit', '--project=lab'] : []
   const folder = await mkdtemp(join(tmpdir(), 'backups-test-'))
   try {
     const report = join(folder, 'report.json')
     const vitest = await execa(
       join(projectRoot, 'node_modules/.bin/vitest'),
-      ['run', ...words, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+      ['run', ...words, ...projects, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
       { cwd: projectRoot, env: environment, stdio: ['ignore', 'inherit', 'inherit'], reject: false },
     )
     const counts = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as Counts
