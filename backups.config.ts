@@ -14,6 +14,14 @@ const kit = {
   drillIdentity: { secret: 'recovery-kit-drill', key: 'identity' },
 }
 
+const infraKit = {
+  ...kit,
+  namespace: 'im-infra',
+  storeSecret: { name: 'im-s3', accessKeyId: 'access_key_id', secretAccessKey: 'secret_access_key' },
+  secrets: [{ name: 'im-postgres', keys: ['database_admin_user', 'database_admin_user_password'] }],
+  nodePreference: 'informaticsmatters.com/purpose-application',
+}
+
 // Hosts and addresses that end in `.example` are examples: put the installation's own in their place.
 export default defineConfig({
   organisation: 'Fragalysis',
@@ -113,26 +121,18 @@ export default defineConfig({
       replaces: ['media-replicator'],
     },
     {
-      ...kit,
+      ...infraKit,
       name: 'kit-infra-development',
       description: "The Secrets of the development cluster's infrastructure database, and the config",
       bucket: 'im-recovery-kit-development',
       cluster: 'development',
-      namespace: 'im-infra',
-      storeSecret: { name: 'im-s3', accessKeyId: 'access_key_id', secretAccessKey: 'secret_access_key' },
-      secrets: [{ name: 'im-postgres', keys: ['database_admin_user', 'database_admin_user_password'] }],
-      nodePreference: 'informaticsmatters.com/purpose-application',
     },
     {
-      ...kit,
+      ...infraKit,
       name: 'kit-infra-production',
       description: "The Secrets of the production cluster's infrastructure database, and the config",
       bucket: 'im-recovery-kit-production',
       cluster: 'production',
-      namespace: 'im-infra',
-      storeSecret: { name: 'im-s3', accessKeyId: 'access_key_id', secretAccessKey: 'secret_access_key' },
-      secrets: [{ name: 'im-postgres', keys: ['database_admin_user', 'database_admin_user_password'] }],
-      nodePreference: 'informaticsmatters.com/purpose-application',
     },
     {
       ...kit,

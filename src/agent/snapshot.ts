@@ -2,7 +2,7 @@ import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
 import type { Environment } from '../store/client.ts'
-import { readReceipts, writeReceipt } from '../store/receipt.ts'
+import { writeReceipt } from '../store/receipt.ts'
 import { prune } from '../store/retention.ts'
 import { uploadVerified, type VerifiedObject } from '../store/upload.ts'
 import type { Container } from './docker.ts'
@@ -136,14 +136,12 @@ async function keep(run: Run, { rancher, engine }: Ready, tree: Tree): Promise<R
   await run.step('receipt', () => receipt(run, rancher, engine.name, version, object, tree))
   await rm(archive, { force: true })
   await run.step('prune', async () => {
-    const { receipts } = await readReceipts(store, { bucket: settings.bucket, system: settings.system })
     const removed = await prune(store, {
       bucket: settings.bucket,
       system: settings.system,
       prefix: 'rancher-data-backup-',
       keep: settings.keep,
       takenAt: takenOf,
-      receipts,
     })
     return { detail: removed.length === 0 ? 'nothing to remove' : `removed ${removed.join(', ')}` }
   })

@@ -2,7 +2,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { runPlaybook } from '../ansible/playbook.ts'
-import { type CredentialInputs, readCredentials } from '../awx/credentials.ts'
+import { readCredentials } from '../awx/credentials.ts'
 import type { Config } from '../config/index.ts'
 import { environmentFiles } from '../inventory/environments.ts'
 import { writeFolder } from '../inventory/folder.ts'
@@ -45,29 +45,36 @@ export interface LabOptions {
  * Throws a `Failure` that says what this machine lacks, or which step did not go.
  */
 export async function raiseLab(production: Config, options: LabOptions): Promise<Lab> {
-  const site = await siteOf(options)
-  const config = labConfig(production, site)
-  const plan = labPlan(config, options.files ?? 3000, site)
+  const wanted = await wantedLab(production, options)
   await withLock('/run/fragalysis-backups-lab.lock', async () => {
-    await writeFolder(inventoryFolder, environmentFiles(config, 'lab'))
-    await play('playbooks/lab.yml', inventoryFile, variables(plan, site, options), options.log, options.signal)
+    await writeFolder(inventoryFolder, environmentFiles(wanted.config, 'lab'))
+    await play('playbooks/lab.yml', inventoryFile, variables(wanted, options), options.log, options.signal)
   })
-  return await standingLab(production, options)
+  return await standing(wanted, options)
 }
 
 /** The lab that was raised for a config before. */
-export async function standingLab(
-  production: Config,
-  options: Pick<LabOptions, 'files' | 'kubeconfig' | 'registry'> = {},
-): Promise<Lab> {
+export async function standingLab(production: Config, options: Wishes = {}): Promise<Lab> {
+  return await standing(await wantedLab(production, options), options)
+}
+
+type Wishes = Pick<LabOptions, 'files' | 'kubeconfig' | 'registry'>
+
+/** What a lab is to be. */
+interface WantedLab {
+  readonly config: Config
+  readonly plan: LabPlan
+  readonly site: LabSite
+}
+
+async function wantedLab(production: Config, options: Wishes): Promise<WantedLab> {
   const site = await siteOf(options)
   const config = labConfig(production, site)
-  const plan = labPlan(config, options.files ?? 3000, site)
-  return standing(config, plan, site, await readCredentials(credentialsFile), options.kubeconfig)
+  return { config, plan: labPlan(config, options.files ?? 3000, site), site }
 }
 
 /** The lab's own cluster, or the user's: its API, and a node by which its ports are reached. */
-async function siteOf({ kubeconfig, registry }: Pick<LabOptions, 'kubeconfig' | 'registry'>): Promise<LabSite> {
+async function siteOf({ kubeconfig, registry }: Wishes): Promise<LabSite> {
   if (kubeconfig === undefined || registry === undefined) return ownSite
   const ask = async (args: string[]): Promise<string> => {
     const { stdout, stderr, failed } = await execa('kubectl', [`--kubeconfig=${kubeconfig}`, ...args], {
@@ -115,7 +122,7 @@ const credentialsFile = join(labState, 'credentials.yml')
 /** A user of the store who may make buckets, for tests alone. */
 const testsCredential = 'Store: tests'
 
-function variables(plan: LabPlan, site: LabSite, { kubeconfig, registry }: LabOptions): Record<string, unknown> {
+function variables({ plan, site }: WantedLab, { kubeconfig, registry }: Wishes): Record<string, unknown> {
   return {
     lab_state: labState,
     lab_cache: labCache,
@@ -133,13 +140,8 @@ function variables(plan: LabPlan, site: LabSite, { kubeconfig, registry }: LabOp
   }
 }
 
-function standing(
-  config: Config,
-  plan: LabPlan,
-  { images }: LabSite,
-  credentials: CredentialInputs,
-  kubeconfig?: string,
-): Lab {
+async function standing({ config, plan, site }: WantedLab, { kubeconfig }: Wishes): Promise<Lab> {
+  const credentials = await readCredentials(credentialsFile)
   return {
     config,
     plan,
@@ -147,7 +149,7 @@ function standing(
     inventory: inventoryFile,
     kubectl: { binary: join(labState, 'kubectl'), kubeconfig: kubeconfig ?? join(labState, 'kubeconfig') },
     rancherHost: [join(labState, 'machine'), 'exec', 'rancher'],
-    images,
+    images: site.images,
     sshEnvironment: {
       ANSIBLE_SSH_COMMON_ARGS: `-o UserKnownHostsFile=${join(labState, 'ssh/known_hosts')} -o StrictHostKeyChecking=yes`,
     },

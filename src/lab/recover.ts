@@ -1,18 +1,17 @@
 import { readFile } from 'node:fs/promises'
 import { recoveryOrder } from '../runbook/order.ts'
-import { openStore } from '../store/client.ts'
-import { type Receipt, readReceipts } from '../store/receipt.ts'
 import { defaultStoreSecret } from '../systems/cronjob.ts'
 import type { DatabaseSystem, KitSystem, MediaSystem, RancherSystem, System } from '../systems/index.ts'
 import { kindOf } from '../systems/index.ts'
 import { databaseFingerprint, type Sql } from './content/database.ts'
 import { differences, type Facts } from './content/difference.ts'
-import { labKitKey } from './kitKey.ts'
 import type { Lab } from './lab.ts'
 import { backUpAll, deployAll, type Launch, launcher, templateOf } from './launch.ts'
+import { openKit } from './proof/kit.ts'
 import { toolsContainer, withPod } from './proof/pod.ts'
 import { versionAtTheStop } from './proof/rancher.ts'
-import { inPod, kubectl, onRancherHost, rcloneRemote } from './proof/reach.ts'
+import { inPod, kubectl, onRancherHost } from './proof/reach.ts'
+import { newestReceipt } from './proof/receipts.ts'
 
 /** What became of one system in a whole recovery. */
 export interface RecoveryRow {
@@ -80,7 +79,7 @@ export async function recover(lab: Lab, log: (line: string) => void, signal: Abo
 }
 
 async function bringBack(system: System, lab: Lab, launch: Launch): Promise<void> {
-  if (system.kind === 'kit') return await openKit(system, lab)
+  if (system.kind === 'kit') return await applyKit(system, lab)
   if (system.kind === 'database') await untilServed(system, lab)
   const { name, recovery } = templateOf(system, template => template.recovery !== undefined)
   await launch(name, recovery?.answers)
@@ -233,22 +232,9 @@ async function destroy(system: System, lab: Lab): Promise<void> {
 }
 
 /** The runbook's commands: only an operator's private key is needed. */
-async function openKit(system: KitSystem, lab: Lab): Promise<void> {
-  const { object, bucket } = await newestReceipt(system, lab)
-  const name = `recover-${system.name}`
-  const pod = {
-    namespace: system.namespace,
-    ownNamespace: false,
-    name,
-    containers: [toolsContainer(lab, name, [{ name: 'copy', mountPath: '/copy' }])],
-    volumes: [{ name: 'copy', emptyDir: {} }],
-    variables: rcloneRemote(lab.storeOf(system)),
-  }
-  const manifests = await withPod(lab, pod, async inContainer => {
-    await inContainer('tools', ['rclone', 'copyto', `store:${bucket}/${object.key}`, '/copy/kit'])
-    return await inContainer('tools', ['age', '-d', '-i', '-', '/copy/kit'], `${labKitKey.identity}\n`)
-  })
-  await kubectl(lab, ['apply', '-f', '-'], manifests)
+async function applyKit(system: KitSystem, lab: Lab): Promise<void> {
+  const kit = await openKit(system, await newestReceipt(system, lab), lab, () => undefined)
+  await kubectl(lab, ['apply', '-f', '-'], kit)
 }
 
 /** Waits until the new, empty server answers: its pod starts once its Secret is back. */
@@ -258,18 +244,4 @@ async function untilServed(system: DatabaseSystem, lab: Lab): Promise<void> {
 
 function docker(lab: Lab, args: readonly string[], input?: string): Promise<string> {
   return onRancherHost(lab, ['docker', ...args], input)
-}
-
-async function newestReceipt(system: System, lab: Lab): Promise<Receipt> {
-  const access = lab.storeOf(system)
-  const store = openStore({
-    RCLONE_S3_ENDPOINT: access.endpoint,
-    AWS_DEFAULT_REGION: access.region,
-    AWS_ACCESS_KEY_ID: access.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: access.secretAccessKey,
-  })
-  const { receipts } = await readReceipts(store, { bucket: system.bucket, system: system.name, newest: 1 })
-  const newest = receipts[0]
-  if (!newest) throw new Error(`${system.name} has no receipt in ${system.bucket}`)
-  return newest.receipt
 }

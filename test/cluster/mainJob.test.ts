@@ -10,9 +10,9 @@ import { projectRoot } from '../../src/ansible/venv.ts'
 import { standingLab } from '../../src/lab/lab.ts'
 import { launcher } from '../../src/lab/launch.ts'
 import type { MainJobRow } from '../../src/lab/mainJob.ts'
+import { storeOf } from '../../src/lab/proof/receipts.ts'
 import type { RecoveryRow } from '../../src/lab/recover.ts'
 import { recoveryOrder } from '../../src/runbook/order.ts'
-import { openStore } from '../../src/store/client.ts'
 import { readReceipts } from '../../src/store/receipt.ts'
 
 let folder: string
@@ -88,14 +88,8 @@ it('every restore is rehearsed and every copy verified, by the job templates of 
     await launch(`Verify: ${name}`)
   })
   for (const system of standing.config.systems) {
-    const { endpoint, accessKeyId, secretAccessKey } = standing.storeOf(system)
-    const store = openStore({
-      RCLONE_S3_ENDPOINT: endpoint,
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    })
     const drills = { bucket: system.bucket, system: drillSystem(system.name), newest: 1 }
-    const [drill] = (await readReceipts(store, drills)).receipts
+    const [drill] = (await readReceipts(storeOf(system, standing), drills)).receipts
     expect(drill?.receipt.kind, system.name).toBe('drill')
     expect(new Date(drill?.receipt.start ?? 0).getTime(), system.name).toBeGreaterThan(started.getTime())
     expect(drill?.receipt.details.seconds, system.name).toBeGreaterThan(0)

@@ -1,12 +1,12 @@
 import { inParallel } from '../../agent/parallel.ts'
-import { openStore } from '../../store/client.ts'
-import { type Receipt, readReceipts } from '../../store/receipt.ts'
+import type { Receipt } from '../../store/receipt.ts'
 import type { System } from '../../systems/index.ts'
 import { proveDatabase } from './database.ts'
 import { proveKit } from './kit.ts'
 import { proveMedia } from './media.ts'
 import { proveRancher } from './rancher.ts'
 import type { ProofLab } from './reach.ts'
+import { newestReceipt } from './receipts.ts'
 
 export type { ProofLab, StoreAccess } from './reach.ts'
 
@@ -77,20 +77,4 @@ async function proveOne(system: System, lab: ProofLab, say: (doing: string) => v
     say(restored ? 'restored' : `NOT restored: ${why.join('; ')}`)
     return { ...row, seconds: (performance.now() - start) / 1000, restored, why }
   }
-}
-
-async function newestReceipt(system: System, lab: ProofLab): Promise<Receipt> {
-  const { name, bucket } = system
-  const access = lab.storeOf(system)
-  const store = openStore({
-    RCLONE_S3_ENDPOINT: access.endpoint,
-    AWS_DEFAULT_REGION: access.region,
-    AWS_ACCESS_KEY_ID: access.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: access.secretAccessKey,
-  })
-  const { receipts, problems } = await readReceipts(store, { bucket, system: name, newest: 1 })
-  const newest = receipts[0]
-  if (!newest)
-    throw new Error(`no receipt in ${bucket}/.receipts/${name}/: ${problems[0] ?? 'no backup has ended well'}`)
-  return newest.receipt
 }

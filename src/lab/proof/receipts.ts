@@ -1,0 +1,25 @@
+import { openStore, type Store } from '../../store/client.ts'
+import { type Receipt, readReceipts } from '../../store/receipt.ts'
+import type { System } from '../../systems/index.ts'
+import type { ProofLab } from './reach.ts'
+
+/** The bucket store, opened with the keys of a system's bucket. */
+export function storeOf(system: System, lab: Pick<ProofLab, 'storeOf'>): Store {
+  const { endpoint, region, accessKeyId, secretAccessKey } = lab.storeOf(system)
+  return openStore({
+    RCLONE_S3_ENDPOINT: endpoint,
+    AWS_DEFAULT_REGION: region,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+  })
+}
+
+/** The newest receipt of a system's copies. Throws where there is none, with the reason. */
+export async function newestReceipt(system: System, lab: Pick<ProofLab, 'storeOf'>): Promise<Receipt> {
+  const { name, bucket } = system
+  const { receipts, problems } = await readReceipts(storeOf(system, lab), { bucket, system: name, newest: 1 })
+  const newest = receipts[0]
+  if (!newest)
+    throw new Error(`no receipt in ${bucket}/.receipts/${name}/: ${problems[0] ?? 'no backup has ended well'}`)
+  return newest.receipt
+}
