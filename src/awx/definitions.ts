@@ -279,7 +279,7 @@ function recoveries(config: Config, uses: readonly TemplateUse[], name: string):
     const own = uses.filter(use => use.credentials.some(c => c.name === credential))
     return workflow(`Recover everything: ${cluster}`, `the ${cluster} cluster`, own)
   })
-  return clusters
+  return [...workflow('Recover everything', 'the whole installation', uses), ...clusters]
 }
 
 function credentials(uses: readonly TemplateUse[], config: Config): Credential[] {

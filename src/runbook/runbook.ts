@@ -110,7 +110,7 @@ function whole(order: readonly System[]): string {
   )
   return `## The whole recovery
 
-In this order: the kits, whose Secrets the rest needs; Rancher, because it gives access to every cluster; the infrastructure databases, because they hold the logins and AWX itself; then the stack's database; then its media, which take longest. On AWX the workflows "Recover everything: <cluster>" do the steps of a cluster, each after an approval.
+In this order: the kits, whose Secrets the rest needs; Rancher, because it gives access to every cluster; the infrastructure databases, because they hold the logins and AWX itself; then the stack's database; then its media, which take longest. On AWX the workflow "Recover everything" does all but the first, each step after an approval; "Recover everything: <cluster>" those of one cluster.
 
 | step | system | what it is | needs |
 |---|---|---|---|
