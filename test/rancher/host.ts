@@ -83,6 +83,7 @@ export class RancherHost {
 
   /** Make the bucket, the switch, and the stand-in with so much data. Returns when it is healthy. */
   async raise(environment: Record<string, string> = {}): Promise<void> {
+    await this.#clearLeftovers()
     await this.store.s3.send(new CreateBucketCommand({ Bucket: this.bucket }))
     await this.run(['mkdir', '-p', this.data])
     await this.#raiseSwitch()
@@ -121,6 +122,12 @@ export class RancherHost {
       labImages.rancher,
     )
     await this.untilHealthy(120)
+  }
+
+  /** Remove the containers of tests that were killed: one of them may hold the port. */
+  async #clearLeftovers(): Promise<void> {
+    const left = await this.docker('ps', '--all', '--quiet', '--filter', 'name=^/rancher-[0-9a-f]{6}(-|$)')
+    if (left !== '') await this.docker('rm', '--force', '--volumes', ...left.split('\n'))
   }
 
   async #raiseSwitch(): Promise<void> {

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { Failure } from '../outcome.ts'
 import { busyFiles, type Engine, rsyncFiles, updateFile } from './engine.ts'
+import { stagingFull } from './program.ts'
 import { bytesOf, type Changes, changesSince, differences, flush, readTree, type Tree } from './tree.ts'
 
 // Files that are compared at the same time: as many as libuv reads at once.
@@ -76,6 +77,8 @@ async function applyChanges(
 // It is no file any more, here or there, or is gone: what it is now, the comparison of the trees tells.
 const OTHER_NOW = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'])
 
+const NO_ROOM = new Set(['ENOSPC', 'EDQUOT'])
+
 async function updateFiles(source: string, target: string, paths: readonly string[], signal?: AbortSignal) {
   const queue = [...paths]
   const worker = async () => {
@@ -83,7 +86,9 @@ async function updateFiles(source: string, target: string, paths: readonly strin
       try {
         await updateFile(within(source, path), within(target, path), signal)
       } catch (error) {
-        if (!OTHER_NOW.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+        const { code = '', message } = error as NodeJS.ErrnoException
+        if (NO_ROOM.has(code)) throw stagingFull(message)
+        if (!OTHER_NOW.has(code)) throw error
       }
     }
   }
