@@ -46,7 +46,7 @@ export async function handler(args: Args): Promise<void> {
       `lab ${String(Math.floor(seconds / 60)).padStart(2)}:${String(seconds % 60).padStart(2, '0')} ${line}\n`,
     )
   }
-  if (args.action === 'down') return endLab(log)
+  if (args.action === 'down') return endLab(log, args.kubeconfig)
   if ((args.kubeconfig === undefined) !== (args.registry === undefined)) {
     throw new Failure(exitCodes.broken, '--kubeconfig and --registry go together', 'give both, or neither')
   }

@@ -96,11 +96,10 @@ async function siteOf({ kubeconfig, registry }: Wishes): Promise<LabSite> {
   return givenSite(api, node.split(' ')[0] ?? node, registry)
 }
 
-/** Ends the lab and removes all of it but the cache. */
-export async function endLab(log: (line: string) => void): Promise<void> {
-  await withLock('/run/fragalysis-backups-lab.lock', () =>
-    play('playbooks/lab-down.yml', 'localhost,', { lab_state: labState, lab_cache: labCache }, log),
-  )
+/** Ends the lab and removes all of it but the cache; from a cluster of the user's, what it made there. */
+export async function endLab(log: (line: string) => void, kubeconfig = ''): Promise<void> {
+  const extraVars = { lab_state: labState, lab_cache: labCache, lab_kubeconfig: kubeconfig }
+  await withLock('/run/fragalysis-backups-lab.lock', () => play('playbooks/lab-down.yml', 'localhost,', extraVars, log))
 }
 
 /** What the tests of every level find their parts by. */
