@@ -2,8 +2,11 @@ import { describe, expect, it } from 'vitest'
 import production from '../../../backups.config.ts'
 import { type Config, checkConfig } from '../../../src/config/index.ts'
 
+// biome-ignore lint/suspicious/noExplicitAny: a config that is about to be broken fits no type
+type Breakable = any
+
 /** Production's config with one thing changed. */
-function broken(change: (config: any) => void): unknown {
+function broken(change: (config: Breakable) => void): unknown {
   const config = structuredClone(production) as Config
   change(config)
   return config
@@ -19,7 +22,7 @@ it('finds nothing in the config of production', () => {
 })
 
 describe('a config that breaks one thing is told in one line: place, what is wrong, what to write instead', () => {
-  it.each<[string, (config: any) => void, string]>([
+  it.each<[string, (config: Breakable) => void, string]>([
     [
       'an unknown key',
       c => {
