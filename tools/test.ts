@@ -31,7 +31,13 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
       // The raising of the lab waits more than it works: the tests that need none run beside it, and are shown together.
       const [off, environment] = await Promise.all([run('unit', words, folder, {}, 'pipe'), raise(log)])
       process.stdout.write(off.output)
-      counts.push(off, await run('lab', words, folder, environment, 'inherit'))
+      // So do Rancher's tests, which have a machine of the lab for themselves.
+      const [rancher, parts] = await Promise.all([
+        run('rancher', words, folder, environment, 'pipe'),
+        run('parts', words, folder, environment, 'inherit'),
+      ])
+      process.stdout.write(rancher.output)
+      counts.push(off, rancher, parts, await run('whole', words, folder, environment, 'inherit'))
     } else {
       counts.push(await run('unit', words, folder, {}, 'inherit'))
     }

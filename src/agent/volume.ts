@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { access, copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { copiesToRemove } from '../store/retention.ts'
 import type { Tier } from './environment.ts'
 import { log } from './log.ts'
@@ -124,6 +124,16 @@ export class BackupVolume {
       found.push({ name, path, taken, bytes: size, receipt: receipt?.bytes === size ? receipt : undefined })
     }
     return found.sort((a, b) => a.taken.getTime() - b.taken.getTime())
+  }
+
+  /** Another system whose receipt names a copy of this volume. */
+  async ownerOf(tier: Tier, name: string): Promise<string | undefined> {
+    const folder = dirname(this.#receipts)
+    for (const system of await namesIn(folder)) {
+      const other = new BackupVolume(this.root, system)
+      if (other.#receipts !== this.#receipts && (await other.#receipt(tier, name))) return system
+    }
+    return undefined
   }
 
   async #receipt(tier: Tier, name: string): Promise<VolumeReceipt | undefined> {

@@ -62,9 +62,24 @@ export interface StoredReceipt {
 
 const compiled = Compile(ReceiptSchema)
 
+const FOLDER = '.receipts/'
+
 /** The folder of a system's receipts, with its slash. */
 export function receiptPrefix(system: string): string {
-  return `.receipts/${system}/`
+  return `${FOLDER}${system}/`
+}
+
+/** The systems that have receipts in a bucket; those of drills count as systems. One LIST for each. */
+export async function systemsIn(store: Store, bucket: string): Promise<string[]> {
+  const systems: string[] = []
+  for (let startAfter = FOLDER; ; ) {
+    const { value: next } = await listObjects(store, { bucket, prefix: FOLDER, startAfter }).next()
+    if (!next) return systems
+    const system = next.key.slice(FOLDER.length).split('/')[0] ?? ''
+    systems.push(system)
+    // The sign after the slash: past everything of that system.
+    startAfter = `${FOLDER}${system}0`
+  }
 }
 
 /**

@@ -7,7 +7,7 @@ import { verifyObject } from '../../src/store/upload.ts'
 import { RancherHost } from './host.ts'
 
 // Rancher takes so long to close that "while it is stopped" is long enough to be met from outside.
-const slow = { STAND_IN_STOP_SECONDS: '3' }
+const slow = { STAND_IN_STOP_SECONDS: '5' }
 
 let host: RancherHost
 beforeAll(async () => {
@@ -177,7 +177,7 @@ how, flag, inventory, playbook = sys.argv[1:5]
 runner = ansible_runner.run(
     private_data_dir=os.path.dirname(flag), project_dir=os.getcwd(), playbook=playbook, inventory=inventory,
     envvars=dict(os.environ), cancel_callback=lambda: os.path.exists(flag),
-    settings={"job_timeout": 15} if how == "timeout" else {"job_timeout": 300},
+    settings={"job_timeout": 16} if how == "timeout" else {"job_timeout": 300},
 )
 print("status:", runner.status)
 sys.exit(0 if runner.status == "successful" else 1)

@@ -8,8 +8,8 @@ import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { type Environment, openStore, type Store } from '../../store/client.ts'
 import { listObjects } from '../../store/list.ts'
-import { type Receipt, readReceipts } from '../../store/receipt.ts'
-import { vouchesFor } from '../../store/retention.ts'
+import { type Receipt, readReceipts, systemsIn } from '../../store/receipt.ts'
+import { receiptsOf, vouchesFor } from '../../store/retention.ts'
 import { log, progress, sized } from '../log.ts'
 import { Failure } from '../outcome.ts'
 import { BackupVolume, takenAt, type VolumeReceipt } from '../volume.ts'
@@ -29,15 +29,19 @@ export interface DumpCopy extends Copy {
 
 const TIERS = ['hourly', 'daily', 'weekly', 'monthly'] as const
 
-/** The copies on the backup volume or in the bucket, ours and those of the images in use before. */
+/** The copies on the backup volume or in the bucket, ours and those of the images in use before; none of another system, where one is named. */
 export async function copiesOf(
   settings: DatabaseSettings,
   env: Environment,
 ): Promise<{ copies: DumpCopy[]; place: string }> {
+  // Whoever does not say which system is meant, as the recovery images before, may restore any.
+  const named = env.BACKUP_SYSTEM !== undefined
   if (settings.bucket) {
     const { bucket, path } = settings.bucket
     const place = `the bucket ${[bucket, path].filter(Boolean).join('/')}`
-    return { copies: await inBucket(openStore(env), settings, bucket, path), place }
+    const store = openStore(env)
+    const copies = await inBucket(store, settings, bucket, path)
+    return { copies: named ? await withoutOthers(store, bucket, settings.system, copies) : copies, place }
   }
   const root = settings.volume ?? ''
   if (!existsSync(root)) throw new Failure('volume', `the backup volume ${root} is missing: mount it`)
@@ -45,6 +49,7 @@ export async function copiesOf(
   const copies: DumpCopy[] = []
   for (const tier of TIERS) {
     for (const { name, path, taken, bytes, receipt } of await volume.copies(tier)) {
+      if (receipt === undefined && named && (await volume.ownerOf(tier, name)) !== undefined) continue
       copies.push({
         name: `${tier}/${name}`,
         taken,
@@ -81,6 +86,24 @@ async function inBucket(store: Store, settings: DatabaseSettings, bucket: string
     })
   }
   return copies
+}
+
+/** Leave out what another system's receipts name. */
+async function withoutOthers(
+  store: Store,
+  bucket: string,
+  system: string,
+  copies: readonly DumpCopy[],
+): Promise<DumpCopy[]> {
+  const unknown = copies.filter(({ verified }) => !verified)
+  if (unknown.length === 0) return [...copies]
+  const keys = new Set<string>()
+  for (const other of await systemsIn(store, bucket)) {
+    if (other === system) continue
+    const { receipts } = await receiptsOf(store, { bucket, system: other, takenAt }, unknown)
+    for (const { receipt } of receipts) keys.add(receipt.object.key)
+  }
+  return copies.filter(({ name, verified }) => verified || !keys.has(name))
 }
 
 function fromReceipt({ object, counts, versions }: Receipt): Vouched {
