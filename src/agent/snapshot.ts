@@ -51,7 +51,7 @@ async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
   return await keep(run, ready, tree)
 }
 
-/** Arm, stop, copy what changed, start, wait until healthy, disarm. However it ends, Rancher is started. */
+/** Arm, stop, copy what changed, start, complete the copy, wait until healthy, disarm. Rancher is always started. */
 async function takeConsistently(run: Run, { rancher, self }: Ready, before: Tree): Promise<Tree> {
   const { settings, docker, stop } = run
   const deadline = await run.step('arm the guard', async () => {
@@ -62,12 +62,12 @@ async function takeConsistently(run: Run, { rancher, self }: Ready, before: Tree
   const began = performance.now()
   const copyUntil = AbortSignal.timeout(Math.round(settings.stopDeadlineMs * COPY_SHARE))
   const halt = AbortSignal.any([stop, copyUntil])
-  let tree: Tree | undefined
+  let copied: Awaited<ReturnType<typeof copyChanges>> | undefined
   let failed: unknown
   try {
     stop.throwIfAborted()
     const stopped = await run.step('stop', () => stopRancher(run, halt))
-    const copied = await run.step('copy what changed', async () => {
+    const found = await run.step('copy what changed', async () => {
       const changes = await copyChanges(settings.data, join(run.copy, 'var/lib/rancher'), before, halt)
       return { ...changes, detail: `${changes.files} entries, ${sized(changes.bytes)} looked at` }
     })
@@ -78,8 +78,7 @@ async function takeConsistently(run: Run, { rancher, self }: Ready, before: Tree
         `${settings.container} was started while its data were being copied: the copy is torn and was thrown away. Somebody or the guard started it; see guard.json in ${settings.staging}`,
       )
     }
-    tree = copied.tree
-    run.consistent = true
+    copied = found
   } catch (error) {
     failed =
       copyUntil.aborted && !stop.aborted
@@ -91,12 +90,21 @@ async function takeConsistently(run: Run, { rancher, self }: Ready, before: Tree
   }
   await run.step('start', () => startRancher(run, rancher, deadline.at))
   run.record.stoppedSeconds = seconds(began)
+  try {
+    if (copied) {
+      const { complete } = copied
+      await run.step('complete the copy', () => complete(stop))
+      run.consistent = true
+    }
+  } catch (error) {
+    failed = error
+  }
   await run.step('wait until healthy', () => waitUntilHealthy(run, deadline.at))
   run.record.healthySeconds = seconds(began)
   log(outage(run))
   await run.step('disarm the guard', () => disarm(run))
-  if (!tree) throw failed
-  return tree
+  if (!copied || !run.consistent) throw failed
+  return copied.tree
 }
 
 /** Check the copy, pack it, upload it, verify it, write the receipt, prune. */

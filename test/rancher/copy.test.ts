@@ -70,7 +70,8 @@ test('a copy that was made while a tree changed is the tree, byte by byte', asyn
   const before = await copyWhileRunning(engine, data, copy)
   await change(at)
   // As if it had rested before: what was touched is then told by the inodes alone.
-  const { tree: now } = await copyChanges(data, copy, { ...before, taken: before.taken + 10 })
+  const { tree: now, complete } = await copyChanges(data, copy, { ...before, taken: before.taken + 10 })
+  await complete(new AbortController().signal)
   await checkCopy(copy, now)
   // Contents, kinds, rights, owners, times and links, by a program that knows nothing of ours.
   const { stdout } = await execa('rsync', ['-naicH', '--delete', '--numeric-ids', `${data}/`, `${copy}/`])

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { copyFile, mkdtemp, open, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { programFailure } from './program.ts'
@@ -110,41 +110,4 @@ export async function chooseEngine(source: string, staging: string): Promise<Eng
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-}
-
-// What is read at once: small enough that it is still in the processor's cache when it is compared.
-const CHUNK = 1024 * 1024
-// Reads under way of one file: as many as libuv does at once.
-const READS = 4
-// What is written where something differs: etcd's pages are 4 KiB, and neighbours change together.
-const BLOCK = 64 * 1024
-
-/**
- * Make a file of a copy hold what the source holds, by comparing block by block and writing what differs; its times and
- * rights are not touched.
- */
-export async function updateFile(source: Buffer, target: Buffer, signal?: AbortSignal): Promise<void> {
-  // What is a pipe now must not be waited for.
-  const { O_RDONLY, O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants
-  await using from = await open(source, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-  await using to = await open(target, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
-  const { size } = await from.stat()
-  // Even to the size that it has, this would change the time of a file that rested.
-  if ((await to.stat()).size !== size) await to.truncate(size)
-  let next = 0
-  const worker = async () => {
-    const wanted = Buffer.allocUnsafe(CHUNK)
-    const found = Buffer.allocUnsafe(CHUNK)
-    for (let at = next; at < size; at = next) {
-      next += CHUNK
-      signal?.throwIfAborted()
-      const [a, b] = await Promise.all([from.read(wanted, 0, CHUNK, at), to.read(found, 0, CHUNK, at)])
-      for (let block = 0; block < a.bytesRead; block += BLOCK) {
-        const end = Math.min(block + BLOCK, a.bytesRead)
-        if (end <= b.bytesRead && wanted.compare(found, block, end, block, end) === 0) continue
-        await to.write(wanted, block, end - block, at + block)
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: READS }, worker))
 }

@@ -66,6 +66,12 @@ export async function readTree(root: string, options: { changing: boolean; signa
   return { taken, entries }
 }
 
+/** What a file's entry says beside its content: mode and owners as numbers, mtime in seconds, to the nanosecond. */
+export function attributesOf({ content }: Entry): { mode: number; owner: number; group: number; mtime: string } {
+  const [, mode = '', owner, group, , mtime = ''] = content.split(' ')
+  return { mode: Number.parseInt(mode, 8), owner: Number(owner), group: Number(group), mtime }
+}
+
 /** Whether all that find, cp or rsync complained of is entries that went away under their hands. */
 export function onlyVanished(stderr: string): boolean {
   return stderr

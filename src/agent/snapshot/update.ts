@@ -1,0 +1,156 @@
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { execa } from 'execa'
+import { stagingFull } from './program.ts'
+import { attributesOf, type Tree } from './tree.ts'
+
+// Files that are compared at the same time, and reads under way of each: as many as libuv does at once.
+const AT_ONCE = 4
+// What is read at once: small enough that it is still in the processor's cache when it is compared.
+const CHUNK = 1024 * 1024
+// What is looked at once more where a chunk differs, and what is kept of it: etcd's pages are 4 KiB.
+const BLOCK = 64 * 1024
+const PAGE = 4 * 1024
+// What may be held in memory; what is beyond is written at once.
+const HELD_BYTES = 64 * 1024 * 1024
+
+// It is no file any more, here or there, or is gone: what it is now, the comparison of the trees tells.
+const OTHER_NOW = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'])
+
+const NO_ROOM = new Set(['ENOSPC', 'EDQUOT'])
+
+interface Page {
+  readonly at: number
+  readonly bytes: Buffer
+}
+
+/**
+ * What makes files of a copy hold what their source holds, in two parts: `compare` reads, while the source must rest;
+ * `write` writes what it found, when the source may change again.
+ */
+export class Update {
+  readonly #source: string
+  readonly #target: string
+  readonly #found = new Map<string, Page[]>()
+  #heldBytes = 0
+
+  constructor(source: string, target: string) {
+    this.#source = source
+    this.#target = target
+  }
+
+  has(path: string): boolean {
+    return this.#found.has(path)
+  }
+
+  /**
+   * Find out what differs, page by page.
+   *
+   * @param queue paths of files, taken from its end; who empties it ends the work after the files at hand
+   * @throws Failure volume where the disk is full
+   */
+  async compare(queue: string[], signal?: AbortSignal): Promise<void> {
+    const worker = async () => {
+      // Made once for many files: it is 8 MiB.
+      const room = Array.from(
+        { length: AT_ONCE },
+        () => [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)] as const,
+      )
+      for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+        const pages: Page[] = []
+        this.#found.set(path, pages)
+        await unlessOther(() => this.#compareFile(path, pages, room, signal))
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, worker))
+  }
+
+  async #compareFile(
+    path: string,
+    pages: Page[],
+    room: readonly (readonly [Buffer, Buffer])[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    // What is a pipe now must not be waited for.
+    const { O_RDONLY, O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants
+    await using from = await open(within(this.#source, path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    await using to = await open(within(this.#target, path), O_RDWR | O_NOFOLLOW | O_NONBLOCK)
+    const { size } = await from.stat()
+    // Even to the size that it has, this would change the time of a file that rested.
+    if ((await to.stat()).size !== size) await to.truncate(size)
+    let next = 0
+    const reader = async ([wanted, found]: readonly [Buffer, Buffer]) => {
+      for (let at = next; at < size; at = next) {
+        next += CHUNK
+        signal?.throwIfAborted()
+        const [a, b] = await Promise.all([from.read(wanted, 0, CHUNK, at), to.read(found, 0, CHUNK, at)])
+        for (const [start, end] of differing(wanted.subarray(0, a.bytesRead), found.subarray(0, b.bytesRead))) {
+          const bytes = wanted.subarray(start, end)
+          if (this.#heldBytes < HELD_BYTES) {
+            this.#heldBytes += bytes.length
+            pages.push({ at: at + start, bytes: Buffer.from(bytes) })
+          } else {
+            await to.write(bytes, 0, bytes.length, at + start)
+          }
+        }
+      }
+    }
+    await Promise.all(room.map(reader))
+  }
+
+  /**
+   * Write what `compare` found, and give each file the owner, the rights and the time that it has in a tree.
+   *
+   * @param tree of the source, as old as the comparison
+   * @param touched paths of the tree that may have changed; the others need nothing where no page differed
+   * @throws Failure volume where the disk is full
+   */
+  async write(tree: Tree, touched: ReadonlySet<string>, signal?: AbortSignal): Promise<void> {
+    for (const [path, pages] of this.#found) {
+      signal?.throwIfAborted()
+      const entry = tree.entries.get(path)
+      if (entry?.kind !== 'f' || (pages.length === 0 && !touched.has(path))) continue
+      const file = within(this.#target, path)
+      const { mode, owner, group, mtime } = attributesOf(entry)
+      await unlessOther(async () => {
+        await using to = await open(file, constants.O_WRONLY | constants.O_NOFOLLOW)
+        for (const { at, bytes } of pages) await to.write(bytes, 0, bytes.length, at)
+        await to.chown(owner, group)
+        await to.chmod(mode)
+      })
+      // Node's own times have no nanoseconds; and the name may be no text, which only a program's input can hold.
+      await execa('xargs', ['--null', 'touch', '--no-create', '--no-dereference', `--date=@${mtime}`, '--'], {
+        input: file,
+      })
+    }
+  }
+}
+
+async function unlessOther(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException
+    if (NO_ROOM.has(code)) throw stagingFull(message)
+    if (!OTHER_NOW.has(code)) throw error
+  }
+}
+
+/** The pages of what is wanted that differ from what was found. */
+function* differing(wanted: Buffer, found: Buffer): Generator<readonly [start: number, end: number]> {
+  const same = (start: number, end: number) =>
+    end <= found.length && wanted.compare(found, start, end, start, end) === 0
+  for (let block = 0; block < wanted.length; block += BLOCK) {
+    const blockEnd = Math.min(block + BLOCK, wanted.length)
+    if (same(block, blockEnd)) continue
+    for (let page = block; page < blockEnd; page += PAGE) {
+      const pageEnd = Math.min(page + PAGE, blockEnd)
+      if (!same(page, pageEnd)) yield [page, pageEnd]
+    }
+  }
+}
+
+/** A path below a folder, in the bytes that its name has. */
+export function within(folder: string, path: string): Buffer {
+  return Buffer.concat([Buffer.from(`${folder}/`), Buffer.from(path, 'latin1')])
+}
