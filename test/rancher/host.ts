@@ -241,7 +241,7 @@ PYTHON
     const done = this.shell(`
       # Without a process of its own for each look: hundreds of them a second would slow Rancher's restart.
       exec {pause}<> <(:)
-      for (( tries = 0; tries < 24000; tries++ )); do
+      for (( SECONDS = 0; SECONDS < 600; )); do
         text=
         if [ -e ${record} ]; then IFS= read -rd '' text 2>/dev/null < ${record} || true; fi
         if [[ $text == *'"name":"${step}"'* ]]; then
