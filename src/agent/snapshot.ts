@@ -12,6 +12,7 @@ import { withSecrets } from './secrets.ts'
 import { archiveName, countEntries, pack, tagOf, takenOf } from './snapshot/archive.ts'
 import { checkCopy, copyChanges, copyWhileRunning } from './snapshot/copy.ts'
 import { drill } from './snapshot/drill.ts'
+import { outagesSoFar } from './snapshot/outages.ts'
 import { preflight, type Ready } from './snapshot/preflight.ts'
 import { type RunRecord, readRun } from './snapshot/records.ts'
 import { restore } from './snapshot/restore.ts'
@@ -153,7 +154,15 @@ async function keep(run: Run, { rancher, engine }: Ready, tree: Tree): Promise<R
     })
     return { detail: removed.length === 0 ? 'nothing to remove' : `removed ${removed.join(', ')}` }
   })
-  run.record.message = `${object.bucket}/${object.key} is verified and has its receipt. ${outage(run)}`
+  const outages = await run.step('outages so far', async () => {
+    const lines = await outagesSoFar(store, settings)
+    for (const line of lines) log(line)
+    return { lines, detail: `${lines.length} receipts` }
+  })
+  run.record.message = [
+    `${object.bucket}/${object.key} is verified and has its receipt. ${outage(run)} So far:`,
+    ...outages.lines,
+  ].join('\n')
   return {
     object: `${object.bucket}/${object.key}`,
     bytes: object.bytes,
