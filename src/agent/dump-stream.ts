@@ -1,30 +1,24 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { open } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
+import { type FileHandle, open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Tapped } from './dump-tap.ts'
 import { log } from './log.ts'
 import { Failure } from './outcome.ts'
 import type { Server } from './postgres.ts'
 
-// The lowest levels: both leave the server's and pg_dump's own work as what a dump waits for, and level 1 of
-// either is about as small as what gzip makes of SQL by default. More than four threads of zstd would only hold
-// memory, since no server feeds them.
-const COMPRESSORS = {
-  gzip: { command: ['igzip', '-1', '-c'], suffix: 'gz' },
-  zstd: { command: ['zstd', '-1', `-T${Math.min(4, availableParallelism())}`, '-c', '-q'], suffix: 'zst' },
-} as const
+const SUFFIXES = { gzip: 'gz', zstd: 'zst' } as const
 
-export type Compression = keyof typeof COMPRESSORS
+export type Compression = keyof typeof SUFFIXES
 
 /** The end of a dump's file name. */
 export function suffixOf(compression: Compression): string {
-  return COMPRESSORS[compression].suffix
+  return SUFFIXES[compression]
 }
 
 /** What came out of one dump. */
@@ -39,16 +33,20 @@ export interface Dumped {
 const TAP = fileURLToPath(new URL('./dump-tap.ts', import.meta.url))
 
 // The pipe is a shell's, since Node would carry the dump through its own process. What each program ended with goes
-// to descriptor 4. $1 is the tap's server version, $2 how many words the compressor has.
+// to descriptor 4. $1 is the tap's server version, $2 the compression; zstd is the tap's own work. The levels are the
+// lowest: both leave the server's and pg_dump's own work as what a dump waits for, and level 1 of either is about as
+// small as what gzip makes of SQL by default.
 const PIPE = `
-set -u; tap=("$NODE" "$TAP" "$1"); words=$2; shift 2
-compressor=("\${@:1:words}"); shift "$words"
-"$@" 3>&- 4>&- | "\${tap[@]}" 4>&- | "\${compressor[@]}" 3>&- 4>&-
+set -u; compression=$2; tap=("$NODE" "$TAP" "$1" "$2"); shift 2
+case $compression in
+gzip) "$@" 3>&- 4>&- | "\${tap[@]}" 4>&- | igzip -1 -c 3>&- 4>&- ;;
+zstd) "$@" 3>&- 4>&- | "\${tap[@]}" 4>&- ;;
+esac
 echo "\${PIPESTATUS[*]}" >&4
 `
 
 /**
- * Dump into a file in one pass: client program → tap → compressor → file, hashed while it streams, and synced to the
+ * Dump into a file in one pass: client program → tap and compressor → file, hashed while it grows, and synced to the
  * volume. Each program's own exit code counts, what they say on stderr is logged and decides nothing, and the
  * dump must end with its marker.
  *
@@ -66,24 +64,14 @@ export async function dumpToFile(request: {
   stop: AbortSignal
   onProgress: (bytes: number) => void
 }): Promise<Dumped> {
-  const compressor = COMPRESSORS[request.compression].command
-  const out = await open(request.file, 'wx', 0o640)
+  const out = await open(request.file, 'wx+', 0o640)
   // A group of its own, so that all of the pipe can be stopped at once.
   const pipe = spawn(
     'bash',
-    [
-      '-c',
-      PIPE,
-      'pipe',
-      String(request.serverMajor),
-      String(compressor.length),
-      ...compressor,
-      request.program,
-      ...request.args,
-    ],
+    ['-c', PIPE, 'pipe', String(request.serverMajor), request.compression, request.program, ...request.args],
     {
       env: { ...process.env, ...request.server.env, NODE: process.execPath, TAP },
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      stdio: ['ignore', out.fd, 'pipe', 'pipe', 'pipe'],
       detached: true,
     },
   )
@@ -92,31 +80,26 @@ export async function dumpToFile(request: {
   }
   request.stop.addEventListener('abort', stop)
   try {
-    const [, stdout, stderr, tapOut, statusOut] = pipe.stdio as [null, Readable, Readable, Readable, Readable]
+    const [, , stderr, tapOut, statusOut] = pipe.stdio as [null, null, Readable, Readable, Readable]
     const said = lastWords(stderr)
     const tapSaid = text(tapOut)
     const statusSaid = text(statusOut)
     const ended = once(pipe, 'close')
-    const hash = createHash('sha256')
-    let bytes = 0
-    for await (const chunk of stdout as AsyncIterable<Buffer>) {
-      hash.update(chunk)
-      bytes += chunk.length
-      request.onProgress(bytes)
-      await out.writeFile(chunk)
-    }
-    await ended
+    const { bytes, sha256 } = await followed(out, ended, request.onProgress)
     request.stop.throwIfAborted()
     const words = await said
-    const names = [request.program, 'the tap', compressor[0]]
+    const names = [request.program, 'the tap', ...(request.compression === 'gzip' ? ['igzip'] : [])]
     const statuses = (await statusSaid).trim().split(' ').map(Number)
     // A program that failed breaks the pipe of those before it, so the last that failed by itself is the cause.
     const failed = names
       .map((name, index) => ({ name, status: statuses[index] ?? -1 }))
       .filter(({ status }) => status !== 0)
     const cause = failed.findLast(({ status }) => status !== SIGPIPE) ?? failed[0]
-    if (cause)
+    if (cause) {
+      // If the volume is full, this says so too, and better.
+      await out.writeFile(Buffer.alloc(PROBE_BYTES))
       throw new Failure('dump', `${cause.name} ${endOf(cause.status)}${words ? `: ${words}` : ', without a word'}`)
+    }
     const tapped = JSON.parse(await tapSaid) as Tapped
     if (!tapped.complete) {
       throw new Failure(
@@ -125,11 +108,42 @@ export async function dumpToFile(request: {
       )
     }
     await out.sync()
-    return { bytes, sha256: hash.digest('hex'), plainBytes: tapped.plainBytes }
+    return { bytes, sha256, plainBytes: tapped.plainBytes }
   } finally {
     request.stop.removeEventListener('abort', stop)
     if (pipe.exitCode === null && pipe.signalCode === null) stop()
     await out.close()
+  }
+}
+
+const PROBE_BYTES = 1024 * 1024
+
+const FOLLOWED_BYTES = 1024 * 1024
+const LOOK_AGAIN_MS = 50
+
+/** Read a file that grows, until its writers have ended. */
+async function followed(
+  file: FileHandle,
+  ended: Promise<unknown>,
+  onProgress: (bytes: number) => void,
+): Promise<{ bytes: number; sha256: string }> {
+  const hash = createHash('sha256')
+  const chunk = Buffer.allocUnsafe(FOLLOWED_BYTES)
+  let bytes = 0
+  let growing = true
+  void ended.then(() => {
+    growing = false
+  })
+  for (;;) {
+    // Asked before the read, so that nothing is written between the last read and the end.
+    const last = !growing
+    const { bytesRead } = await file.read(chunk, 0, chunk.length, bytes)
+    hash.update(chunk.subarray(0, bytesRead))
+    bytes += bytesRead
+    onProgress(bytes)
+    if (bytesRead === chunk.length) continue
+    if (last) return { bytes, sha256: hash.digest('hex') }
+    await Promise.race([ended, sleep(LOOK_AGAIN_MS)])
   }
 }
 

@@ -1,53 +1,11 @@
 import { createHash } from 'node:crypto'
 import { DeleteObjectCommand } from '@aws-sdk/client-s3'
-import { type Static, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
 import type { Store } from './client.ts'
 import { deleteKeys, listObjects, readObject } from './list.ts'
+import type { Receipt } from './receipt-schema.ts'
 import { putVerified } from './upload.ts'
 
-const utc = { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' }
-const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
-const Bytes = Type.Integer({ minimum: 0 })
-
-/** The proof that a run put a copy into its bucket and checked it there. One form for every kind of system. */
-export const ReceiptSchema = Type.Object(
-  {
-    schema: Type.Literal(1),
-    system: Type.String({ minLength: 1 }),
-    kind: Type.String({ minLength: 1, description: 'rancher, database or media' }),
-    start: Type.String(utc),
-    end: Type.String(utc),
-    taken: Type.String({
-      ...utc,
-      description: 'the moment whose data the copy holds; earlier than start where an older copy was promoted',
-    }),
-    bucket: Type.String({ minLength: 1 }),
-    object: Type.Object(
-      {
-        key: Type.String({ minLength: 1 }),
-        bytes: Bytes,
-        sha256: Sha256,
-        etag: Type.String({ minLength: 1 }),
-      },
-      { additionalProperties: false, description: 'the archive, the dump, or the manifest of a tree' },
-    ),
-    bytes: Type.Integer({
-      minimum: 0,
-      description: 'of the whole copy; more than object.bytes where that is a manifest',
-    }),
-    versions: Type.Record(Type.String(), Type.String(), { description: 'tool or server → its version' }),
-    counts: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
-      description: 'what was counted in the data itself: databases, roles, rows of a table, files',
-    }),
-    details: Type.Record(Type.String(), Type.Unknown(), { description: 'what only this kind of system has' }),
-    previous: Type.Union([Sha256, Type.Null()], { description: "hash of the system's receipt before this one" }),
-  },
-  { additionalProperties: false },
-)
-
-/** @see ReceiptSchema */
-export type Receipt = Static<typeof ReceiptSchema>
+export type { Receipt }
 
 /** What a run says of itself; the rest of the receipt is filled in when it is written. */
 export type ReceiptDraft = Omit<Receipt, 'schema' | 'taken' | 'previous'> & { taken?: string }
@@ -59,8 +17,6 @@ export interface StoredReceipt {
   /** Of the receipt's own bytes: what the next one names as `previous`. */
   sha256: string
 }
-
-const compiled = Compile(ReceiptSchema)
 
 const FOLDER = '.receipts/'
 
@@ -98,7 +54,7 @@ export async function writeReceipt(
       ? (await readReceipts(store, { bucket: draft.bucket, system: draft.system, newest: 1 })).receipts[0]
       : previous
   const receipt: Receipt = { schema: 1, taken: draft.start, ...draft, previous: before?.sha256 ?? null }
-  const problem = receiptProblem(receipt)
+  const problem = await receiptProblem(receipt)
   if (problem) throw new Error(`receipt of ${draft.system} is not well formed: ${problem}`)
   const key = `${receiptPrefix(receipt.system)}${receipt.start}.json`
   const written = await putVerified(store, {
@@ -176,12 +132,15 @@ async function readReceipt(store: Store, bucket: string, key: string): Promise<S
   } catch (error) {
     return `${bucket}/${key}: not JSON (${(error as Error).message})`
   }
-  if (!compiled.Check(value)) return `${bucket}/${key}: ${receiptProblem(value)}`
-  return { receipt: value, key, sha256 }
+  const problem = await receiptProblem(value)
+  return problem ? `${bucket}/${key}: ${problem}` : { receipt: value as Receipt, key, sha256 }
 }
 
-function receiptProblem(value: unknown): string | undefined {
-  const [first] = compiled.Errors(value)
+/** What keeps a value from being a receipt. */
+async function receiptProblem(value: unknown): Promise<string | undefined> {
+  // The schema's library takes 0.2 s to load, which a run that meets no receipt need not wait for.
+  const { receiptErrors } = await import('./receipt-schema.ts')
+  const [first] = receiptErrors(value)
   return first ? `${first.instancePath || 'receipt'} ${first.message}` : undefined
 }
 

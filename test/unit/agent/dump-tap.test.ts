@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto'
+import { zstdDecompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { UnknownSettingFilter } from '../../../src/agent/dump-tap.ts'
+import { UnknownSettingFilter, ZstdFrames } from '../../../src/agent/dump-tap.ts'
 
 const SETTING = 'SET transaction_timeout = 0;\n'
 const dump = (setting: string) => `--
@@ -37,4 +39,17 @@ test('the setting goes wherever chunks are cut, and the same line in table data 
     out.push(...filter.end())
     expect(Buffer.concat(out).toString()).toBe(dump(''))
   }
+})
+
+test.each([0, 1, 1024 * 1024, 2.5 * 1024 * 1024])('%d bytes in zstd frames are read as one file', size => {
+  const input = randomBytes(size)
+  const out: Buffer[] = []
+  const frames = new ZstdFrames(bytes => out.push(bytes))
+  const buffer = Buffer.alloc(700_001)
+  for (let at = 0; at < size; at += buffer.length) {
+    frames.take(buffer.subarray(0, input.copy(buffer, 0, at, at + buffer.length)))
+  }
+  frames.end()
+  if (size > 0) expect(zstdDecompressSync(Buffer.concat(out)).equals(input)).toBe(true)
+  else expect(out).toEqual([])
 })
