@@ -1,20 +1,48 @@
 import { execa } from 'execa'
 import { Failure } from '../outcome.ts'
 
-/** One entry of a tree, in the words of find(1). */
-export interface Entry {
-  /** f, d, l, p, s, b, c. */
-  readonly kind: string
-  /** What a copy must have too: kind, mode, owner, group, and for what is no folder its size, mtime and link target. */
-  readonly content: string
-  /** What tells whether it was touched: inode, number of links, ctime, and of a folder also size and mtime. */
-  readonly identity: string
-  readonly links: number
-  readonly inode: string
+/**
+ * One entry of a tree, in the words of find(1). They are taken apart only where they are asked for: while Rancher is
+ * stopped, all but a few of a hundred thousand entries are known to be as they were by `record` alone.
+ */
+export class Entry {
+  /** All of `RECORD`: the same at two moments, it was not touched, as far as a filesystem tells. */
+  readonly record: string
+  readonly #blocks: string
+
+  /** @param blocks of 512 bytes; no part of the record, since a filesystem gives them to a file later than it is written */
+  constructor(record: string, blocks: string) {
+    this.record = record
+    this.#blocks = blocks
+  }
+
   /** Seconds; find prints nanoseconds, of which a number keeps microseconds. */
-  readonly ctime: number
+  get ctime(): number {
+    return Number.parseFloat(this.record)
+  }
+
+  get inode(): string {
+    return this.record.split(' ', 2)[1] ?? ''
+  }
+
+  get links(): number {
+    return Number(this.record.split(' ', 3)[2])
+  }
+
+  /** f, d, l, p, s, b, c. */
+  get kind(): string {
+    return this.record.split(' ', 4)[3] ?? ''
+  }
+
+  /** What a copy must have too: kind, mode, owner, group, and for what is no folder its size, mtime and link target. */
+  get content(): string {
+    return CONTENT.exec(this.record)?.[1] ?? ''
+  }
+
   /** What it takes on the disk; of a file with several names, each says so. */
-  readonly bytes: number
+  get bytes(): number {
+    return Number(this.#blocks) * 512
+  }
 }
 
 /** A tree at a moment. Paths are relative to its root (itself ''), as bytes in Latin-1, so that every name survives. */
@@ -24,7 +52,9 @@ export interface Tree {
   readonly entries: ReadonlyMap<string, Entry>
 }
 
-const FIELDS = ['%P', '%y', '%m %U %G', '%s', '%T@', '%l', '%i', '%n', '%C@', '%b']
+const RECORD = '%C@ %i %n %y %m %U %G %s %T@ %l'
+const CONTENT = /^\S+ \S+ \S+ (d \S+ \S+ \S+|[^d].*)/s
+const FIELDS = ['%P', RECORD, '%b']
 
 /**
  * Read a whole tree. find(1) reads a hundred thousand entries in some tenths of a second, while Rancher is stopped.
@@ -33,35 +63,29 @@ const FIELDS = ['%P', '%y', '%m %U %G', '%s', '%T@', '%l', '%i', '%n', '%C@', '%
  */
 export async function readTree(root: string, options: { changing: boolean; signal?: AbortSignal }): Promise<Tree> {
   const taken = Date.now() / 1000
-  const { stdout, exitCode, stderr } = await execa('find', [root, '-printf', FIELDS.map(f => `${f}\\0`).join('')], {
+  const find = execa('find', [root, '-printf', FIELDS.map(f => `${f}\\0`).join('')], {
     encoding: 'buffer',
-    maxBuffer: Number.POSITIVE_INFINITY,
+    buffer: { stdout: false },
     reject: false,
     env: { LC_ALL: 'C' },
     ...(options.signal && { cancelSignal: options.signal }),
   })
-  options.signal?.throwIfAborted()
-  if (exitCode !== 0 && !(options.changing && onlyVanished(Buffer.from(stderr).toString()))) {
-    throw new Failure(
-      'copy',
-      `cannot read ${root}: ${Buffer.from(stderr).toString().trim() || `find ended with ${exitCode}`}`,
-    )
-  }
-  const fields = Buffer.from(stdout.buffer, stdout.byteOffset, stdout.byteLength).toString('latin1').split('\0')
+  // Taken apart while find goes on.
   const entries = new Map<string, Entry>()
-  for (let at = 0; at + FIELDS.length <= fields.length; at += FIELDS.length) {
-    const [path = '', kind = '', rights, size, mtime, target, inode = '', links = '', ctime = '', blocks = ''] =
-      fields.slice(at, at + FIELDS.length)
-    const folder = kind === 'd'
-    entries.set(path, {
-      kind,
-      content: folder ? `d ${rights}` : `${kind} ${rights} ${size} ${mtime} ${target}`,
-      identity: folder ? `${inode} ${links} ${ctime} ${size} ${mtime}` : `${inode} ${links} ${ctime}`,
-      links: Number(links),
-      inode,
-      ctime: Number(ctime),
-      bytes: Number(blocks) * 512,
-    })
+  let rest = ''
+  for await (const chunk of find.stdout as AsyncIterable<Buffer>) {
+    const fields = (rest + chunk.toString('latin1')).split('\0')
+    const whole = fields.length - 1 - ((fields.length - 1) % FIELDS.length)
+    for (let at = 0; at < whole; at += FIELDS.length) {
+      entries.set(fields[at] ?? '', new Entry(fields[at + 1] ?? '', fields[at + 2] ?? ''))
+    }
+    rest = fields.slice(whole).join('\0')
+  }
+  const { exitCode, stderr } = await find
+  options.signal?.throwIfAborted()
+  const said = Buffer.from(stderr).toString()
+  if (exitCode !== 0 && !(options.changing && onlyVanished(said))) {
+    throw new Failure('copy', `cannot read ${root}: ${said.trim() || `find ended with ${exitCode}`}`)
   }
   return { taken, entries }
 }
@@ -106,7 +130,7 @@ export function changesSince(before: Tree, now: Tree): Changes {
       continue
     }
     const young = old.ctime >= before.taken - TICK_SECONDS
-    if (!young && old.identity === entry.identity && old.content === entry.content) continue
+    if (!young && old.record === entry.record) continue
     touched.push(path)
     if (old.kind !== entry.kind || (old.inode !== entry.inode && old.links > 1 && entry.kind !== 'd')) {
       obsolete.push(path)
@@ -136,7 +160,7 @@ export function bytesOf(tree: Tree): number {
   const seen = new Set<string>()
   let bytes = 0
   for (const { links, inode, bytes: own, kind } of tree.entries.values()) {
-    if (kind !== 'd' && links > 1) {
+    if (links > 1 && kind !== 'd') {
       if (seen.has(inode)) continue
       seen.add(inode)
     }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { demultiplexed } from '../../../src/agent/docker.ts'
 import { archiveName, tagOf, takenOf } from '../../../src/agent/snapshot/archive.ts'
 import { insideUrl } from '../../../src/agent/snapshot/drill.ts'
-import { changesSince, differences, type Entry, onlyVanished, type Tree } from '../../../src/agent/snapshot/tree.ts'
+import { changesSince, differences, Entry, onlyVanished, type Tree } from '../../../src/agent/snapshot/tree.ts'
 import { insideWindow, parseWindow, type Window } from '../../../src/agent/snapshot/window.ts'
 
 describe('the window', () => {
@@ -70,16 +70,8 @@ describe("an archive's name", () => {
 })
 
 describe('what changed in a tree', () => {
-  const entry = (change: Partial<Entry> = {}): Entry => ({
-    kind: 'f',
-    content: 'f 644 0 0 10 100.0',
-    identity: '7 1 100.0',
-    links: 1,
-    inode: '7',
-    ctime: 100,
-    bytes: 4096,
-    ...change,
-  })
+  const entry = ({ ctime = '100.0', inode = 7, links = 1, content = 'f 644 0 0 10 100.0' } = {}): Entry =>
+    new Entry(`${ctime} ${inode} ${links} ${content} `, '8')
   const tree = (entries: Record<string, Entry>, taken = 1000): Tree => ({
     taken,
     entries: new Map(Object.entries(entries)),
@@ -92,32 +84,32 @@ describe('what changed in a tree', () => {
     [
       'same size and mtime, another ctime',
       { a: entry() },
-      { a: entry({ identity: '7 1 200.0', ctime: 200 }) },
+      { a: entry({ ctime: '200.0' }) },
       { touched: ['a'], inPlace: ['a'], obsolete: [] },
     ],
     [
       'the same in all, but touched within the tick in which it was looked at',
-      { a: entry({ ctime: 999 }) },
-      { a: entry({ ctime: 999 }) },
+      { a: entry({ ctime: '999.0' }) },
+      { a: entry({ ctime: '999.0' }) },
       { touched: ['a'], inPlace: ['a'], obsolete: [] },
     ],
     [
       'replaced by a rename',
       { a: entry() },
-      { a: entry({ identity: '8 1 200.0', inode: '8' }) },
+      { a: entry({ ctime: '200.0', inode: 8 }) },
       { touched: ['a'], inPlace: ['a'], obsolete: [] },
     ],
     [
       // In place, the other name of the old file would get the new content as well.
       'one of two names replaced by a rename',
       { a: entry({ links: 2 }) },
-      { a: entry({ identity: '8 1 200.0', inode: '8' }) },
+      { a: entry({ ctime: '200.0', inode: 8 }) },
       { touched: ['a'], inPlace: [], obsolete: ['a'] },
     ],
     [
       'a file that is a folder now',
       { a: entry() },
-      { a: entry({ kind: 'd', content: 'd 755 0 0', identity: '9 2' }) },
+      { a: entry({ content: 'd 755 0 0 4096 100.0', inode: 9, links: 2 }) },
       { touched: ['a'], inPlace: [], obsolete: ['a'] },
     ],
   ] as const)('%s', ([, before, now, changes]) => {
@@ -129,7 +121,7 @@ describe('what changed in a tree', () => {
     const copy = tree({ a: entry({ content: 'f 644 0 0 10 100.5' }), c: entry() })
     const { extra, wrong } = differences(wanted, copy)
     expect(extra).toEqual(['c'])
-    expect(wrong).toEqual(['a: is "f 644 0 0 10 100.5", not "f 644 0 0 10 100.0"', 'b: missing'])
+    expect(wrong).toEqual(['a: is "f 644 0 0 10 100.5 ", not "f 644 0 0 10 100.0 "', 'b: missing'])
   })
 
   test('files that vanish meanwhile are no error, anything else is', () => {
