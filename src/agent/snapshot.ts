@@ -10,7 +10,7 @@ import { log, progress, sized } from './log.ts'
 import { conclude, Failure, type Result } from './outcome.ts'
 import { withSecrets } from './secrets.ts'
 import { archiveName, countEntries, pack, tagOf, takenOf } from './snapshot/archive.ts'
-import { checkCopy, copyChanges, copyWhileRunning } from './snapshot/copy.ts'
+import { type Copied, checkCopy, copyChanges, copyWhileRunning } from './snapshot/copy.ts'
 import { drill } from './snapshot/drill.ts'
 import { outagesSoFar } from './snapshot/outages.ts'
 import { preflight, type Ready } from './snapshot/preflight.ts'
@@ -41,9 +41,9 @@ async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
       const target = join(run.copy, 'var/lib/rancher')
       await mkdir(target, { recursive: true, mode: 0o700 })
       const copied = await copyWhileRunning(ready.engine, settings.data, target, stop)
-      return { tree: copied, detail: `${copied.entries.size} entries, ${sized(bytesOf(copied))}, ${ready.engine.name}` }
+      return { copied, detail: `${copied.entries.size} entries, ${sized(bytesOf(copied))}, ${ready.engine.name}` }
     })
-    tree = await takeConsistently(run, ready, before.tree)
+    tree = await takeConsistently(run, ready, before.copied)
   } catch (error) {
     if (!run.consistent) await rm(run.copy, { recursive: true, force: true })
     throw error
@@ -53,7 +53,7 @@ async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
 }
 
 /** Arm, stop, copy what changed, start, complete the copy, wait until healthy, disarm. Rancher is always started. */
-async function takeConsistently(run: Run, { rancher, self }: Ready, before: Tree): Promise<Tree> {
+async function takeConsistently(run: Run, { rancher, self }: Ready, before: Copied): Promise<Tree> {
   const { settings, docker, stop } = run
   const deadline = await run.step('arm the guard', async () => {
     // What is written now is not waited for while Rancher is stopped. Before the deadline is set: it may take long.

@@ -7,18 +7,24 @@ import { Update, within } from './update.ts'
 // What a message names of very many.
 const NAMED = 5
 
+/** A tree as a copy has it. */
+export interface Copied extends Tree {
+  /** Paths of files that were being written, the largest last. */
+  readonly busy: readonly string[]
+}
+
 /**
  * Copy a tree that is changing into an empty folder, and then once more what changed during that: the first pass takes
  * as long as there is data, the second makes the rest small.
  *
- * @returns the tree as the copy has it, for `copyChanges`
+ * @returns what `copyChanges` needs, with all that can be found out of it beforehand
  */
 export async function copyWhileRunning(
   engine: Engine,
   source: string,
   target: string,
   signal?: AbortSignal,
-): Promise<Tree> {
+): Promise<Copied> {
   const first = await readFlushed(source, signal)
   await engine.copyTree(plain(source), plain(target), first, signal)
   const second = await readFlushed(source, signal)
@@ -28,7 +34,12 @@ export async function copyWhileRunning(
   await update.write(second, new Set(changes.touched), signal)
   // What the disk still has to take in of the copy would slow Rancher's own last writes down.
   await flush(target, signal)
-  return second
+  const sizeOf = (path: string) => second.entries.get(path)?.bytes ?? 0
+  // Not what has several names: which of them are still the same file, only the next look tells.
+  const busy = busyFiles(second)
+    .filter(path => second.entries.get(path)?.links === 1)
+    .sort((a, b) => sizeOf(a) - sizeOf(b))
+  return { ...second, busy }
 }
 
 async function readFlushed(source: string, signal?: AbortSignal): Promise<Tree> {
@@ -45,16 +56,12 @@ async function readFlushed(source: string, signal?: AbortSignal): Promise<Tree> 
 export async function copyChanges(
   source: string,
   target: string,
-  before: Tree,
+  before: Copied,
   signal?: AbortSignal,
 ): Promise<{ tree: Tree; files: number; bytes: number; complete: (signal: AbortSignal) => Promise<void> }> {
   const update = new Update(source, target)
-  // What was being written then was written since, and is compared while the whole tree is looked at, the largest first.
-  // Not what has several names: which of them are still the same file, only that look tells.
-  const sizeOf = (path: string) => before.entries.get(path)?.bytes ?? 0
-  const busy = busyFiles(before)
-    .filter(path => before.entries.get(path)?.links === 1)
-    .sort((a, b) => sizeOf(a) - sizeOf(b))
+  // What was being written then was written since, and is compared while the whole tree is looked at.
+  const busy = [...before.busy]
   const look = async () => {
     const now = await readTree(source, { changing: false, ...(signal && { signal }) })
     busy.length = 0

@@ -9,6 +9,7 @@ export class Entry {
   /** All of `RECORD`: the same at two moments, it was not touched, as far as a filesystem tells. */
   readonly record: string
   readonly #blocks: string
+  #ctime: number | undefined
 
   /** @param blocks of 512 bytes; no part of the record, since a filesystem gives them to a file later than it is written */
   constructor(record: string, blocks: string) {
@@ -18,7 +19,8 @@ export class Entry {
 
   /** Seconds; find prints nanoseconds, of which a number keeps microseconds. */
   get ctime(): number {
-    return Number.parseFloat(this.record)
+    this.#ctime ??= Number.parseFloat(this.record)
+    return this.#ctime
   }
 
   get inode(): string {
