@@ -75,6 +75,7 @@ export async function dumpToFile(request: {
       detached: true,
     },
   )
+  const running = (): boolean => pipe.exitCode === null && pipe.signalCode === null
   const stop = (): void => {
     if (pipe.pid) process.kill(-pipe.pid, 'SIGTERM')
   }
@@ -85,7 +86,7 @@ export async function dumpToFile(request: {
     const tapSaid = text(tapOut)
     const statusSaid = text(statusOut)
     const ended = once(pipe, 'close')
-    const { bytes, sha256 } = await followed(out, ended, request.onProgress)
+    const [{ bytes, sha256 }] = await Promise.all([followed(out, running, request.onProgress), ended])
     request.stop.throwIfAborted()
     const words = await said
     const names = [request.program, 'the tap', ...(request.compression === 'gzip' ? ['igzip'] : [])]
@@ -111,7 +112,7 @@ export async function dumpToFile(request: {
     return { bytes, sha256, plainBytes: tapped.plainBytes }
   } finally {
     request.stop.removeEventListener('abort', stop)
-    if (pipe.exitCode === null && pipe.signalCode === null) stop()
+    if (running()) stop()
     await out.close()
   }
 }
@@ -119,31 +120,27 @@ export async function dumpToFile(request: {
 const PROBE_BYTES = 1024 * 1024
 
 const FOLLOWED_BYTES = 1024 * 1024
-const LOOK_AGAIN_MS = 50
+const LOOK_AGAIN_MS = 20
 
-/** Read a file that grows, until its writers have ended. */
+/** Read a file that grows for as long as its writers run. */
 async function followed(
   file: FileHandle,
-  ended: Promise<unknown>,
+  growing: () => boolean,
   onProgress: (bytes: number) => void,
 ): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256')
   const chunk = Buffer.allocUnsafe(FOLLOWED_BYTES)
   let bytes = 0
-  let growing = true
-  void ended.then(() => {
-    growing = false
-  })
   for (;;) {
     // Asked before the read, so that nothing is written between the last read and the end.
-    const last = !growing
+    const last = !growing()
     const { bytesRead } = await file.read(chunk, 0, chunk.length, bytes)
     hash.update(chunk.subarray(0, bytesRead))
     bytes += bytesRead
     onProgress(bytes)
     if (bytesRead === chunk.length) continue
     if (last) return { bytes, sha256: hash.digest('hex') }
-    await Promise.race([ended, sleep(LOOK_AGAIN_MS)])
+    await sleep(LOOK_AGAIN_MS)
   }
 }
 

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { Failure } from '../outcome.ts'
 import { busyFiles, type Engine, rsyncFiles } from './engine.ts'
-import { bytesOf, type Changes, changesSince, differences, type Entry, flush, readTree, type Tree } from './tree.ts'
+import { bytesOf, type Changes, changesSince, differences, flush, readTree, type Tree } from './tree.ts'
 import { Update, within } from './update.ts'
 
 // What a message names of very many.
@@ -71,11 +71,10 @@ export async function copyChanges(
   const changes = changesSince(before, tree)
   await applyChanges(source, target, { tree, changes, update }, { changing: false, ...(signal && { signal }) })
   const touched = new Set(changes.touched)
-  const entries = new Map(changes.touched.map(path => [path, tree.entries.get(path) as Entry]))
   return {
     tree,
     files: touched.size,
-    bytes: bytesOf({ taken: tree.taken, entries }),
+    bytes: bytesOf(tree, touched),
     complete: stop => update.write(tree, touched, stop),
   }
 }

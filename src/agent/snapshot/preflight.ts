@@ -14,7 +14,7 @@ import { busyFiles, chooseEngine, type Engine } from './engine.ts'
 import { untilHealthy } from './health.ts'
 import { type RunRecord, readGuard } from './records.ts'
 import { companions, type SnapshotSettings } from './settings.ts'
-import { bytesOf, type Entry, readTree } from './tree.ts'
+import { bytesOf, readTree } from './tree.ts'
 import { describeWindow, insideWindow } from './window.ts'
 
 /** Where a run's copy stands in the staging folder: below it, `var/lib/rancher`. */
@@ -197,8 +197,7 @@ async function checkRoom({ data, staging }: SnapshotSettings, stop: AbortSignal)
   if (bytes === 0) throw new Failure('source', `${data} is empty: nothing to back up`)
   const engine = await chooseEngine(data, staging)
   // An archive of what does not compress is as large as the data.
-  const busy = new Map(busyFiles(tree).map(path => [path, tree.entries.get(path) as Entry]))
-  const needed = bytes + (engine.takesRoom ? bytes : bytesOf({ taken: tree.taken, entries: busy }))
+  const needed = bytes + (engine.takesRoom ? bytes : bytesOf(tree, busyFiles(tree)))
   const { bavail, bsize, files, ffree } = await statfs(staging)
   if (bavail * bsize < needed) {
     throw new Failure(

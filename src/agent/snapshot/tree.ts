@@ -9,6 +9,7 @@ export class Entry {
   /** All of `RECORD`: the same at two moments, it was not touched, as far as a filesystem tells. */
   readonly record: string
   readonly #blocks: string
+  // Asked for before the stop, and again after it.
   #ctime: number | undefined
 
   /** @param blocks of 512 bytes; no part of the record, since a filesystem gives them to a file later than it is written */
@@ -157,16 +158,18 @@ export function differences(wanted: Tree, copy: Tree): { extra: string[]; wrong:
   return { extra, wrong }
 }
 
-/** What a copy of a tree takes on a disk, in bytes: a file of several names once. */
-export function bytesOf(tree: Tree): number {
+/** What a copy of a tree, or of some of its paths, takes on a disk, in bytes: a file of several names once. */
+export function bytesOf({ entries }: Tree, paths: Iterable<string> = entries.keys()): number {
   const seen = new Set<string>()
   let bytes = 0
-  for (const { links, inode, bytes: own, kind } of tree.entries.values()) {
-    if (links > 1 && kind !== 'd') {
-      if (seen.has(inode)) continue
-      seen.add(inode)
+  for (const path of paths) {
+    const entry = entries.get(path)
+    if (!entry) continue
+    if (entry.links > 1 && entry.kind !== 'd') {
+      if (seen.has(entry.inode)) continue
+      seen.add(entry.inode)
     }
-    bytes += own
+    bytes += entry.bytes
   }
   return bytes
 }
