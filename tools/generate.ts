@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { projectRoot } from '../src/ansible/venv.ts'
-import { allInventoryFiles } from '../src/inventory/environments.ts'
-import { writeFolder } from '../src/inventory/folder.ts'
-import { documents } from '../src/runbook/documents.ts'
+import { documents } from '../src/generate/documents.ts'
+import { allInventoryFiles } from '../src/generate/environments.ts'
+import { writeFolder } from '../src/generate/folder.ts'
 import { configOption, requireConfig } from './options.ts'
 
 export const command = 'generate'

@@ -2,19 +2,19 @@
 import yargs, { type CommandModule } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import type { Environment } from '../store/client.ts'
-import { conclude, exitCodesHelp, Failure } from './outcome.ts'
-import { asksForRestore } from './restore/settings.ts'
+import { conclude, exitCodesHelp, Failure } from './run/outcome.ts'
+import { asksForRestore } from './run/restore-settings.ts'
 
 // Only the one that runs is loaded: all of them would take another 15 MB.
 const commands: Record<string, () => Promise<{ command: CommandModule }>> = {
-  dump: () => import('./dump.ts'),
-  replicate: () => import('./replicate.ts'),
+  dump: () => import('./database/backup.ts'),
+  replicate: () => import('./media/backup.ts'),
   restore: () => import('./restore.ts'),
   verify: () => import('./verify.ts'),
   drill: () => import('./drill.ts'),
-  kit: () => import('./kit.ts'),
-  snapshot: () => import('./snapshot.ts'),
-  guard: () => import('./guard.ts'),
+  kit: () => import('./kit/backup.ts'),
+  snapshot: () => import('./rancher/snapshot.ts'),
+  guard: () => import('./rancher/guard.ts'),
 }
 
 /**

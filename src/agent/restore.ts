@@ -1,9 +1,9 @@
 import type { CommandModule } from 'yargs'
 import type { Environment } from '../store/client.ts'
-import { conclude, type Result } from './outcome.ts'
-import { restoreDatabase } from './restore/database.ts'
-import { restoreMedia } from './restore/media.ts'
-import { restoreSettings } from './restore/settings.ts'
+import { restoreDatabase } from './database/restore.ts'
+import { restoreMedia } from './media/restore.ts'
+import { conclude, type Result } from './run/outcome.ts'
+import { restoreSettings } from './run/restore-settings.ts'
 
 const variables = `Variables, beside those of dump and replicate:
   FROM_BACKUP                  LATEST, NONE (list the copies), or a time in UTC: the newest copy taken at or before it

@@ -3,11 +3,11 @@ import type { CommandModule } from 'yargs'
 import { type Environment, openStore, type Store } from '../store/client.ts'
 import { bareEtag } from '../store/list.ts'
 import { chainProblems, type Receipt, readReceipts } from '../store/receipt.ts'
-import { drillSystem } from './drill-receipt.ts'
-import { bucketPlace, Variables } from './environment.ts'
-import { log } from './log.ts'
-import { conclude, Failure, type Result } from './outcome.ts'
-import { withSecrets } from './secrets.ts'
+import { drillSystem } from './run/drill-receipt.ts'
+import { bucketPlace, Variables } from './run/environment.ts'
+import { log } from './run/log.ts'
+import { conclude, Failure, type Result } from './run/outcome.ts'
+import { withSecrets } from './run/secrets.ts'
 
 export const command: CommandModule = {
   command: 'verify',

@@ -1,8 +1,8 @@
 import type { Config } from '../config/index.ts'
 import { groupName } from '../inventory/inventory.ts'
+import { kindOf } from '../kinds/index.ts'
+import type { CredentialUse, Question, TemplateUse } from '../kinds/kind.ts'
 import { rrule } from '../schedule/index.ts'
-import { kindOf } from '../systems/index.ts'
-import type { CredentialUse, Question, TemplateUse } from '../systems/kind.ts'
 import {
   heartbeatCredentialType,
   kubernetesCredentialType,

@@ -1,4 +1,4 @@
-import type { TemplateUse } from '../systems/kind.ts'
+import type { TemplateUse } from '../kinds/kind.ts'
 import type { WorkflowNode } from './vocabulary.ts'
 
 /** How long an approval waits, in seconds: a person has a shift to look, and a forgotten one ends red the same day. */

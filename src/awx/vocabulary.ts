@@ -1,5 +1,5 @@
 import type { Unsafe } from '../inventory/unsafe.ts'
-import type { Question } from '../systems/kind.ts'
+import type { Question } from '../kinds/kind.ts'
 
 /** Where AWX sends word of a job's start, success and failure: names of notification templates. */
 export interface Notifies {

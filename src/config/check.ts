@@ -1,6 +1,6 @@
 import { Ajv, type ErrorObject } from 'ajv'
+import { kinds } from '../kinds/index.ts'
 import { scheduleForms } from '../schedule/index.ts'
-import { kinds } from '../systems/index.ts'
 import { nearest, type Problem } from './problem.ts'
 import { rules } from './rules/index.ts'
 import { problemsOf } from './rules/rule.ts'

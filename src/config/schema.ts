@@ -1,6 +1,6 @@
 import Type from 'typebox'
-import type { System } from '../systems/index.ts'
-import { nameSchema } from '../systems/kind.ts'
+import type { System } from '../kinds/index.ts'
+import { nameSchema } from '../kinds/kind.ts'
 
 const url = Type.String({ pattern: '^https?://[^/\\s]+/?$', description: 'Scheme and host, no path' })
 

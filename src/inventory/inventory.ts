@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.ts'
-import { kindOf, kinds } from '../systems/index.ts'
+import { kindOf, kinds } from '../kinds/index.ts'
 
 /** An Ansible inventory: groups with their hosts, and each host's variables. */
 export interface Inventory {

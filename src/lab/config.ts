@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts'
-import type { System } from '../systems/index.ts'
-import type { Volume } from '../systems/kind.ts'
+import type { System } from '../kinds/index.ts'
+import type { Volume } from '../kinds/kind.ts'
 import { labKitKey } from './kitKey.ts'
 
 /** Where the lab's machines are; inside namespaces that the lab makes, never on the user's own network. */

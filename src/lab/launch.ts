@@ -1,10 +1,10 @@
-import { inParallel } from '../agent/parallel.ts'
-import { readCredentials } from '../awx/credentials.ts'
+import { inParallel } from '../agent/run/parallel.ts'
 import { definitions } from '../awx/definitions.ts'
-import { findTemplate, launchLocal } from '../awx/launchLocal.ts'
+import { kindOf, type System } from '../kinds/index.ts'
+import type { TemplateUse } from '../kinds/kind.ts'
+import { readCredentials } from '../launch/credentials.ts'
+import { findTemplate, launchLocal } from '../launch/launch-local.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
-import { kindOf, type System } from '../systems/index.ts'
-import type { TemplateUse } from '../systems/kind.ts'
 import type { Lab } from './lab.ts'
 
 /** Jobs at once, as AWX runs those of different templates: most of a job is waiting for a pod. */

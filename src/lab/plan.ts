@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.ts'
-import type { DatabaseSystem, MediaSystem, System } from '../systems/index.ts'
-import { kindOf } from '../systems/index.ts'
-import type { Volume } from '../systems/kind.ts'
+import type { DatabaseSystem, MediaSystem, System } from '../kinds/index.ts'
+import { kindOf } from '../kinds/index.ts'
+import type { Volume } from '../kinds/kind.ts'
 import { type LabSite, labStorageClass, labVolumeSize } from './config.ts'
 import { labKitKey } from './kitKey.ts'
 

@@ -4,10 +4,10 @@ import {
   HeadBucketCommand,
   ListMultipartUploadsCommand,
 } from '@aws-sdk/client-s3'
-import type { CredentialInputs } from '../awx/credentials.ts'
 import type { Config } from '../config/index.ts'
+import { kindOf, type System } from '../kinds/index.ts'
+import type { CredentialInputs } from '../launch/credentials.ts'
 import { openStore, type Store } from '../store/client.ts'
-import { kindOf, type System } from '../systems/index.ts'
 import type { Comparison, Difference } from './difference.ts'
 
 // A run may take 20 hours; what is left of an upload after two days is left for good.

@@ -1,6 +1,6 @@
-import type { CredentialInputs } from '../awx/credentials.ts'
 import type { Definitions, JobTemplate } from '../awx/definitions.ts'
-import { launchLocal } from '../awx/launchLocal.ts'
+import type { CredentialInputs } from '../launch/credentials.ts'
+import { launchLocal } from '../launch/launch-local.ts'
 import { Failure } from '../report/failure.ts'
 import type { Comparison, Difference, FieldDifference } from './difference.ts'
 

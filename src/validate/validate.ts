@@ -9,12 +9,12 @@ import { readRoleOptions } from '../awx/project.ts'
 import { awxRules } from '../awx/rules/index.ts'
 import { type Config, loadConfig, type Problem } from '../config/index.ts'
 import { problemsOf } from '../config/rules/rule.ts'
+import { documents } from '../generate/documents.ts'
+import { allInventoryFiles, environments } from '../generate/environments.ts'
+import { compareFolder } from '../generate/folder.ts'
 import { checkInventory } from '../inventory/check.ts'
-import { allInventoryFiles, environments } from '../inventory/environments.ts'
-import { compareFolder } from '../inventory/folder.ts'
 import { cronjobsGroup, inventory } from '../inventory/inventory.ts'
 import { checkManifests } from '../kubernetes/schema.ts'
-import { documents } from '../runbook/documents.ts'
 
 /** Everything that is wrong, and whether the config itself is what is broken. */
 export interface Validation {

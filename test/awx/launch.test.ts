@@ -6,8 +6,8 @@ import production from '../../backups.config.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import { type Controller as Api, openController } from '../../src/awx/controller.ts'
 import { definitions, type JobTemplate } from '../../src/awx/definitions.ts'
-import { launchOnController, type WatchOptions } from '../../src/awx/launchController.ts'
-import { findTemplate } from '../../src/awx/launchLocal.ts'
+import { launchOnController, type WatchOptions } from '../../src/launch/launch-controller.ts'
+import { findTemplate } from '../../src/launch/launch-local.ts'
 import { type Controller, type Run, startController } from './controller/controller.ts'
 
 // Always on the stand-in: what a job prints and how it ends is played here, so that each end can be seen.

@@ -6,6 +6,7 @@ import { CreateBucketCommand, DeleteBucketCommand, DeleteObjectCommand, PutObjec
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import config from '../../backups.config.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
+import type { DatabaseSystem, MediaSystem } from '../../src/kinds/index.ts'
 import { labConfig, labImages } from '../../src/lab/config.ts'
 import { databaseFingerprint, type Sql } from '../../src/lab/content/database.ts'
 import { differences } from '../../src/lab/content/difference.ts'
@@ -16,7 +17,6 @@ import { inPod } from '../../src/lab/proof/reach.ts'
 import { openStore } from '../../src/store/client.ts'
 import { listObjects } from '../../src/store/list.ts'
 import { writeReceipt } from '../../src/store/receipt.ts'
-import type { DatabaseSystem, MediaSystem } from '../../src/systems/index.ts'
 
 const need = (name: string): string => {
   const value = process.env[name]

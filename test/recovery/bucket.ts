@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { CreateBucketCommand, DeleteBucketCommand, DeleteObjectCommand } from '@aws-sdk/client-s3'
 import { onTestFinished } from 'vitest'
-import { inParallel } from '../../src/agent/parallel.ts'
+import { inParallel } from '../../src/agent/run/parallel.ts'
 import { openStore, type Store } from '../../src/store/client.ts'
 import { listObjects } from '../../src/store/list.ts'
 

@@ -1,4 +1,4 @@
-import { kindOf } from '../../systems/index.ts'
+import { kindOf } from '../../kinds/index.ts'
 import { nearest } from '../problem.ts'
 import { placeOf, type Rule } from './rule.ts'
 

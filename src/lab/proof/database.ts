@@ -1,5 +1,5 @@
+import type { DatabaseSystem } from '../../kinds/index.ts'
 import type { Receipt } from '../../store/receipt.ts'
-import type { DatabaseSystem } from '../../systems/index.ts'
 import { databaseFingerprint, type Sql } from '../content/database.ts'
 import { differences } from '../content/difference.ts'
 import { type InContainer, toolsContainer, withPod } from './pod.ts'

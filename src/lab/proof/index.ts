@@ -1,6 +1,6 @@
-import { inParallel } from '../../agent/parallel.ts'
+import { inParallel } from '../../agent/run/parallel.ts'
+import type { System } from '../../kinds/index.ts'
 import type { Receipt } from '../../store/receipt.ts'
-import type { System } from '../../systems/index.ts'
 import { proveDatabase } from './database.ts'
 import { proveKit } from './kit.ts'
 import { proveMedia } from './media.ts'

@@ -1,5 +1,5 @@
+import type { KitSystem } from '../../kinds/index.ts'
 import type { Receipt } from '../../store/receipt.ts'
-import type { KitSystem } from '../../systems/index.ts'
 import { differences, type Facts } from '../content/difference.ts'
 import { labKitKey } from '../kitKey.ts'
 import { toolsContainer, withPod } from './pod.ts'

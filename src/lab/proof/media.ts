@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { stripTypeScriptTypes } from 'node:module'
+import type { MediaSystem } from '../../kinds/index.ts'
 import type { Receipt } from '../../store/receipt.ts'
-import type { MediaSystem } from '../../systems/index.ts'
 import { differences, type Facts } from '../content/difference.ts'
 import { bytesOnly } from '../content/mediaTree.ts'
 import { type InContainer, toolsContainer, withPod } from './pod.ts'

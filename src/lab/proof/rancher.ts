@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { RancherSystem } from '../../kinds/index.ts'
 import type { Receipt } from '../../store/receipt.ts'
-import type { RancherSystem } from '../../systems/index.ts'
 import { onRancherHost, type ProofLab, rcloneRemote } from './reach.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { execa } from 'execa'
-import type { System } from '../../systems/index.ts'
+import type { System } from '../../kinds/index.ts'
 
 /** How the proofs reach the parts of the lab. */
 export interface ProofLab {

@@ -1,6 +1,6 @@
+import type { System } from '../../kinds/index.ts'
 import { openStore, type Store } from '../../store/client.ts'
 import { type Receipt, readReceipts } from '../../store/receipt.ts'
-import type { System } from '../../systems/index.ts'
 import type { ProofLab } from './reach.ts'
 
 /** The bucket store, opened with the keys of a system's bucket. */

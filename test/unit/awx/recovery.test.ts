@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { recoveryNodes } from '../../../src/awx/recovery.ts'
-import type { TemplateUse } from '../../../src/systems/kind.ts'
+import type { TemplateUse } from '../../../src/kinds/kind.ts'
 
 const question = { question_name: '', question_description: '', type: 'text', required: true, choices: [] } as const
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { runNodes } from '../../../src/awx/launchWorkflow.ts'
 import type { WorkflowNode } from '../../../src/awx/vocabulary.ts'
+import { runNodes } from '../../../src/launch/launch-workflow.ts'
 
 const node = (identifier: string, links: Partial<WorkflowNode> = {}): WorkflowNode => ({
   identifier,

@@ -2,9 +2,9 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { projectRoot } from '../../../src/ansible/venv.ts'
 import { awxRules } from '../../../src/awx/rules/index.ts'
-import { referencePages } from '../../../src/config/reference.ts'
 import { rules } from '../../../src/config/rules/index.ts'
-import { compareFolder } from '../../../src/inventory/folder.ts'
+import { compareFolder } from '../../../src/generate/folder.ts'
+import { referencePages } from '../../../src/generate/reference.ts'
 
 it('the committed reference is what the schemas and rules make', async () => {
   expect(await compareFolder(join(projectRoot, 'docs/reference'), referencePages())).toEqual([])

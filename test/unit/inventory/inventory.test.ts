@@ -6,10 +6,10 @@ import production from '../../../backups.config.ts'
 import { projectRoot } from '../../../src/ansible/venv.ts'
 import { definitions } from '../../../src/awx/definitions.ts'
 import type { Config } from '../../../src/config/index.ts'
+import { allInventoryFiles, environments } from '../../../src/generate/environments.ts'
+import { compareFolder, writeFolder } from '../../../src/generate/folder.ts'
 import { checkInventory } from '../../../src/inventory/check.ts'
-import { allInventoryFiles, environments } from '../../../src/inventory/environments.ts'
 import { inventoryFiles } from '../../../src/inventory/files.ts'
-import { compareFolder, writeFolder } from '../../../src/inventory/folder.ts'
 import { inventory } from '../../../src/inventory/inventory.ts'
 
 let folder: string

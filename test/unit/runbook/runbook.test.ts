@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import config from '../../../backups.config.ts'
 import { definitions } from '../../../src/awx/definitions.ts'
-import { recoveryOrder } from '../../../src/runbook/order.ts'
-import { runbook } from '../../../src/runbook/runbook.ts'
+import { runbook } from '../../../src/generate/runbook.ts'
+import { recoveryOrder } from '../../../src/kinds/order.ts'
 
 const text = runbook(config)
 

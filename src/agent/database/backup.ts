@@ -1,0 +1,220 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CommandModule } from 'yargs'
+import packageFile from '../../../package.json' with { type: 'json' }
+import { type Environment, openStore } from '../../store/client.ts'
+import { writeReceipt } from '../../store/receipt.ts'
+import { listCopies, prune, receiptsOf, vouchesFor } from '../../store/retention.ts'
+import { abortUploads, uploadVerified } from '../../store/upload.ts'
+import { type BucketPlace, type DumpSettings, dumpSettings } from '../run/environment.ts'
+import { lock } from '../run/lock.ts'
+import { duration, log, progress, sized } from '../run/log.ts'
+import { conclude, Failure, type Result } from '../run/outcome.ts'
+import { dumpToFile, suffixOf } from './dump-stream.ts'
+import { clientVersion, countDatabase, countServer, Session, serverOf } from './postgres.ts'
+import { BackupVolume, dumpName, takenAt, type VolumeCopy, type VolumeReceipt } from './volume.ts'
+
+export const command: CommandModule = {
+  command: 'dump',
+  describe: 'Dump a PostgreSQL server or database to the backup volume and the bucket',
+  builder: yargs => yargs.example('$0 dump', 'what BACKUP_TYPE, PGHOST, DATABASE, … say'),
+  handler: () => conclude('dump', process.env, stop => dump(process.env, stop)),
+}
+
+// A run of another tier on the same volume takes as long as a dump at most; a run of the same tier is left alone.
+const WAIT_FOR_OTHER_TIERS_SECONDS = 3600
+
+/** One run of one tier, from its environment. */
+export async function dump(env: Environment, stop: AbortSignal): Promise<Result> {
+  const settings = dumpSettings(env)
+  const start = new Date()
+  const volume = new BackupVolume(settings.volume, settings.system)
+  await volume.prepare(settings.tier)
+  const who = `${settings.system}, ${settings.tier}`
+  const letTierGo = await lock(join(settings.volume, settings.tier, '.lock'), who)
+  const letVolumeGo = await lock(join(settings.volume, '.lock'), who, WAIT_FOR_OTHER_TIERS_SECONDS)
+  try {
+    await volume.removeLeftovers(settings.tier)
+    const made =
+      settings.tier === 'hourly' ? await newDump(settings, env, volume, start, stop) : await promote(settings, volume)
+    const prunedVolume = await volume.prune(settings.tier, settings.keep)
+    if (prunedVolume.length > 0) log(`pruned from the volume: ${prunedVolume.join(', ')}`)
+    const result: Result = {
+      system: settings.system,
+      tier: settings.tier,
+      copy: made?.name ?? null,
+      bytes: made?.bytes ?? 0,
+      sha256: made?.sha256 ?? null,
+      prunedVolume: prunedVolume.length,
+    }
+    if (settings.bucket) Object.assign(result, await toBucket(settings, settings.bucket, env, volume, start, stop))
+    if (settings.sleepMinutes > 0) {
+      log(`waiting ${settings.sleepMinutes} min, as BACKUP_PRE_EXIT_SLEEP_M says`)
+      await sleep(settings.sleepMinutes * 60_000, undefined, { signal: stop })
+    }
+    return { ...result, seconds: (Date.now() - start.getTime()) / 1000 }
+  } finally {
+    await letVolumeGo()
+    await letTierGo()
+  }
+}
+
+async function newDump(
+  settings: DumpSettings,
+  env: Environment,
+  volume: BackupVolume,
+  start: Date,
+  stop: AbortSignal,
+): Promise<VolumeReceipt> {
+  const server = serverOf(settings, env)
+  const program = settings.database ? 'pg_dump' : 'pg_dumpall'
+  const session = new Session(server, settings.database || 'template1')
+  const name = dumpName(start, suffixOf(settings.compression))
+  const file = volume.unfinished(settings.tier, name)
+  try {
+    const client = await clientVersion(program)
+    const serverText = await session.one('show server_version')
+    const serverMajor = Math.floor(Number(await session.one('show server_version_num')) / 10_000)
+    if (client.major < serverMajor) {
+      throw new Failure(
+        'client',
+        `${program} ${client.text} is older than the server's ${serverText} and cannot dump it: use an image with client ${serverMajor}`,
+      )
+    }
+    log(`${program} ${client.text} on ${settings.host}, server ${serverText}`)
+    const { args, counts } = await frozen(settings, session)
+    const tell = progress(program)
+    const dumped = await dumpToFile({
+      server,
+      serverMajor,
+      program,
+      args,
+      compression: settings.compression,
+      file,
+      stop,
+      onProgress: tell,
+    })
+    const receipt: VolumeReceipt = {
+      name,
+      start: start.toISOString(),
+      end: new Date().toISOString(),
+      ...dumped,
+      versions: { agent: packageFile.version, [program]: client.text, server: serverText },
+      counts: await counts(),
+    }
+    await volume.finish(settings.tier, receipt)
+    const seconds = (Date.now() - start.getTime()) / 1000
+    log(`${settings.tier}/${name}: ${sized(dumped.bytes)} of ${sized(dumped.plainBytes)} SQL, ${duration(seconds)}`)
+    return receipt
+  } catch (error) {
+    await rm(file, { force: true })
+    throw error
+  } finally {
+    await session.close()
+  }
+}
+
+/** What pg_dump is called with, and what counts the same state of the data that it dumps. */
+async function frozen(
+  settings: DumpSettings,
+  session: Session,
+): Promise<{ args: string[]; counts: () => Promise<Record<string, number>> }> {
+  const common = ['--no-password', '--clean', '--if-exists']
+  if (!settings.database) {
+    // pg_dumpall dumps each database in a transaction of its own: there is no one snapshot to share.
+    const counted = await countServer(session)
+    return { args: [...common, '--database=template1'], counts: async () => counted }
+  }
+  await session.query('begin isolation level repeatable read, read only')
+  const snapshot = await session.one('select pg_export_snapshot()')
+  return {
+    args: [...common, `--snapshot=${snapshot}`, settings.database],
+    counts: () => countDatabase(session, settings.countTables),
+  }
+}
+
+/** Copy the oldest verified copy of the tier before, once that tier is full. */
+async function promote(settings: DumpSettings, volume: BackupVolume): Promise<VolumeReceipt | undefined> {
+  const { prior, tier } = settings
+  const verified = (await volume.copies(prior.tier)).filter(isVerified)
+  const oldest = verified[0]
+  if (!oldest || verified.length < prior.count) {
+    log(`nothing to do: ${prior.tier} holds ${verified.length} verified copies, ${prior.count} are needed`)
+    return undefined
+  }
+  if ((await volume.copies(tier)).some(copy => copy.name === oldest.name && copy.receipt)) {
+    log(`nothing to do: ${tier}/${oldest.name} is there already`)
+    return oldest.receipt
+  }
+  await volume.promote(oldest, tier)
+  log(`${tier}/${oldest.name}: copied from ${prior.tier}`)
+  return oldest.receipt
+}
+
+function isVerified(copy: VolumeCopy): copy is VolumeCopy & { receipt: VolumeReceipt } {
+  return copy.receipt !== undefined
+}
+
+/**
+ * Bring to the bucket every verified copy of the tier that it has no receipt for – this run's, and those of runs
+ * that got no further than the volume –, newest first; then prune the bucket.
+ */
+async function toBucket(
+  settings: DumpSettings,
+  place: BucketPlace,
+  env: Environment,
+  volume: BackupVolume,
+  start: Date,
+  stop: AbortSignal,
+): Promise<Result> {
+  const { system, tier } = settings
+  const { bucket } = place
+  const prefix = [...(place.path ? [place.path] : []), tier, ''].join('/')
+  const store = openStore(env)
+  const aborted = await abortUploads(store, { bucket, prefix })
+  if (aborted > 0) log(`aborted ${aborted} uploads that killed runs left in ${bucket}/${prefix}`)
+  const copies = { bucket, system, prefix, takenAt: (key: string) => takenAt(key.slice(prefix.length)) }
+  const onVolume = await volume.copies(tier)
+  const { receipts, problems } = await receiptsOf(store, copies, [...onVolume, ...(await listCopies(store, copies))])
+  for (const problem of problems) log(`not a receipt: ${problem}`)
+  const missing = onVolume
+    .filter(isVerified)
+    .filter(copy => !vouchesFor(receipts, { key: prefix + copy.name, bytes: copy.bytes }))
+    .reverse()
+    .slice(0, settings.keep)
+  let began = start
+  for (const copy of missing) {
+    const object = await uploadVerified(store, {
+      bucket,
+      key: prefix + copy.name,
+      file: copy.path,
+      sha256: copy.receipt.sha256,
+      onProgress: progress(`upload of ${copy.name}`, copy.bytes),
+      stop,
+    })
+    const written = await writeReceipt(
+      store,
+      {
+        system,
+        kind: 'database',
+        start: began.toISOString(),
+        end: new Date().toISOString(),
+        taken: copy.receipt.start,
+        bucket,
+        object: { key: object.key, bytes: object.bytes, sha256: object.sha256, etag: object.etag },
+        bytes: object.bytes,
+        versions: copy.receipt.versions,
+        counts: copy.receipt.counts,
+        details: { tier, database: settings.database || null, plainBytes: copy.receipt.plainBytes },
+      },
+      receipts[0],
+    )
+    receipts.unshift(written)
+    log(`${bucket}/${object.key}: verified, receipt ${written.key}`)
+    began = new Date()
+  }
+  const removed = await prune(store, { ...copies, keep: settings.keep, receipts })
+  if (removed.length > 0) log(`pruned from the bucket: ${removed.join(', ')}`)
+  return { bucket, prefix, uploaded: missing.length, prunedBucket: removed.length, receipt: receipts[0]?.key ?? null }
+}

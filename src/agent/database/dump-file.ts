@@ -1,0 +1,186 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream, existsSync } from 'node:fs'
+import { mkdir, rm, stat, statfs } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { type Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { GetObjectCommand } from '@aws-sdk/client-s3'
+import { type Environment, openStore, type Store } from '../../store/client.ts'
+import { listObjects } from '../../store/list.ts'
+import { type Receipt, readReceipts, systemsIn } from '../../store/receipt.ts'
+import { receiptsOf, vouchesFor } from '../../store/retention.ts'
+import type { Copy } from '../run/copies.ts'
+import { log, progress, sized } from '../run/log.ts'
+import { Failure } from '../run/outcome.ts'
+import type { DatabaseSettings } from '../run/restore-settings.ts'
+import { type DumpFacts, readDump } from './dump-facts.ts'
+import { BackupVolume, takenAt, type VolumeReceipt } from './volume.ts'
+
+/** What a receipt, of the bucket or of the volume, says of a dump. */
+export type Vouched = Pick<VolumeReceipt, 'sha256' | 'counts' | 'versions'>
+
+/** A dump that could be restored. */
+export interface DumpCopy extends Copy {
+  vouched: Vouched | undefined
+  /** Make it a file of this machine. @returns its path, and how to be rid of it again */
+  fetch(): Promise<{ path: string; remove: () => Promise<void> }>
+}
+
+const TIERS = ['hourly', 'daily', 'weekly', 'monthly'] as const
+
+/** The copies on the backup volume or in the bucket, ours and those of the images in use before; none of another system, where one is named. */
+export async function copiesOf(
+  settings: DatabaseSettings,
+  env: Environment,
+): Promise<{ copies: DumpCopy[]; place: string }> {
+  // Whoever does not say which system is meant, as the recovery images before, may restore any.
+  const named = env.BACKUP_SYSTEM !== undefined
+  if (settings.bucket) {
+    const { bucket, path } = settings.bucket
+    const place = `the bucket ${[bucket, path].filter(Boolean).join('/')}`
+    const store = openStore(env)
+    const copies = await inBucket(store, settings, bucket, path)
+    return { copies: named ? await withoutOthers(store, bucket, settings.system, copies) : copies, place }
+  }
+  const root = settings.volume ?? ''
+  if (!existsSync(root)) throw new Failure('volume', `the backup volume ${root} is missing: mount it`)
+  const volume = new BackupVolume(root, settings.system)
+  const copies: DumpCopy[] = []
+  for (const tier of TIERS) {
+    for (const { name, path, taken, bytes, receipt } of await volume.copies(tier)) {
+      if (receipt === undefined && named && (await volume.ownerOf(tier, name)) !== undefined) continue
+      copies.push({
+        name: `${tier}/${name}`,
+        taken,
+        bytes,
+        verified: receipt !== undefined,
+        vouched: receipt,
+        fetch: async () => ({ path, remove: async () => {} }),
+      })
+    }
+  }
+  return { copies, place: `the volume ${root}` }
+}
+
+async function inBucket(store: Store, settings: DatabaseSettings, bucket: string, path: string): Promise<DumpCopy[]> {
+  const { receipts, problems } = await readReceipts(store, { bucket, system: settings.system })
+  for (const problem of problems) log(`not a receipt: ${problem}`)
+  const copies: DumpCopy[] = []
+  for await (const object of listObjects(store, { bucket, ...(path ? { prefix: `${path}/` } : {}) })) {
+    const taken = takenAt(basename(object.key))
+    if (!taken) continue
+    const stored = receipts.find(({ receipt }) => receipt.object.key === object.key)
+    // A receipt that does not fit what is there is worse than none: the copy has changed since it was proven.
+    if (stored && !vouchesFor([stored], object)) {
+      log(`${bucket}/${object.key} is not what its receipt says: left out`)
+      continue
+    }
+    copies.push({
+      name: object.key,
+      taken,
+      bytes: object.bytes,
+      verified: stored !== undefined,
+      vouched: stored && fromReceipt(stored.receipt),
+      fetch: () => download(store, settings.work, bucket, object),
+    })
+  }
+  return copies
+}
+
+/** Leave out what another system's receipts name. */
+async function withoutOthers(
+  store: Store,
+  bucket: string,
+  system: string,
+  copies: readonly DumpCopy[],
+): Promise<DumpCopy[]> {
+  const unknown = copies.filter(({ verified }) => !verified)
+  if (unknown.length === 0) return [...copies]
+  const keys = new Set<string>()
+  for (const other of await systemsIn(store, bucket)) {
+    if (other === system) continue
+    const { receipts } = await receiptsOf(store, { bucket, system: other, takenAt }, unknown)
+    for (const { receipt } of receipts) keys.add(receipt.object.key)
+  }
+  return copies.filter(({ name, verified }) => verified || !keys.has(name))
+}
+
+function fromReceipt({ object, counts, versions }: Receipt): Vouched {
+  return { sha256: object.sha256, counts, versions }
+}
+
+async function download(store: Store, work: string, bucket: string, object: { key: string; bytes: number }) {
+  try {
+    await mkdir(work, { recursive: true })
+  } catch (error) {
+    throw new Failure('volume', `${work} cannot be used (${(error as Error).message}): mount a volume there`)
+  }
+  const { bavail, bsize } = await statfs(work)
+  if (object.bytes > bavail * bsize) {
+    throw new Failure(
+      'volume',
+      `${work} has room for ${sized(bavail * bsize)}, the copy has ${sized(object.bytes)}: nothing was changed. Mount a larger volume there`,
+    )
+  }
+  const path = join(work, `.restoring-${basename(object.key)}`)
+  const told = progress(`download of ${object.key}`, object.bytes)
+  let done = 0
+  const answer = await store.s3.send(new GetObjectCommand({ Bucket: bucket, Key: object.key }))
+  const count = new Transform({
+    transform(chunk: Buffer, _encoding, next) {
+      done += chunk.length
+      told(done)
+      next(null, chunk)
+    },
+  })
+  try {
+    await pipeline(answer.Body as Readable, count, createWriteStream(path, { mode: 0o600 }))
+  } catch (error) {
+    await rm(path, { force: true })
+    throw error
+  }
+  return { path, remove: () => rm(path, { force: true }) }
+}
+
+/** The SQL in a dump's file, unpacked as its name says. */
+export function sqlOf(path: string, tap?: (chunk: Buffer) => void): AsyncIterable<Buffer> {
+  const file = createReadStream(path, { highWaterMark: 1024 * 1024 })
+  if (tap) file.on('data', chunk => tap(chunk as Buffer))
+  const unpack = path.endsWith('.zst') ? createZstdDecompress() : createGunzip()
+  file.on('error', error => unpack.destroy(error))
+  return file.pipe(unpack)
+}
+
+/**
+ * Read the whole file: its SHA-256 against the receipt, unpacked to its end, all of the SQL, its last words.
+ *
+ * @throws Failure restore with what is wrong
+ */
+export async function checkDump(path: string, copy: DumpCopy): Promise<DumpFacts> {
+  const told = progress(`check of ${copy.name}`)
+  const hash = createHash('sha256')
+  const damaged = (why: string, cause?: unknown): Failure =>
+    new Failure(
+      'restore',
+      `the copy ${copy.name} cannot be restored: ${why}. Nothing was changed; take another copy (FROM_BACKUP=NONE lists them)`,
+      { cause },
+    )
+  const { size } = await stat(path)
+  if (size !== copy.bytes) throw damaged(`it has ${size} bytes, ${copy.bytes} were announced`)
+  let facts: DumpFacts
+  try {
+    facts = await readDump(
+      sqlOf(path, chunk => hash.update(chunk)),
+      told,
+    )
+  } catch (error) {
+    throw damaged((error as Error).message, error)
+  }
+  const sha256 = hash.digest('hex')
+  if (copy.vouched && sha256 !== copy.vouched.sha256) {
+    throw damaged(`its SHA-256 is ${sha256}, its receipt says ${copy.vouched.sha256}`)
+  }
+  if (!facts.complete) throw damaged('its last words ("dump complete") are missing: it was cut off')
+  return facts
+}

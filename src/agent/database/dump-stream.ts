@@ -1,0 +1,163 @@
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { type FileHandle, open } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { log } from '../run/log.ts'
+import { Failure } from '../run/outcome.ts'
+import type { Tapped } from './dump-tap.ts'
+import type { Server } from './postgres.ts'
+
+const SUFFIXES = { gzip: 'gz', zstd: 'zst' } as const
+
+export type Compression = keyof typeof SUFFIXES
+
+/** The end of a dump's file name. */
+export function suffixOf(compression: Compression): string {
+  return SUFFIXES[compression]
+}
+
+/** What came out of one dump. */
+export interface Dumped {
+  /** Of the compressed file. */
+  bytes: number
+  sha256: string
+  /** Of the SQL. */
+  plainBytes: number
+}
+
+const TAP = fileURLToPath(new URL('./dump-tap.ts', import.meta.url))
+
+// The pipe is a shell's, since Node would carry the dump through its own process. What each program ended with goes
+// to descriptor 4. $1 is the tap's server version, $2 the compression; zstd is the tap's own work. The levels are the
+// lowest: both leave the server's and pg_dump's own work as what a dump waits for, and level 1 of either is about as
+// small as what gzip makes of SQL by default.
+const PIPE = `
+set -u; compression=$2; tap=("$NODE" "$TAP" "$1" "$2"); shift 2
+case $compression in
+gzip) "$@" 3>&- 4>&- | "\${tap[@]}" 4>&- | igzip -1 -c 3>&- 4>&- ;;
+zstd) "$@" 3>&- 4>&- | "\${tap[@]}" 4>&- ;;
+esac
+echo "\${PIPESTATUS[*]}" >&4
+`
+
+/**
+ * Dump into a file in one pass: client program → tap and compressor → file, hashed while it grows, and synced to the
+ * volume. Each program's own exit code counts, what they say on stderr is logged and decides nothing, and the
+ * dump must end with its marker.
+ *
+ * @param request.serverMajor of the server, into which the dump must load
+ * @param request.onProgress takes the compressed bytes so far
+ * @throws Failure dump; the file is then to be removed
+ */
+export async function dumpToFile(request: {
+  server: Server
+  serverMajor: number
+  program: 'pg_dump' | 'pg_dumpall'
+  args: string[]
+  compression: Compression
+  file: string
+  stop: AbortSignal
+  onProgress: (bytes: number) => void
+}): Promise<Dumped> {
+  const out = await open(request.file, 'wx+', 0o640)
+  // A group of its own, so that all of the pipe can be stopped at once.
+  const pipe = spawn(
+    'bash',
+    ['-c', PIPE, 'pipe', String(request.serverMajor), request.compression, request.program, ...request.args],
+    {
+      env: { ...process.env, ...request.server.env, NODE: process.execPath, TAP },
+      stdio: ['ignore', out.fd, 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    },
+  )
+  const running = (): boolean => pipe.exitCode === null && pipe.signalCode === null
+  const stop = (): void => {
+    if (pipe.pid) process.kill(-pipe.pid, 'SIGTERM')
+  }
+  request.stop.addEventListener('abort', stop)
+  try {
+    const [, , stderr, tapOut, statusOut] = pipe.stdio as [null, null, Readable, Readable, Readable]
+    const said = lastWords(stderr)
+    const tapSaid = text(tapOut)
+    const statusSaid = text(statusOut)
+    const ended = once(pipe, 'close')
+    const [{ bytes, sha256 }] = await Promise.all([followed(out, running, request.onProgress), ended])
+    request.stop.throwIfAborted()
+    const words = await said
+    const names = [request.program, 'the tap', ...(request.compression === 'gzip' ? ['igzip'] : [])]
+    const statuses = (await statusSaid).trim().split(' ').map(Number)
+    // A program that failed breaks the pipe of those before it, so the last that failed by itself is the cause.
+    const failed = names
+      .map((name, index) => ({ name, status: statuses[index] ?? -1 }))
+      .filter(({ status }) => status !== 0)
+    const cause = failed.findLast(({ status }) => status !== SIGPIPE) ?? failed[0]
+    if (cause) {
+      // If the volume is full, this says so too, and better.
+      await out.writeFile(Buffer.alloc(PROBE_BYTES))
+      throw new Failure('dump', `${cause.name} ${endOf(cause.status)}${words ? `: ${words}` : ', without a word'}`)
+    }
+    const tapped = JSON.parse(await tapSaid) as Tapped
+    if (!tapped.complete) {
+      throw new Failure(
+        'dump',
+        `${request.program} ended well, yet its dump has no end: the line "dump complete" is missing after ${tapped.plainBytes} bytes`,
+      )
+    }
+    await out.sync()
+    return { bytes, sha256, plainBytes: tapped.plainBytes }
+  } finally {
+    request.stop.removeEventListener('abort', stop)
+    if (running()) stop()
+    await out.close()
+  }
+}
+
+const PROBE_BYTES = 1024 * 1024
+
+const FOLLOWED_BYTES = 1024 * 1024
+const LOOK_AGAIN_MS = 20
+
+/** Read a file that grows for as long as its writers run. */
+async function followed(
+  file: FileHandle,
+  growing: () => boolean,
+  onProgress: (bytes: number) => void,
+): Promise<{ bytes: number; sha256: string }> {
+  const hash = createHash('sha256')
+  const chunk = Buffer.allocUnsafe(FOLLOWED_BYTES)
+  let bytes = 0
+  for (;;) {
+    // Asked before the read, so that nothing is written between the last read and the end.
+    const last = !growing()
+    const { bytesRead } = await file.read(chunk, 0, chunk.length, bytes)
+    hash.update(chunk.subarray(0, bytesRead))
+    bytes += bytesRead
+    onProgress(bytes)
+    if (bytesRead === chunk.length) continue
+    if (last) return { bytes, sha256: hash.digest('hex') }
+    await sleep(LOOK_AGAIN_MS)
+  }
+}
+
+// As a shell tells it: 128 and the signal's number.
+const SIGPIPE = 141
+
+function endOf(status: number): string {
+  return status > 128 ? `was killed by signal ${status - 128}` : `ended with ${status}`
+}
+
+/** Log what the programs say, line by line. @returns the last of it */
+async function lastWords(stderr: Readable): Promise<string> {
+  const last: string[] = []
+  for await (const line of createInterface({ input: stderr })) {
+    log(line)
+    last.push(line)
+    if (last.length > 5) last.shift()
+  }
+  return last.join(' / ')
+}

@@ -1,0 +1,174 @@
+import { constants } from 'node:fs'
+import { access, copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { copiesToRemove } from '../../store/retention.ts'
+import type { Tier } from '../run/environment.ts'
+import { log } from '../run/log.ts'
+import { Failure } from '../run/outcome.ts'
+
+// As the images in use name them, so that both can work on one volume; also for one database.
+const NAME = /^backup-(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)-dumpall\.sql\.(?:gz|zst)$/
+
+/** The name of the copy that a run begun at `start` makes. */
+export function dumpName(start: Date, suffix: string): string {
+  return `backup-${start.toISOString().slice(0, 19)}Z-dumpall.sql.${suffix}`
+}
+
+/** When the copy of this name was taken, or undefined when it is no name of a copy. */
+export function takenAt(name: string): Date | undefined {
+  const time = NAME.exec(name)?.[1]
+  return time ? new Date(time) : undefined
+}
+
+// Hidden, and not beginning with "backup": neither retention nor recovery of either image takes it for a copy.
+const UNFINISHED = '.unfinished-'
+
+/** Says of a file on the volume that it was whole when it was made. Its twin in the bucket is the receipt. */
+export interface VolumeReceipt {
+  name: string
+  start: string
+  end: string
+  bytes: number
+  sha256: string
+  plainBytes: number
+  versions: Record<string, string>
+  counts: Record<string, number>
+}
+
+/** A copy on the volume. */
+export interface VolumeCopy {
+  name: string
+  path: string
+  taken: Date
+  bytes: number
+  /** There where a receipt of the volume vouches for it. */
+  receipt: VolumeReceipt | undefined
+}
+
+/** The backup volume as one system uses it: tiers with their copies, and the receipts of these. */
+export class BackupVolume {
+  readonly root: string
+  readonly #receipts: string
+
+  constructor(root: string, system: string) {
+    this.root = root
+    this.#receipts = join(root, '.receipts', system)
+  }
+
+  /** @throws Failure volume when it is not there or cannot be written to */
+  async prepare(tier: Tier): Promise<void> {
+    try {
+      await access(this.root, constants.R_OK | constants.W_OK | constants.X_OK)
+      await mkdir(join(this.root, tier), { recursive: true })
+      await mkdir(join(this.#receipts, tier), { recursive: true })
+    } catch (error) {
+      throw new Failure(
+        'volume',
+        `the backup volume ${this.root} cannot be used (${(error as Error).message}): mount it writable for this user`,
+      )
+    }
+  }
+
+  /** Remove what killed runs left in a tier. To be called with the lock held. */
+  async removeLeftovers(tier: Tier): Promise<void> {
+    for (const name of await readdir(join(this.root, tier))) {
+      if (!name.startsWith(UNFINISHED)) continue
+      await rm(join(this.root, tier, name))
+      log(`removed ${tier}/${name}, left by a run that did not end`)
+    }
+  }
+
+  /** Where a copy is written until it is whole. */
+  unfinished(tier: Tier, name: string): string {
+    return join(this.root, tier, `${UNFINISHED}${name}`)
+  }
+
+  path(tier: Tier, name: string): string {
+    return join(this.root, tier, name)
+  }
+
+  /** Give a copy that is whole and synced its final name, with its receipt. */
+  async finish(tier: Tier, receipt: VolumeReceipt): Promise<string> {
+    const path = this.path(tier, receipt.name)
+    await rename(this.unfinished(tier, receipt.name), path)
+    await syncFolder(join(this.root, tier))
+    const file = join(this.#receipts, tier, `${receipt.name}.json`)
+    await writeFile(`${file}.new`, `${JSON.stringify(receipt, null, 2)}\n`, { flush: true })
+    await rename(`${file}.new`, file)
+    return path
+  }
+
+  /** Put a copy of one tier into another, without taking its space twice where the volume can link. */
+  async promote(copy: VolumeCopy & { receipt: VolumeReceipt }, tier: Tier): Promise<string> {
+    const unfinished = this.unfinished(tier, copy.name)
+    try {
+      await link(copy.path, unfinished)
+    } catch {
+      await copyFile(copy.path, unfinished)
+      const file = await open(unfinished, 'r+')
+      await file.sync()
+      await file.close()
+    }
+    return await this.finish(tier, copy.receipt)
+  }
+
+  /** The copies of a tier, oldest first. */
+  async copies(tier: Tier): Promise<VolumeCopy[]> {
+    const found: VolumeCopy[] = []
+    for (const name of await namesIn(join(this.root, tier))) {
+      const taken = takenAt(name)
+      if (!taken) continue
+      const path = this.path(tier, name)
+      const { size } = await stat(path)
+      const receipt = await this.#receipt(tier, name)
+      found.push({ name, path, taken, bytes: size, receipt: receipt?.bytes === size ? receipt : undefined })
+    }
+    return found.sort((a, b) => a.taken.getTime() - b.taken.getTime())
+  }
+
+  /** Another system whose receipt names a copy of this volume. */
+  async ownerOf(tier: Tier, name: string): Promise<string | undefined> {
+    const folder = dirname(this.#receipts)
+    for (const system of await namesIn(folder)) {
+      const other = new BackupVolume(this.root, system)
+      if (other.#receipts !== this.#receipts && (await other.#receipt(tier, name))) return system
+    }
+    return undefined
+  }
+
+  async #receipt(tier: Tier, name: string): Promise<VolumeReceipt | undefined> {
+    try {
+      return JSON.parse(await readFile(join(this.#receipts, tier, `${name}.json`), 'utf8')) as VolumeReceipt
+    } catch {
+      // Without a readable receipt it is a file that nobody vouches for.
+      return undefined
+    }
+  }
+
+  /** Prune a tier by the rule of the bucket. @returns the names removed */
+  async prune(tier: Tier, keep: number): Promise<string[]> {
+    const copies = (await this.copies(tier)).map(copy => ({ ...copy, verified: copy.receipt !== undefined }))
+    const removed = copiesToRemove(copies, keep)
+    for (const copy of removed) {
+      await rm(copy.path)
+      await rm(join(this.#receipts, tier, `${copy.name}.json`), { force: true })
+    }
+    return removed.map(copy => copy.name)
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** Make a rename last through a loss of power. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  await handle.sync()
+  await handle.close()
+}

@@ -1,0 +1,237 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, type Stats, statSync } from 'node:fs'
+import type { Readable } from 'node:stream'
+import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
+import type { Store } from '../../store/client.ts'
+import { bareEtag, listObjects } from '../../store/list.ts'
+import { EtagHash, partBytesFor } from '../../store/upload.ts'
+import { inParallel } from '../run/parallel.ts'
+import type { ManifestEntry } from './manifest.ts'
+import { OWN_FOLDERS } from './mirror-bucket.ts'
+import { bytesOf, keyOf, rawOf } from './names.ts'
+import { isGone } from './tree.ts'
+
+/** Where the content of files comes from. */
+export interface Content {
+  /** For messages. */
+  place: string
+  /**
+   * Look for the content of every file, before anything is changed.
+   *
+   * @returns what is missing or is not what it should be, in words
+   */
+  check(files: readonly ManifestEntry[]): Promise<string[]>
+  /** Open a file's content. To be called only for files that were checked. */
+  open(file: ManifestEntry): Promise<Opened>
+}
+
+/** A content to be read, with the time of modification (µs) where the place keeps one beside it. */
+export interface Opened {
+  body: Readable
+  mtime?: number
+}
+
+const TRASH = '.trash/'
+// A LIST tells of a thousand objects, a HEAD of one: above this many files the LIST of all is the cheaper.
+const ASK_ONE_BY_ONE = 500
+
+/** Contents in a bucket, by manifest: at the file's own key, or in the trash where that has been replaced or deleted. */
+export class BucketContent implements Content {
+  readonly place: string
+  readonly #store: Store
+  readonly #bucket: string
+  readonly #prefix: string
+  readonly #concurrency: number
+  readonly #inTrash = new Map<string, string>()
+
+  constructor(store: Store, where: { bucket: string; prefix: string; concurrency: number }) {
+    this.#store = store
+    this.#bucket = where.bucket
+    this.#prefix = where.prefix
+    this.#concurrency = where.concurrency
+    this.place = `the bucket ${where.bucket}`
+  }
+
+  async check(files: readonly ManifestEntry[]): Promise<string[]> {
+    const held = files.length > ASK_ONE_BY_ONE ? await this.#list() : await this.#head(files)
+    const elsewhere = files.filter(file => !holds(held.get(this.#key(file)), file))
+    if (elsewhere.length === 0) return []
+    const trash = await this.#trash(new Set(elsewhere.map(file => this.#key(file))))
+    const problems: string[] = []
+    for (const file of elsewhere) {
+      const key = this.#key(file)
+      const found = trash.get(key)?.find(object => holds(object, file))
+      if (found) this.#inTrash.set(key, found.key)
+      else {
+        const there = held.get(key)
+        problems.push(
+          there
+            ? `${this.#bucket}/${key} has ${there.bytes} bytes with ETag ${there.etag}, the manifest says ${file.bytes} bytes with ${file.etag}`
+            : `${this.#bucket}/${key} is missing, and not in the trash`,
+        )
+      }
+    }
+    return problems
+  }
+
+  async open(file: ManifestEntry): Promise<Opened> {
+    const key = this.#key(file)
+    const Key = this.#inTrash.get(key) ?? key
+    const answer = await this.#store.s3.send(new GetObjectCommand({ Bucket: this.#bucket, Key }))
+    const seconds = Number(answer.Metadata?.mtime)
+    return { body: answer.Body as Readable, ...(seconds > 0 && { mtime: Math.round(seconds * 1e6) }) }
+  }
+
+  #key(file: ManifestEntry): string {
+    return this.#prefix + keyOf(file.path)
+  }
+
+  async #list(): Promise<Map<string, Held>> {
+    const held = new Map<string, Held>()
+    for await (const object of listObjects(this.#store, { bucket: this.#bucket, prefix: this.#prefix })) {
+      held.set(object.key, object)
+    }
+    return held
+  }
+
+  async #head(files: readonly ManifestEntry[]): Promise<Map<string, Held>> {
+    const held = new Map<string, Held>()
+    await inParallel(files, this.#concurrency, async file => {
+      const key = this.#key(file)
+      try {
+        const head = await this.#store.s3.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }))
+        held.set(key, { key, bytes: head.ContentLength ?? 0, etag: bareEtag(head.ETag) })
+      } catch (error) {
+        if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== 404) throw error
+      }
+    })
+    return held
+  }
+
+  /** Every object of the trash that was once at one of these keys, oldest first. */
+  async #trash(keys: ReadonlySet<string>): Promise<Map<string, Held[]>> {
+    const found = new Map<string, Held[]>()
+    for await (const object of listObjects(this.#store, { bucket: this.#bucket, prefix: TRASH })) {
+      const key = object.key.slice(object.key.indexOf('/', TRASH.length) + 1)
+      if (keys.has(key)) found.set(key, [...(found.get(key) ?? []), object])
+    }
+    return found
+  }
+}
+
+interface Held {
+  key: string
+  bytes: number
+  etag: string
+}
+
+// A copy within the store may have joined the parts of a multipart upload: its ETag is then the MD5 itself.
+function holds(object: Held | undefined, file: ManifestEntry): boolean {
+  return object?.bytes === file.bytes && (object.etag === file.etag || object.etag === file.md5)
+}
+
+/** Contents in another tree, as rsync keeps it. */
+export class ReplicaContent implements Content {
+  readonly place: string
+  readonly #root: string
+
+  constructor(root: string) {
+    this.#root = root
+    this.place = `the replica ${root}`
+  }
+
+  async check(files: readonly ManifestEntry[]): Promise<string[]> {
+    const problems: string[] = []
+    for (const file of files) {
+      let stats: Stats | undefined
+      try {
+        stats = statSync(this.#path(file))
+      } catch (error) {
+        if (!isGone(error)) throw error
+      }
+      if (stats?.size !== file.bytes) problems.push(`${this.#root}/${keyOf(file.path)} changed while it was read`)
+    }
+    return problems
+  }
+
+  async open(file: ManifestEntry): Promise<Opened> {
+    return { body: createReadStream(this.#path(file), { highWaterMark: 1024 * 1024 }) }
+  }
+
+  #path(file: ManifestEntry): Buffer {
+    return bytesOf(`${this.#root}/${file.path}`)
+  }
+}
+
+/** An attribute that the copy does not tell: it is left as it is. */
+export const UNKNOWN = -1
+
+/**
+ * The files of a bucket that has no manifest, as the images in use before filled it: names and bytes are all there is
+ * to know, and rclone's time of modification once a file is read.
+ */
+export async function objectsAsFiles(store: Store, bucket: string): Promise<ManifestEntry[]> {
+  const files: ManifestEntry[] = []
+  for await (const { key, bytes, etag } of listObjects(store, { bucket })) {
+    // A key that ends in a slash is the mark that some tools leave for a folder.
+    if (OWN_FOLDERS.some(folder => key.startsWith(folder)) || key.endsWith('/')) continue
+    files.push({
+      type: 'file',
+      path: rawOf(key),
+      bytes,
+      etag,
+      ...(etag.includes('-') ? {} : { md5: etag }),
+      mtime: UNKNOWN,
+      ctime: UNKNOWN,
+      inode: UNKNOWN,
+      mode: UNKNOWN,
+      uid: UNKNOWN,
+      gid: UNKNOWN,
+    })
+  }
+  return files
+}
+
+// What rclone cuts large files into, unless told otherwise.
+const RCLONE_PART_BYTES = 5 * 1024 * 1024
+
+/** Hashes a content as it passes, and says at its end whether it is what the copy has of this file. */
+export class ContentCheck {
+  readonly #file: ManifestEntry
+  readonly #hash: EtagHash
+  readonly #partsKnown: boolean
+  #bytes = 0
+
+  constructor(file: ManifestEntry) {
+    this.#file = file
+    const parts = Number(file.etag?.split('-')[1] ?? 1)
+    const partBytes = [partBytesFor(file.bytes), RCLONE_PART_BYTES].find(
+      bytes => Math.ceil(file.bytes / bytes) === parts,
+    )
+    this.#partsKnown = partBytes !== undefined
+    this.#hash = new EtagHash(partBytes ?? Math.max(1, file.bytes))
+  }
+
+  update(chunk: Buffer): void {
+    this.#bytes += chunk.length
+    this.#hash.update(chunk)
+  }
+
+  /** @returns what is wrong, in words; empty when the content is right */
+  problem(): string {
+    const { bytes, md5, etag } = this.#file
+    if (this.#bytes !== bytes) return `it has ${this.#bytes} bytes, the copy's list says ${bytes}`
+    const [whole, multipart] = this.#hash.both()
+    if (md5 !== undefined) return whole === md5 ? '' : `its MD5 is ${whole}, the copy's list says ${md5}`
+    // Parts of a size that nobody here cuts: the size is all that can be held against it.
+    if (etag === undefined || !this.#partsKnown) return ''
+    return multipart === etag ? '' : `its ETag is ${multipart}, the bucket says ${etag}`
+  }
+}
+
+/** The MD5 of a file, in hex. */
+export async function md5OfFile(path: Buffer): Promise<string> {
+  const hash = createHash('md5')
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk)
+  return hash.digest('hex')
+}

@@ -1,0 +1,216 @@
+import { createHash } from 'node:crypto'
+import type { BigIntStats } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { Upload } from '@aws-sdk/lib-storage'
+import type { Store } from '../../store/client.ts'
+import { bareEtag } from '../../store/list.ts'
+import { EtagHash, partBytesFor } from '../../store/upload.ts'
+import { Failure } from '../run/outcome.ts'
+import type { ManifestEntry } from './manifest.ts'
+import { bytesOf, keyOf } from './names.ts'
+import { isGone, microseconds, type TreeEntry } from './tree.ts'
+
+const MIB = 1024 * 1024
+// Up to here a file is one PUT from memory; above, parts of this size.
+const WHOLE_BYTES = 8 * MIB
+const PARTS_AT_ONCE = 2
+// How often a file that changes while it is read is read again.
+const READS = 3
+
+/** What became of a file. */
+export type Stored = { became: 'stored' | 'adopted'; entry: ManifestEntry } | { became: 'vanished' }
+
+/** Where files go, and what is known of what is there. */
+export interface Destination {
+  store: Store
+  bucket: string
+  prefix: string
+  /** Called before so many bytes are sent, and waits while they are too many. */
+  pace: (bytes: number) => Promise<void>
+  stop: AbortSignal
+}
+
+/** An object that may hold a file's content already. */
+export interface Known {
+  bytes: number
+  etag: string
+  md5?: string
+}
+
+/**
+ * Bring one file of the tree to the bucket, verified by the ETag that the bucket answers with. Where an object of
+ * the same size is known, the file is hashed first, and nothing is sent if the object holds just that.
+ *
+ * @param beforeReplacing called when a known object is about to be overwritten
+ * @throws Failure copy when the file cannot be read; verification
+ */
+export async function storeFile(
+  destination: Destination,
+  source: string,
+  file: TreeEntry,
+  known: Known | undefined,
+  beforeReplacing: () => Promise<void>,
+): Promise<Stored> {
+  let handle: FileHandle
+  try {
+    handle = await open(bytesOf(`${source}/${file.path}`), 'r')
+  } catch (error) {
+    if (isGone(error)) return { became: 'vanished' }
+    throw new Failure('copy', `cannot read ${keyOf(file.path)}: ${(error as Error).message}`)
+  }
+  try {
+    let replaced = known === undefined
+    for (let read = 1; ; read += 1) {
+      const before = await handle.stat({ bigint: true })
+      const content = await readFile(handle, Number(before.size))
+      if (known && known.bytes === content.bytes) {
+        const held = await content.isHeldBy(known)
+        if (held && same(before, await handle.stat({ bigint: true }))) {
+          return { became: 'adopted', entry: entryOf(file, before, held.md5, known.etag) }
+        }
+      }
+      if (!replaced) {
+        await beforeReplacing()
+        replaced = true
+      }
+      const { md5, etag } = await content.send(destination, destination.prefix + keyOf(file.path), before)
+      const after = await handle.stat({ bigint: true })
+      if (same(before, after)) return { became: 'stored', entry: entryOf(file, before, md5, etag) }
+      if (read === READS) {
+        // It is written to all the time. What was read is kept; with no ctime the next run will read it again.
+        return { became: 'stored', entry: { ...entryOf(file, before, md5, etag), ctime: 0 } }
+      }
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+function same(a: BigIntStats, b: BigIntStats): boolean {
+  return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs
+}
+
+function entryOf(file: TreeEntry, stats: BigIntStats, md5: string, etag: string): ManifestEntry {
+  return {
+    ...file,
+    bytes: Number(stats.size),
+    mtime: microseconds(stats.mtimeNs),
+    ctime: microseconds(stats.ctimeNs),
+    inode: Number(stats.ino),
+    md5,
+    etag,
+  }
+}
+
+/** The seconds as rclone keeps them with an object, so that it brings back the time, and finds its own copy. */
+function rcloneTime(ns: bigint): string {
+  const fraction = String(ns % 1_000_000_000n)
+    .padStart(9, '0')
+    .replace(/0+$/, '')
+  return `${ns / 1_000_000_000n}${fraction ? `.${fraction}` : ''}`
+}
+
+/** A file's content: in memory where it is small, else read as it is needed. */
+interface Content {
+  bytes: number
+  isHeldBy(known: Known): Promise<{ md5: string } | undefined>
+  send(destination: Destination, key: string, stats: BigIntStats): Promise<{ md5: string; etag: string }>
+}
+
+async function readFile(handle: FileHandle, size: number): Promise<Content> {
+  return size <= WHOLE_BYTES ? await wholeContent(handle, size) : largeContent(handle, size)
+}
+
+async function wholeContent(handle: FileHandle, size: number): Promise<Content> {
+  const buffer = Buffer.allocUnsafe(size)
+  let bytes = 0
+  while (bytes < size) {
+    const { bytesRead } = await handle.read(buffer, bytes, size - bytes, bytes)
+    // It became shorter since its size was read.
+    if (bytesRead === 0) break
+    bytes += bytesRead
+  }
+  const body = buffer.subarray(0, bytes)
+  const md5 = createHash('md5').update(body).digest('hex')
+  return {
+    bytes,
+    isHeldBy: async known => (known.md5 === md5 || known.etag === md5 ? { md5 } : undefined),
+    send: async ({ store, bucket, pace, stop }, key, stats) => {
+      await pace(bytes)
+      const answer = await store.s3.send(
+        new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, Metadata: { mtime: rcloneTime(stats.mtimeNs) } }),
+        { abortSignal: stop },
+      )
+      const etag = bareEtag(answer.ETag)
+      if (etag !== md5) {
+        throw new Failure(
+          'verification',
+          `${bucket}/${key}: the bucket answered with ETag ${etag}, sent was MD5 ${md5}`,
+        )
+      }
+      return { md5, etag }
+    },
+  }
+}
+
+// What rclone cuts large files into, unless told otherwise.
+const RCLONE_PART_BYTES = 5 * MIB
+
+function largeContent(handle: FileHandle, size: number): Content {
+  return {
+    bytes: size,
+    isHeldBy: async known => {
+      const parts = Number(known.etag.split('-')[1] ?? 1)
+      const partBytes = [partBytesFor(size), RCLONE_PART_BYTES].find(bytes => Math.ceil(size / bytes) === parts)
+      const hash = new EtagHash(partBytes ?? size)
+      for await (const chunk of chunks(handle)) hash.update(chunk)
+      const [md5, multipart] = hash.both()
+      return [md5, multipart].includes(known.etag) || known.md5 === md5 ? { md5 } : undefined
+    },
+    send: async ({ store, bucket, pace, stop }, key, stats) => {
+      const partSize = partBytesFor(size)
+      const hash = new EtagHash(partSize)
+      async function* paced(): AsyncGenerator<Buffer> {
+        for await (const chunk of chunks(handle)) {
+          hash.update(chunk)
+          await pace(chunk.length)
+          stop.throwIfAborted()
+          yield chunk
+        }
+      }
+      const upload = new Upload({
+        client: store.s3,
+        params: {
+          Bucket: bucket,
+          Key: key,
+          Body: Readable.from(paced(), { objectMode: false, highWaterMark: MIB }),
+          Metadata: { mtime: rcloneTime(stats.mtimeNs) },
+        },
+        partSize,
+        queueSize: PARTS_AT_ONCE,
+        leavePartsOnError: false,
+      })
+      await upload.done()
+      // radosgw's answer to the last request has no ETag, so it is asked once more.
+      const head = await store.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }))
+      const etag = bareEtag(head.ETag)
+      const [md5, multipart] = hash.both()
+      if (etag !== multipart && etag !== md5) {
+        throw new Failure('verification', `${bucket}/${key}: the bucket holds ETag ${etag}, sent was ${multipart}`)
+      }
+      return { md5, etag }
+    },
+  }
+}
+
+async function* chunks(handle: FileHandle): AsyncGenerator<Buffer> {
+  let at = 0
+  for (;;) {
+    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(MIB), 0, MIB, at)
+    if (bytesRead === 0) return
+    at += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
+}

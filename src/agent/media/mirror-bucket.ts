@@ -1,0 +1,471 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CopyObjectCommand } from '@aws-sdk/client-s3'
+import packageFile from '../../../package.json' with { type: 'json' }
+import { type Environment, openStore, type Store } from '../../store/client.ts'
+import { deleteKeys, listObjects } from '../../store/list.ts'
+import {
+  clearMarks,
+  expireReceipts,
+  markStarted,
+  readReceipts,
+  type StoredReceipt,
+  writeReceipt,
+} from '../../store/receipt.ts'
+import { abortUploads } from '../../store/upload.ts'
+import type { ReplicateSettings } from '../run/environment.ts'
+import { lock } from '../run/lock.ts'
+import { log, progress, sized } from '../run/log.ts'
+import { Failure, type Result } from '../run/outcome.ts'
+import { inParallel } from '../run/parallel.ts'
+import { type Destination, type Known, storeFile } from './file-upload.ts'
+import { lineOf, Manifest, type ManifestEntry, manifestPrefix, readManifest, writeManifest } from './manifest.ts'
+import { inWalkOrder, keyOf } from './names.ts'
+import { checkSize, checkSource, type TreeSize } from './source-check.ts'
+import { type Skipped, sameTime, type TreeEntry, walk } from './tree.ts'
+
+/** Where a media system's copy goes, and how. */
+export type BucketMirror = Omit<ReplicateSettings, 'target'> & { bucket: string; prefix: string }
+
+/** Objects that are no copies of files: receipts, manifests and what was deleted. */
+export const OWN_FOLDERS = ['.receipts/', '.manifests/', '.trash/']
+const TRASH = '.trash/'
+
+/** What the last LIST of the bucket against the manifest found, as the receipt keeps it. */
+interface Audit {
+  at: string
+  objects: number
+  differences: number
+  repaired: boolean
+}
+
+/** What a run did, as its receipt and its result tell it. */
+interface Done {
+  sent: number
+  sentBytes: number
+  /** Files whose object was found to hold their content already. */
+  adopted: number
+  /** Files that went away after the walk. */
+  vanished: number
+  /** Objects kept under the trash prefix before they were replaced or deleted. */
+  trashed: number
+  removed: number
+}
+
+/**
+ * Bring a tree to its bucket by manifest: one walk against the manifest of the last receipt tells what changed, and
+ * only that is sent. Nothing is asked of the bucket for what did not change – except where nothing can be trusted
+ * (no receipt yet, or a run that did not end) and for the audit: then one LIST tells what is really there.
+ */
+export async function mirrorToBucket(settings: BucketMirror, env: Environment, stop: AbortSignal): Promise<Result> {
+  const { bucket, system, source } = settings
+  checkSource(source, settings)
+  const letGo = await lockSource(source, system)
+  try {
+    const start = new Date()
+    const store = openStore(env, { connections: settings.concurrency + 2 })
+    const { last, unfinished } = await lastReceipt(store, settings)
+    const used = last?.receipt.details.override
+    const rules = { ...settings, override: settings.override === used ? undefined : settings.override }
+    const manifest = last ? await readManifest(store, bucket, last.receipt.object) : new Manifest(Buffer.alloc(0))
+
+    const untrusted = !last || unfinished.length > 0
+    const audit = untrusted || isAuditDue(last, settings.auditDays, start)
+    const listed = audit ? await list(store, settings) : undefined
+    const repair = untrusted || settings.auditRepair
+    const plan = compare(settings, manifest, listed, repair)
+    for (const { path, why } of plan.skipped) log(`left out ${keyOf(path)}: ${why}`)
+    const copy = last ? plan.before : listed && { files: listed.size, bytes: sum(listed) }
+    checkSize(source, plan.now, copy && copy.files > 0 ? copy : undefined, rules)
+
+    if (unfinished.length > 0) {
+      log('a run before this one did not end: what it sent is compared with the tree, and taken over where it is right')
+      const aborted = await abortUploads(store, { bucket, prefix: settings.prefix })
+      if (aborted > 0) log(`aborted ${aborted} uploads that it left`)
+    }
+    tellDifferences(plan, bucket, repair)
+    log(`${plan.now.files} files, ${sized(plan.now.bytes)}: ${plan.changed.length} to see to, ${plan.gone.length} gone`)
+
+    const done: Done = { sent: 0, sentBytes: 0, adopted: 0, vanished: 0, trashed: 0, removed: 0 }
+    const changes = plan.changed.length > 0 || plan.gone.length > 0 || plan.linesChanged
+    let object = last?.receipt.object
+    if (changes || !object) {
+      unfinished.push(await markStarted(store, { bucket, system, start }))
+      const trash = `${TRASH}${start.toISOString()}/`
+      const entries = await send(plan, { store, settings, listed, trash, done, stop })
+      await remove(plan.gone, { store, settings, trash, done })
+      const written = await writeManifest(store, { bucket, system, start }, textOf(plan, manifest, entries))
+      object = { key: written.key, bytes: written.bytes, sha256: written.sha256, etag: written.etag }
+    }
+    const auditOf: unknown = audit
+      ? ({
+          at: start.toISOString(),
+          objects: listed?.size ?? 0,
+          differences: plan.differences.length,
+          repaired: repair,
+        } satisfies Audit)
+      : last?.receipt.details.audit
+    const written = await writeReceipt(
+      store,
+      {
+        system,
+        kind: 'media',
+        start: start.toISOString(),
+        end: new Date().toISOString(),
+        bucket,
+        object,
+        bytes: plan.now.bytes,
+        versions: { agent: packageFile.version },
+        counts: { files: plan.now.files, ...plan.counts },
+        details: {
+          prefix: settings.prefix,
+          ...done,
+          audit: auditOf,
+          ...(settings.override ? { override: settings.override } : {}),
+        },
+      },
+      last ?? null,
+    )
+    await clearMarks(store, bucket, unfinished)
+    if (changes || audit) {
+      await expire(store, settings, start, object.key)
+      // The newest, just written, vouches for the tree as it is.
+      await expireReceipts(store, { bucket, system, now: start, serves: () => false })
+    }
+    if (plan.differences.length > 0 && !repair) {
+      throw new Failure(
+        'audit',
+        `${plan.differences.length} objects of ${bucket} are not what the manifest says, the first: ${plan.differences.slice(0, 5).join(', ')}. ` +
+          'What changed in the tree was copied all the same. Run once with BACKUP_AUDIT_REPAIR=yes to send them again',
+      )
+    }
+    return {
+      system,
+      bucket,
+      files: plan.now.files,
+      bytes: plan.now.bytes,
+      ...done,
+      receipt: written.key,
+      requests: store.requests(),
+      seconds: (Date.now() - start.getTime()) / 1000,
+    }
+  } finally {
+    await letGo()
+  }
+}
+
+/** Lock the source, which may be mounted read-only; where its filesystem has no such locks, say so and go on. */
+async function lockSource(source: string, system: string): Promise<() => Promise<void>> {
+  try {
+    return await lock(source, system)
+  } catch (error) {
+    if (!(error instanceof Failure) || error.kind !== 'volume') throw error
+    log(`${error.message}; only the CronJob's concurrencyPolicy keeps two runs apart`)
+    return async () => {}
+  }
+}
+
+/** The newest receipt of this prefix (with a folder for each weekday that is a week ago), and what did not end. */
+async function lastReceipt(
+  store: Store,
+  settings: BucketMirror,
+): Promise<{ last: StoredReceipt | undefined; unfinished: string[] }> {
+  const { bucket, system, prefix } = settings
+  const { receipts, problems, unfinished } = await readReceipts(store, { bucket, system, newest: prefix ? 14 : 1 })
+  for (const problem of problems) log(`not a receipt: ${problem}`)
+  return { last: receipts.find(({ receipt }) => receipt.details.prefix === prefix), unfinished }
+}
+
+function isAuditDue(last: StoredReceipt, days: number, now: Date): boolean {
+  const { at, differences, repaired } = (last.receipt.details.audit ?? {}) as Partial<Audit>
+  // One that found something is due again until it finds nothing.
+  if (!at || (differences && !repaired)) return true
+  // Half a day less, or a daily run would find it due a day late.
+  return now.getTime() - new Date(at).getTime() >= (days - 0.5) * 86_400_000
+}
+
+function tellDifferences(plan: Plan, bucket: string, repair: boolean): void {
+  for (const difference of plan.differences.slice(0, 20))
+    log(`${bucket}: ${difference}${repair ? ', to be repaired' : ''}`)
+  if (plan.differences.length > 20) log(`… and ${plan.differences.length - 20} more`)
+}
+
+/** What the new manifest is made of: lines of the old one, entries as they are, or files that must first be sent. */
+type OldEntry = ManifestEntry & { from: number; to: number }
+type Piece = { from: number; to: number } | { entry: ManifestEntry } | { file: TreeEntry; before?: OldEntry }
+
+interface Plan {
+  pieces: Piece[]
+  changed: Extract<Piece, { file: TreeEntry }>[]
+  /** Keys of objects that no file of the tree stands for any more. */
+  gone: string[]
+  /** A folder or link is new, different or gone. */
+  linesChanged: boolean
+  now: TreeSize
+  before: TreeSize
+  counts: { folders: number; links: number }
+  skipped: Skipped[]
+  /** Where the bucket is not what the last manifest says. */
+  differences: string[]
+}
+
+/**
+ * Walk the tree along its last manifest; both are in the same order.
+ *
+ * @param listed what the bucket really holds, where that was asked
+ * @param repair send what the bucket does not hold as the manifest says, and remove what it should not hold
+ */
+function compare(
+  settings: BucketMirror,
+  manifest: Manifest,
+  listed: Map<string, Known> | undefined,
+  repair: boolean,
+): Plan {
+  const { source, mirror, prefix } = settings
+  const plan: Plan = {
+    pieces: [],
+    changed: [],
+    gone: [],
+    linesChanged: false,
+    now: { files: 0, bytes: 0 },
+    before: { files: 0, bytes: 0 },
+    counts: { folders: 0, links: 0 },
+    skipped: [],
+    differences: [],
+  }
+  const unknown = new Set(listed?.keys())
+  const keep = (from: number, to: number): void => {
+    const last = plan.pieces.at(-1)
+    if (last && 'to' in last && last.to === from) last.to = to
+    else plan.pieces.push({ from, to })
+  }
+  const passed = (old: OldEntry): void => {
+    const key = prefix + keyOf(old.path)
+    unknown.delete(key)
+    if (!mirror) keep(old.from, old.to)
+    else if (old.type !== 'file') plan.linesChanged = true
+    // A run that did not end may have removed it.
+    else if (listed && !listed.has(key)) plan.linesChanged = true
+    else plan.gone.push(key)
+  }
+  const isHeld = (key: string, old: OldEntry): boolean => {
+    const object = listed?.get(key)
+    if (!listed || (object?.bytes === old.bytes && object.etag === old.etag)) return true
+    plan.differences.push(
+      object
+        ? `${key} has ${object.bytes} bytes and ETag ${object.etag}, not ${old.bytes} and ${old.etag}`
+        : `${key} is missing`,
+    )
+    return !repair
+  }
+  const old = manifest.entries()
+  let next = old.next()
+  const following = (): OldEntry => {
+    const entry = next.value as OldEntry
+    if (entry.type === 'file') add(plan.before, entry)
+    next = old.next()
+    return entry
+  }
+  for (const entry of walk(source, what => plan.skipped.push(what))) {
+    if (OWN_FOLDERS.some(folder => entry.path === folder.slice(0, -1))) {
+      throw new Failure('source', `the source has ${entry.path}, a name that the copy needs for itself: rename it`)
+    }
+    while (!next.done && inWalkOrder(next.value.path, entry.path) < 0) passed(following())
+    const before = !next.done && next.value.path === entry.path ? following() : undefined
+    if (entry.type !== 'file') {
+      plan.counts[entry.type === 'folder' ? 'folders' : 'links'] += 1
+      if (before && before.type === 'file' && mirror) passed(before)
+      if (before && unchanged(entry, before)) keep(before.from, before.to)
+      else {
+        plan.linesChanged = true
+        plan.pieces.push({ entry })
+      }
+      continue
+    }
+    add(plan.now, entry)
+    const key = prefix + keyOf(entry.path)
+    unknown.delete(key)
+    if (before && unchanged(entry, before) && isHeld(key, before)) keep(before.from, before.to)
+    else {
+      const piece = { file: entry, ...(before?.type === 'file' ? { before } : {}) }
+      plan.pieces.push(piece)
+      plan.changed.push(piece)
+    }
+  }
+  while (!next.done) passed(following())
+  // Objects that neither the tree nor the manifest has: of a run that did not end, or of the time before manifests.
+  for (const key of unknown) {
+    if (manifest.isEmpty === false) plan.differences.push(`${key} is in the bucket, and in no manifest`)
+    if (mirror && repair) plan.gone.push(key)
+  }
+  return plan
+}
+
+function add(size: TreeSize, entry: TreeEntry): void {
+  size.files += 1
+  size.bytes += entry.bytes
+}
+
+function unchanged(now: TreeEntry, before: ManifestEntry): boolean {
+  if (now.type !== before.type) return false
+  if (now.type === 'file') {
+    const { bytes, mtime, ctime, inode } = before
+    return now.bytes === bytes && now.inode === inode && sameTime(now.mtime, mtime) && sameTime(now.ctime, ctime)
+  }
+  return lineOf(now) === lineOf(before)
+}
+
+/** Every object that is a file's copy, by its key: one LIST a thousand. */
+async function list(store: Store, { bucket, prefix }: BucketMirror): Promise<Map<string, Known>> {
+  const objects = new Map<string, Known>()
+  let startAfter: string | undefined
+  for (let whole = false; !whole; ) {
+    whole = true
+    for await (const { key, bytes, etag } of listObjects(store, {
+      bucket,
+      prefix,
+      ...(startAfter ? { startAfter } : {}),
+    })) {
+      const own = OWN_FOLDERS.find(folder => key.startsWith(folder))
+      if (own) {
+        // Go on behind the folder: a full trash is as large as the tree.
+        startAfter = `${own}\u{10ffff}`
+        whole = false
+        break
+      }
+      objects.set(key, { bytes, etag })
+    }
+  }
+  return objects
+}
+
+function sum(objects: Map<string, Known>): number {
+  let bytes = 0
+  for (const object of objects.values()) bytes += object.bytes
+  return bytes
+}
+
+/** What the steps of one run share. */
+interface Run {
+  store: Store
+  settings: BucketMirror
+  /** The prefix that replaced and deleted objects go to. */
+  trash: string
+  done: Done
+}
+
+/**
+ * Send what changed, several files at once. What cannot be read does not keep the others from being sent.
+ *
+ * @returns the manifest's entries, by the file they came from
+ * @throws Failure copy at the end when files could not be read: the copy is not whole
+ */
+async function send(
+  plan: Plan,
+  run: Run & { listed: Map<string, Known> | undefined; stop: AbortSignal },
+): Promise<Map<TreeEntry, ManifestEntry>> {
+  const { store, settings, listed, trash, done, stop } = run
+  const { bucket, prefix } = settings
+  const destination: Destination = { store, bucket, prefix, pace: pacer(settings.bandwidth, stop), stop }
+  const entries = new Map<TreeEntry, ManifestEntry>()
+  const unreadable: string[] = []
+  const tell = progress(
+    'copy',
+    plan.changed.reduce((bytes, { file }) => bytes + file.bytes, 0),
+  )
+  let passed = 0
+  await inParallel(plan.changed, settings.concurrency, async ({ file, before }) => {
+    stop.throwIfAborted()
+    const key = prefix + keyOf(file.path)
+    const known = listed ? listed.get(key) : before && knownOf(before)
+    try {
+      const stored = await storeFile(destination, settings.source, file, known, async () => {
+        if (await toTrash(store, bucket, key, trash)) done.trashed += 1
+      })
+      if (stored.became === 'vanished') done.vanished += 1
+      else {
+        entries.set(file, stored.entry)
+        done[stored.became === 'adopted' ? 'adopted' : 'sent'] += 1
+        if (stored.became === 'stored') done.sentBytes += stored.entry.bytes
+      }
+    } catch (error) {
+      if (!(error instanceof Failure) || error.kind !== 'copy') throw error
+      log(error.message)
+      unreadable.push(key)
+    }
+    passed += file.bytes
+    tell(passed)
+  })
+  if (unreadable.length > 0) {
+    throw new Failure(
+      'copy',
+      `${unreadable.length} files could not be read, the first: ${unreadable.slice(0, 5).join(', ')}. The others were sent, nothing was deleted, and no receipt is written`,
+    )
+  }
+  return entries
+}
+
+function knownOf(entry: ManifestEntry): Known {
+  return { bytes: entry.bytes, etag: entry.etag ?? '', ...(entry.md5 ? { md5: entry.md5 } : {}) }
+}
+
+/** Keep an object for a while before it is replaced or deleted. @returns false when it was not there */
+async function toTrash(store: Store, bucket: string, key: string, trash: string): Promise<boolean> {
+  try {
+    // A slash stays; every other byte that has a meaning in a header is escaped.
+    const source = `${bucket}/${key}`.split('/').map(encodeURIComponent).join('/')
+    await store.s3.send(new CopyObjectCommand({ Bucket: bucket, Key: trash + key, CopySource: source }))
+    return true
+  } catch (error) {
+    if ((error as Error).name === 'NoSuchKey') return false
+    throw error
+  }
+}
+
+async function remove(keys: readonly string[], { store, settings, trash, done }: Run): Promise<void> {
+  await inParallel(keys, settings.concurrency, async key => {
+    if (await toTrash(store, settings.bucket, key, trash)) done.trashed += 1
+  })
+  await deleteKeys(store, settings.bucket, keys)
+  done.removed += keys.length
+}
+
+/** The new manifest. */
+function textOf(plan: Plan, manifest: Manifest, entries: Map<TreeEntry, ManifestEntry>): Buffer {
+  const parts: Buffer[] = []
+  for (const piece of plan.pieces) {
+    if ('to' in piece) parts.push(manifest.slice(piece.from, piece.to))
+    else {
+      const entry = 'entry' in piece ? piece.entry : entries.get(piece.file)
+      if (entry) parts.push(Buffer.from(`${lineOf(entry)}\n`))
+      // It vanished after the walk: its object is still there, and the next run removes both.
+      else if ('file' in piece && piece.before) parts.push(manifest.slice(piece.before.from, piece.before.to))
+    }
+  }
+  return Buffer.concat(parts)
+}
+
+/** Remove what has been in the trash for long enough, and manifests of that age: one LIST each where there is none. */
+async function expire(store: Store, settings: BucketMirror, now: Date, current: string): Promise<void> {
+  const oldest = new Date(now.getTime() - settings.trashDays * 86_400_000).toISOString()
+  for (const folder of [TRASH, manifestPrefix(settings.system)]) {
+    const keys: string[] = []
+    for await (const { key } of listObjects(store, { bucket: settings.bucket, prefix: folder })) {
+      // Keys begin with a time and come in order.
+      if (key.slice(folder.length) >= oldest) break
+      if (key !== current) keys.push(key)
+    }
+    await deleteKeys(store, settings.bucket, keys)
+    if (keys.length > 0) log(`removed ${keys.length} expired objects from ${folder}`)
+  }
+}
+
+/** Holds back so that no more than `rate` bytes a second go out. */
+function pacer(rate: number | undefined, signal: AbortSignal): (bytes: number) => Promise<void> {
+  if (!rate) return async () => {}
+  let free = Date.now()
+  return async bytes => {
+    const now = Date.now()
+    free = Math.max(free, now) + (bytes / rate) * 1000
+    if (free - now > 50) await sleep(free - now, undefined, { signal })
+  }
+}

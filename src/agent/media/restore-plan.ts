@@ -1,0 +1,150 @@
+import { lstatSync, readlinkSync, type Stats } from 'node:fs'
+import { inParallel } from '../run/parallel.ts'
+import { md5OfFile, UNKNOWN } from './content.ts'
+import type { ManifestEntry } from './manifest.ts'
+import { bytesOf, keyOf, rawOf } from './names.ts'
+import { entry as entryOfStats, isGone, sameTime, type TreeEntry } from './tree.ts'
+
+/** What a restore has to do at one path. */
+export interface Step {
+  entry: ManifestEntry
+  /**
+   * `make`: nothing is there; `replace`: something else is there, which is kept aside; `dress`: it is there, with
+   * another owner, mode or time.
+   */
+  action: 'make' | 'replace' | 'dress'
+}
+
+/** What a restore has to do to a tree, in the order of a walk. */
+export interface MediaPlan {
+  steps: Step[]
+  same: number
+  /** Files whose content has to be fetched, and how much that is. */
+  fetch: ManifestEntry[]
+  bytes: number
+}
+
+/**
+ * The entries of a copy that are asked for: all of them, or some files and folders with what is in them. The folders
+ * above those come along, for they may have to be made.
+ *
+ * @param paths in the form of keys
+ * @returns the entries, and the paths that the copy does not have
+ */
+export function select(
+  entries: readonly ManifestEntry[],
+  paths: readonly string[],
+): { selected: ManifestEntry[]; above: Set<string>; missing: string[] } {
+  if (paths.length === 0) return { selected: [...entries], above: new Set(), missing: [] }
+  const wanted = paths.map(rawOf)
+  const above = new Set(wanted.flatMap(ancestors))
+  const found = new Set<string>()
+  const selected = entries.filter(({ path }) => {
+    const hit = wanted.find(want => path === want || path.startsWith(`${want}/`))
+    if (hit !== undefined) found.add(hit)
+    return hit !== undefined || above.has(path)
+  })
+  const missing = wanted.filter(want => !found.has(want)).map(keyOf)
+  return { selected, above, missing }
+}
+
+function ancestors(path: string): string[] {
+  const parts = path.split('/')
+  return parts.slice(1).map((_, depth) => parts.slice(0, depth + 1).join('/'))
+}
+
+/** The folders that a list of files needs and does not tell of, as a bucket without a manifest does not. */
+export function withFolders(files: readonly ManifestEntry[]): ManifestEntry[] {
+  const folders = new Set(files.flatMap(({ path }) => ancestors(path)))
+  const unknown = { mtime: UNKNOWN, ctime: UNKNOWN, inode: UNKNOWN, mode: UNKNOWN, uid: UNKNOWN, gid: UNKNOWN }
+  const made = [...folders].map((path): ManifestEntry => ({ type: 'folder', path, bytes: 0, ...unknown }))
+  // A folder's name is the start of all below it, so this order has it first.
+  return [...made, ...files].sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+/**
+ * Hold the target against the copy. A file whose size, times and inode are those of the copy is the file that was
+ * copied; any other of its size is read, for its content decides.
+ *
+ * @param above folders that are only needed because something below them is restored: as they are, they are right
+ */
+export async function planMedia(
+  target: string,
+  entries: readonly ManifestEntry[],
+  above: ReadonlySet<string>,
+  concurrency: number,
+): Promise<MediaPlan> {
+  const actions = new Map<ManifestEntry, Step['action'] | 'same'>()
+  // Below what is no folder there is nothing, however the path may resolve through a link.
+  const blocked = new Set<string>()
+  const toRead: ManifestEntry[] = []
+  for (const entry of entries) {
+    const parent = entry.path.slice(0, Math.max(0, entry.path.lastIndexOf('/')))
+    const there = blocked.has(parent) ? undefined : present(target, entry.path)
+    if (entry.type === 'folder' && there?.type !== 'folder') blocked.add(entry.path)
+    if (!there) actions.set(entry, 'make')
+    else if (there.type === 'special' || there.type !== entry.type || there.target !== entry.target) {
+      actions.set(entry, 'replace')
+    } else if (entry.type !== 'file') {
+      actions.set(entry, above.has(entry.path) || dressed(there, entry) ? 'same' : 'dress')
+    } else if (there.bytes !== entry.bytes) actions.set(entry, 'replace')
+    else if (sameTime(there.mtime, entry.mtime) && sameTime(there.ctime, entry.ctime) && there.inode === entry.inode) {
+      actions.set(entry, dressed(there, entry) ? 'same' : 'dress')
+    } else {
+      actions.set(entry, dressed(there, entry) ? 'same' : 'dress')
+      toRead.push(entry)
+    }
+  }
+  await inParallel(toRead, concurrency, async entry => {
+    const same = entry.md5 !== undefined && (await md5OfFile(bytesOf(`${target}/${entry.path}`))) === entry.md5
+    if (!same) actions.set(entry, 'replace')
+  })
+  // What is made inside a folder changes its time.
+  const folders = new Map(entries.filter(entry => entry.type === 'folder').map(entry => [entry.path, entry]))
+  for (const [{ path }, action] of actions) {
+    if (action !== 'make' && action !== 'replace') continue
+    const folder = folders.get(path.slice(0, Math.max(0, path.lastIndexOf('/'))))
+    if (folder && !above.has(folder.path) && actions.get(folder) === 'same') actions.set(folder, 'dress')
+  }
+  const plan: MediaPlan = { steps: [], same: 0, fetch: [], bytes: 0 }
+  for (const entry of entries) {
+    const action = actions.get(entry)
+    if (!action || action === 'same') {
+      plan.same += 1
+      continue
+    }
+    plan.steps.push({ entry, action })
+    if (entry.type === 'file' && action !== 'dress') {
+      plan.fetch.push(entry)
+      plan.bytes += entry.bytes
+    }
+  }
+  return plan
+}
+
+function present(target: string, path: string): TreeEntry | { type: 'special'; target?: undefined } | undefined {
+  const absolute = bytesOf(`${target}/${path}`)
+  let stats: Stats
+  try {
+    stats = lstatSync(absolute)
+  } catch (error) {
+    if (isGone(error)) return undefined
+    throw error
+  }
+  if (stats.isFile()) return entryOfStats('file', path, stats)
+  if (stats.isDirectory()) return entryOfStats('folder', path, stats)
+  if (!stats.isSymbolicLink()) return { type: 'special' }
+  return { ...entryOfStats('link', path, stats), target: readlinkSync(absolute, { encoding: 'latin1' }) }
+}
+
+/** Whether owner, mode and time are what the copy says, as far as it does. A link's mode means nothing. */
+export function dressed(there: TreeEntry | { type: 'special' }, entry: ManifestEntry): boolean {
+  if (there.type === 'special') return false
+  const right = (is: number, should: number) => should === UNKNOWN || is === should
+  return (
+    right(there.uid, entry.uid) &&
+    right(there.gid, entry.gid) &&
+    (entry.mtime === UNKNOWN || sameTime(there.mtime, entry.mtime)) &&
+    (entry.type === 'link' || right(there.mode, entry.mode))
+  )
+}

@@ -1,0 +1,311 @@
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, lchownSync, lutimesSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { open, rename, rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { type Environment, openStore } from '../../store/client.ts'
+import { readReceipts } from '../../store/receipt.ts'
+import { choose, copyOf, list } from '../run/copies.ts'
+import { lock } from '../run/lock.ts'
+import { duration, log, progress, sized } from '../run/log.ts'
+import { Failure, type Result } from '../run/outcome.ts'
+import { inParallel } from '../run/parallel.ts'
+import type { MediaSettings } from '../run/restore-settings.ts'
+import { BucketContent, type Content, ContentCheck, objectsAsFiles, ReplicaContent, UNKNOWN } from './content.ts'
+import { type ManifestEntry, readManifest } from './manifest.ts'
+import { bytesOf, keyOf } from './names.ts'
+import { dressed, type MediaPlan, planMedia, type Step, select, withFolders } from './restore-plan.ts'
+import { isMountPoint } from './source-check.ts'
+import { walk } from './tree.ts'
+
+// At the top of the target, hidden. Both go when the restore has been proven.
+const UNFINISHED = '.restoring'
+const BEFORE = '.before-restore-'
+
+/** The tree that a copy holds, and where its files' contents are. */
+interface Source {
+  name: string
+  taken: string
+  entries: ManifestEntry[]
+  content: Content
+}
+
+/**
+ * Bring a tree back to what a copy says: names, contents, owners, modes, times, links and empty folders. Only what
+ * differs is fetched; files that the copy does not have are left alone.
+ */
+export async function restoreMedia(settings: MediaSettings, env: Environment, stop: AbortSignal): Promise<Result> {
+  const began = Date.now()
+  const source = await find(settings, env)
+  if ('listed' in source) return source.listed
+  checkTarget(settings)
+  const letGo = await lock(settings.target, settings.system)
+  try {
+    log(`copy ${source.name}, taken ${source.taken}: ${source.entries.length} entries`)
+    const { selected, above, missing } = select(source.entries, settings.paths)
+    if (missing.length > 0) {
+      throw new Failure('restore', `the copy of ${source.taken} has no ${missing.join(', ')}: nothing was changed`)
+    }
+    const { part } = settings
+    const drawn = part ? selected.filter(entry => entry.type !== 'file' || isIn(part, entry.path)) : selected
+    const plan = await planMedia(settings.target, drawn, above, settings.concurrency)
+    tell(plan)
+    const problems = await source.content.check(plan.fetch)
+    for (const problem of problems) log(`cannot be restored: ${problem}`)
+    if (problems.length > 0 && !settings.goOn) {
+      throw new Failure(
+        'restore',
+        `${problems.length} of ${plan.fetch.length} files cannot be restored from ${source.content.place}, the first: ${problems[0]}. Nothing was changed; restore from another copy, or the rest of this one with DO_NOT_STOP_ON_ERROR=yes`,
+      )
+    }
+    await checkRoom(settings.target, plan)
+    const result: Result = {
+      system: settings.system,
+      copy: source.name,
+      taken: source.taken,
+      same: plan.same,
+      make: count(plan, 'make'),
+      replace: count(plan, 'replace'),
+      dress: count(plan, 'dress'),
+      bytes: plan.bytes,
+    }
+    if (settings.dryRun) return { ...result, dryRun: true }
+    const { failed, before } = await apply(plan, source, settings, stop)
+    const differences = compare(settings.target, plan, failed)
+    if (failed.size > 0 || differences.length > 0) {
+      const first = [...failed.values()][0] ?? differences[0]
+      throw new Failure(
+        'restore',
+        `${failed.size} files were not restored, ${differences.length} entries are not what the copy says, the first: ${first}. ${whatWasBefore(settings.target, before)}`,
+      )
+    }
+    const kept = settings.keepBefore && before && existsSync(before)
+    if (before && !kept) rmSync(before, { recursive: true, force: true })
+    const seconds = (Date.now() - began) / 1000
+    log(`restored ${sized(plan.bytes)} in ${duration(seconds)}`)
+    return { ...result, ...(kept && { before }), seconds }
+  } finally {
+    await letGo()
+  }
+}
+
+/** Whether a path is of this part; the same in every run, so that all parts together are all paths. */
+function isIn({ of, index }: { of: number; index: number }, path: string): boolean {
+  return createHash('md5').update(path, 'latin1').digest().readUInt32BE() % of === index
+}
+
+async function find(settings: MediaSettings, env: Environment): Promise<Source | { listed: Result }> {
+  const { from, system, wanted, concurrency } = settings
+  if ('replica' in from) {
+    if (wanted.which === 'time') {
+      throw new Failure('environment', 'FROM_BACKUP is a time: the replica holds only the latest copy')
+    }
+    if (wanted.which === 'list') return { listed: { system, place: from.replica, copies: 1 } }
+    if (settings.mounted && !isMountPoint(from.replica)) {
+      throw new Failure('volume', `the replica ${from.replica} is not mounted`)
+    }
+    const entries = [...walk(from.replica, ({ path, why }) => log(`left out ${keyOf(path)}: ${why}`))]
+    if (entries.length === 0) throw new Failure('restore', `the replica ${from.replica} is empty: nothing was changed`)
+    return { name: from.replica, taken: 'now', entries, content: new ReplicaContent(from.replica) }
+  }
+  const { bucket } = from
+  const store = openStore(env, { connections: concurrency + 2 })
+  if (from.what === 'objects') {
+    const files = await objectsAsFiles(store, bucket)
+    if (files.length === 0) throw new Failure('restore', `the bucket ${bucket} is empty: nothing was changed`)
+    if (wanted.which === 'list') return { listed: { system, place: bucket, copies: 1, files: files.length } }
+    const content = new BucketContent(store, { bucket, prefix: '', concurrency })
+    return { name: bucket, taken: 'at various times', entries: withFolders(files), content }
+  }
+  const { receipts, problems } = await readReceipts(store, { bucket, system })
+  for (const problem of problems) log(`not a receipt: ${problem}`)
+  const copies = receipts
+    .filter(({ receipt }) => receipt.kind === 'media')
+    .map(stored => ({ ...copyOf(stored), stored }))
+  const place = `the bucket ${bucket}`
+  if (wanted.which === 'list') return { listed: list(copies, place) }
+  if (copies.length === 0) {
+    throw new Failure(
+      'restore',
+      `there is no receipt of ${system} in ${place}: nothing was changed. Where the bucket was filled by the images in use before, restore what it holds with RESTORE_FROM=objects`,
+    )
+  }
+  const { stored } = choose(copies, wanted, place)
+  const { receipt } = stored
+  const manifest = await readManifest(store, bucket, receipt.object).catch(error => {
+    if ((error as Error).name !== 'NoSuchKey') throw error
+    throw new Failure(
+      'restore',
+      `${bucket}/${receipt.object.key}, the manifest of ${receipt.taken}, is gone: it was kept as long as the trash. Nothing was changed; take a later copy (FROM_BACKUP=NONE lists them)`,
+    )
+  })
+  const prefix = String(receipt.details.prefix ?? '')
+  return {
+    name: receipt.object.key,
+    taken: receipt.taken,
+    entries: [...manifest.entries()],
+    content: new BucketContent(store, { bucket, prefix, concurrency }),
+  }
+}
+
+function checkTarget({ target, mounted }: MediaSettings): void {
+  if (!existsSync(target)) throw new Failure('volume', `the target ${target} is missing: mount it`)
+  if (mounted && !isMountPoint(target)) {
+    throw new Failure('volume', `the target ${target} is not mounted: what is restored would be lost with the pod`)
+  }
+}
+
+/** Restored files lie beside those they replace until all is proven, so all of them need room. */
+async function checkRoom(target: string, plan: MediaPlan): Promise<void> {
+  const { bavail, bsize } = await statfs(target)
+  const free = bavail * bsize
+  if (plan.bytes > free) {
+    throw new Failure(
+      'volume',
+      `${target} has room for ${sized(free)}, ${sized(plan.bytes)} are needed: nothing was changed. Make the volume larger, or restore a part with RESTORE_PATHS`,
+    )
+  }
+}
+
+const TOLD = 50
+
+function tell(plan: MediaPlan): void {
+  const words = { make: 'make   ', replace: 'replace', dress: 'dress  ' }
+  for (const { entry, action } of plan.steps.slice(0, TOLD)) {
+    log(`  ${words[action]} ${keyOf(entry.path)}${entry.type === 'file' ? '' : ` (${entry.type})`}`)
+  }
+  if (plan.steps.length > TOLD) log(`  and ${plan.steps.length - TOLD} more`)
+  log(
+    `${plan.same} are as the copy says; ${count(plan, 'make')} to make, ${count(plan, 'replace')} to replace, ${count(plan, 'dress')} only need owner, mode or time; ${sized(plan.bytes)} to fetch`,
+  )
+}
+
+function count(plan: MediaPlan, action: Step['action']): number {
+  return plan.steps.filter(step => step.action === action).length
+}
+
+/** Carry a plan out. @returns the files that could not be restored, with the reason, and the folder with what was replaced */
+async function apply(
+  plan: MediaPlan,
+  source: Source,
+  settings: MediaSettings,
+  stop: AbortSignal,
+): Promise<{ failed: Map<ManifestEntry, string>; before: string | undefined }> {
+  const { target } = settings
+  const unfinished = join(target, UNFINISHED)
+  // Left by a restore that was killed: nothing but files that had not yet taken their place.
+  rmSync(unfinished, { recursive: true, force: true })
+  mkdirSync(unfinished, { mode: 0o700 })
+  const before = plan.steps.some(step => step.action === 'replace')
+    ? join(target, `${BEFORE}${new Date().toISOString().slice(0, 19)}Z`)
+    : undefined
+  const failed = new Map<ManifestEntry, string>()
+  try {
+    const aside = (entry: ManifestEntry) => {
+      if (before) moveAside(target, before, entry.path)
+    }
+    for (const { entry, action } of plan.steps) {
+      if (entry.type !== 'folder') continue
+      if (action === 'replace') aside(entry)
+      // Its own mode may forbid to write into it; that comes last.
+      if (action !== 'dress') mkdirSync(bytesOf(`${target}/${entry.path}`), { mode: 0o755 })
+    }
+    const replaced = new Set(plan.steps.filter(step => step.action === 'replace').map(step => step.entry))
+    const told = progress(`restore from ${source.content.place}`, plan.bytes)
+    let done = 0
+    let number = 0
+    await inParallel(plan.fetch, settings.concurrency, async entry => {
+      stop.throwIfAborted()
+      number += 1
+      const partial = join(unfinished, String(number))
+      try {
+        const mtime = await fetch(source.content, entry, partial)
+        dress(partial, mtime === undefined || entry.mtime !== UNKNOWN ? entry : { ...entry, mtime })
+        if (replaced.has(entry)) aside(entry)
+        await rename(partial, bytesOf(`${target}/${entry.path}`))
+      } catch (error) {
+        await rm(partial, { force: true })
+        if (!settings.goOn || ['ENOSPC', 'EDQUOT', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) {
+          throw new Failure(
+            'restore',
+            `${keyOf(entry.path)} could not be restored: ${(error as Error).message}. ${whatWasBefore(target, before)}`,
+            { cause: error },
+          )
+        }
+        failed.set(entry, `${keyOf(entry.path)}: ${(error as Error).message}`)
+        log(`cannot be restored: ${failed.get(entry)}`)
+      }
+      done += entry.bytes
+      told(done)
+    })
+    for (const { entry, action } of plan.steps) {
+      const path = bytesOf(`${target}/${entry.path}`)
+      if (entry.type === 'link') {
+        if (action === 'replace') aside(entry)
+        if (action !== 'dress') symlinkSync(bytesOf(entry.target ?? ''), path)
+        dress(path, entry)
+      } else if (entry.type === 'file' && action === 'dress') dress(path, entry)
+    }
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true })
+  }
+  // What is inside changes a folder's time, so the innermost come first.
+  for (const { entry } of [...plan.steps].reverse()) {
+    if (entry.type === 'folder') dress(bytesOf(`${target}/${entry.path}`), entry)
+  }
+  await execa('sync', ['--file-system', target])
+  return { failed, before }
+}
+
+/** Fetch one file's content into a file of its own, checked against the copy's list. @returns its time, where it was beside it */
+async function fetch(content: Content, entry: ManifestEntry, file: string): Promise<number | undefined> {
+  const { body, mtime } = await content.open(entry)
+  const check = new ContentCheck(entry)
+  const out = await open(file, 'wx', 0o600)
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      check.update(chunk)
+      await out.writeFile(chunk)
+    }
+  } finally {
+    await out.close()
+  }
+  const problem = check.problem()
+  if (problem) throw new Error(`what ${content.place} holds is damaged: ${problem}`)
+  return mtime
+}
+
+function dress(path: string | Buffer, entry: ManifestEntry): void {
+  if (entry.uid !== UNKNOWN) lchownSync(path, entry.uid, entry.gid)
+  // After the owner: a change of owner takes the set-user bit away.
+  if (entry.mode !== UNKNOWN && entry.type !== 'link') chmodSync(path, entry.mode)
+  // Of a file from a bucket without a manifest nothing else is known than what rclone kept.
+  if (entry.mode === UNKNOWN && entry.type === 'file') chmodSync(path, 0o644)
+  if (entry.mtime !== UNKNOWN) lutimesSync(path, entry.mtime / 1e6, entry.mtime / 1e6)
+}
+
+function moveAside(target: string, before: string, path: string): void {
+  const to = `${before}/${path}`
+  mkdirSync(bytesOf(to.slice(0, to.lastIndexOf('/'))), { recursive: true, mode: 0o700 })
+  renameSync(bytesOf(`${target}/${path}`), bytesOf(to))
+}
+
+function whatWasBefore(target: string, before: string | undefined): string {
+  return before && existsSync(before)
+    ? `What was replaced so far is in ${before}: move it back over ${target}, or run the restore again`
+    : 'Nothing was replaced: run the restore again'
+}
+
+/** Hold what is there now against the plan. */
+function compare(target: string, plan: MediaPlan, failed: ReadonlyMap<ManifestEntry, string>): string[] {
+  const wanted = new Map(plan.steps.filter(step => !failed.has(step.entry)).map(({ entry }) => [entry.path, entry]))
+  const differences: string[] = []
+  for (const there of walk(target, () => {})) {
+    const entry = wanted.get(there.path)
+    if (!entry) continue
+    wanted.delete(there.path)
+    const same = there.type === entry.type && there.bytes === entry.bytes && there.target === entry.target
+    if (!same || !dressed(there, entry)) differences.push(`${keyOf(there.path)} is not what was restored`)
+  }
+  return [...differences, ...[...wanted.keys()].map(path => `${keyOf(path)} is missing`)]
+}

@@ -1,0 +1,216 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Receipt } from '../../store/receipt.ts'
+import { writeDrillReceipt } from '../run/drill-receipt.ts'
+import { asFailure, Failure, type Result } from '../run/outcome.ts'
+import type { Wanted } from '../run/restore-settings.ts'
+import { unpack } from './archive.ts'
+import type { Container, Docker, Image } from './docker.ts'
+import { SECLUDED } from './isolation.ts'
+import { checkGuard, checkSelf, clearDrill, DRILL, findRancher } from './preflight.ts'
+import { fetchProven, findReceipt } from './restore.ts'
+import { checkRoom } from './room.ts'
+import { LOG_LINES, patiently, type Run, seconds } from './run.ts'
+import { companions } from './settings.ts'
+import { readTree } from './tree.ts'
+import { versionOf } from './version.ts'
+
+const POLL_MS = 200
+const NETWORK_MS = 30_000
+
+/**
+ * Rehearse a restore: fetch an archive, prove it by its receipt, unpack it beside everything, start a second Rancher on
+ * it that reaches nobody, and write a receipt once it answers. The running Rancher is only asked how it was made.
+ *
+ * However it ends, all of it is thrown away; what a killed drill left, the next run of any kind removes (`clearDrill`).
+ */
+export async function drill(run: Run, wanted: Wanted): Promise<Result> {
+  const { settings, store, stop } = run
+  const start = new Date()
+  const began = performance.now()
+  const folder = join(settings.staging, DRILL)
+  const ready = await run.step('check', () => check(run, wanted))
+  const { receipt } = ready
+  run.record.object = receipt.object.key
+  let counts: Record<string, number> = {}
+  let took = 0
+  try {
+    await mkdir(join(folder, 'data'), { recursive: true, mode: 0o700 })
+    const { archive } = await run.step('fetch and verify', () => fetched(fetchProven(store, receipt, folder, stop)))
+    counts = await run.step('unpack', async () => {
+      await unpack(archive, join(folder, 'data'), stop)
+      await rm(archive)
+      return await compareCounts(join(folder, 'data'), receipt, stop)
+    })
+    await run.step('start a second Rancher', () => startAside(run, ready, join(folder, 'data')))
+    await run.step('wait until healthy', () => untilItAnswers(run))
+    took = seconds(began)
+  } finally {
+    await run.step('throw away', () => patiently(() => clearDrill(settings, run.docker), Date.now() + NETWORK_MS))
+  }
+  const written = await run.step('receipt', async () => {
+    const details = { image: ready.image.Id, steps: run.stepSeconds() }
+    const key = await writeDrillReceipt(store, receipt, { start, seconds: took, counts, details })
+    return { key, detail: key }
+  })
+  run.record.message = `${receipt.object.key}, taken ${receipt.taken}, came back in ${took} s: a second Rancher answered on it and was thrown away. ${settings.container} was not touched.`
+  return {
+    system: settings.system,
+    copy: receipt.object.key,
+    taken: receipt.taken,
+    seconds: took,
+    receipt: written.key,
+  }
+}
+
+/** What the checks found out for the steps that follow. */
+interface Ready {
+  readonly receipt: Receipt
+  readonly rancher: Container
+  /** The container of this very run, whose image the second Rancher is watched by. */
+  readonly self: Container
+  /** What the second Rancher is made of. */
+  readonly image: Image
+}
+
+async function check(run: Run, wanted: Wanted): Promise<Ready & { detail: string }> {
+  const { settings, docker, store } = run
+  if (wanted.which === 'list') throw new Failure('environment', 'FROM_BACKUP is NONE: a rehearsal needs a copy')
+  const self = await checkSelf(settings, docker)
+  await checkGuard(settings, docker)
+  await clearDrill(settings, docker)
+  const rancher = await findRancher(settings, docker)
+  const receipt = await findReceipt(store, settings, wanted)
+  const image = await findImage(docker, rancher, receipt)
+  const room = await checkRoom([
+    { place: settings.staging, bytes: receipt.object.bytes, what: 'the archive' },
+    { place: settings.staging, bytes: Number(receipt.details.treeBytes ?? 0), what: 'the unpacked data' },
+  ])
+  return { receipt, rancher, self, image, detail: `${receipt.object.key}, taken ${receipt.taken}; ${room}` }
+}
+
+/** The image that the copy was made with, by its id or, where that is gone, its name. */
+async function findImage(docker: Docker, rancher: Container, receipt: Receipt): Promise<Image> {
+  const wanted = receipt.versions.rancher
+  const { imageId, image: name } = receipt.details as { imageId?: string; image?: string }
+  for (const candidate of [imageId, name, rancher.Image]) {
+    const image = candidate === undefined ? undefined : await docker.inspectImage(candidate)
+    if (image && versionOf(image) === wanted) return image
+  }
+  throw new Failure(
+    'source',
+    `the copy is of Rancher ${wanted}, and the host has no image of that version any more: docker pull ${name}`,
+  )
+}
+
+/** A copy that is not what its receipt says is what a rehearsal is there to find. */
+async function fetched<T>(fetching: Promise<T>): Promise<T> {
+  try {
+    return await fetching
+  } catch (error) {
+    const failure = asFailure(error)
+    throw failure.kind === 'restore' ? new Failure('drill', failure.message, { cause: error }) : error
+  }
+}
+
+const counted = [
+  ['files', 'f'],
+  ['folders', 'd'],
+  ['links', 'l'],
+] as const
+
+async function compareCounts(data: string, receipt: Receipt, stop: AbortSignal): Promise<Record<string, number>> {
+  const entries = [...(await readTree(data, { changing: false, signal: stop })).entries.values()]
+  const counts = Object.fromEntries(
+    counted.map(([what, kind]) => [what, entries.filter(entry => entry.kind === kind).length]),
+  )
+  for (const [what, count] of Object.entries(counts)) {
+    if (count === receipt.counts[what]) continue
+    throw new Failure(
+      'drill',
+      `${count} ${what} came back, the receipt of ${receipt.taken} says ${receipt.counts[what]}`,
+    )
+  }
+  return counts
+}
+
+async function startAside(run: Run, { rancher, self, image }: Ready, data: string): Promise<void> {
+  const { settings, docker, stop } = run
+  const names = companions(settings.container)
+  const Labels = { 'fragalysis-backups.system': settings.system, 'fragalysis-backups.run': settings.run }
+  const network = await docker.create(names.drillNetwork, {
+    Image: self.Image,
+    Cmd: ['snapshot', 'seclude'],
+    Env: [
+      `BACKUP_RANCHER_HEALTH_URL=${insideUrl(settings.healthUrl, rancher)}`,
+      `BACKUP_RANCHER_HEALTHY_TIMEOUT_SECONDS=${settings.healthyTimeoutMs / 1000}`,
+    ],
+    User: '0:0',
+    Labels,
+    HostConfig: {
+      NetworkMode: 'none',
+      Binds: [],
+      RestartPolicy: { Name: 'no' },
+      ReadonlyRootfs: true,
+      CapAdd: ['NET_ADMIN'],
+    },
+  })
+  await docker.start(network)
+  for (const end = Date.now() + NETWORK_MS; ; await sleep(POLL_MS)) {
+    stop.throwIfAborted()
+    const said = await docker.lastLines(network, LOG_LINES)
+    if (said.includes(SECLUDED)) break
+    if (Date.now() < end && (await docker.inspect(network))?.State.Running) continue
+    throw new Failure('drill', `${names.drillNetwork} made no network for the second Rancher. It said: ${said}`)
+  }
+  const own = (await docker.inspectImage(rancher.Image))?.Config
+  const given = <T>(value: T, ofImage: T) => (JSON.stringify(value) === JSON.stringify(ofImage) ? undefined : value)
+  const [command, entrypoint] = [given(rancher.Config.Cmd, own?.Cmd), given(rancher.Config.Entrypoint, own?.Entrypoint)]
+  await docker.create(names.drill, {
+    Image: image.Id,
+    ...(command && { Cmd: command }),
+    ...(entrypoint && { Entrypoint: entrypoint }),
+    // What its own image sets belongs to that image's version.
+    Env: (rancher.Config.Env ?? []).filter(text => !own?.Env?.includes(text)),
+    Labels,
+    HostConfig: {
+      NetworkMode: `container:${network}`,
+      Binds: [`${data}:/var/lib/rancher`],
+      RestartPolicy: { Name: 'no' },
+      Privileged: rancher.HostConfig.Privileged,
+      // Where memory or CPU lack, the running Rancher is not the one that goes without.
+      OomScoreAdj: 1000,
+      CpuShares: 128,
+    },
+  })
+  await docker.start(names.drill)
+}
+
+/** Rancher's health as it is reached inside its container: the host's port may be another. */
+export function insideUrl(healthUrl: string, { HostConfig }: Pick<Container, 'HostConfig'>): string {
+  const url = new URL(healthUrl)
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80')
+  const published = Object.entries(HostConfig.PortBindings ?? {}).find(([, hosts]) =>
+    hosts?.some(({ HostPort }) => HostPort === port),
+  )
+  url.hostname = '127.0.0.1'
+  url.port = published?.[0].split('/')[0] ?? port
+  return url.href
+}
+
+async function untilItAnswers({ settings, docker, stop }: Run): Promise<void> {
+  const names = companions(settings.container)
+  const failed = async (what: string) => {
+    const lines = await docker.lastLines(names.drill, LOG_LINES).catch(String)
+    throw new Failure('drill', `a second Rancher on the restored data ${what}. Its last lines:\n${lines}`)
+  }
+  for (;;) {
+    stop.throwIfAborted()
+    const [watch, rancher] = [await docker.inspect(names.drillNetwork), await docker.inspect(names.drill)]
+    if (watch?.State.Running === false && watch.State.ExitCode === 0) return
+    if (!watch?.State.Running) return await failed(`did not answer within ${settings.healthyTimeoutMs / 1000} s`)
+    if (!rancher?.State.Running) return await failed(`ended with exit code ${rancher?.State.ExitCode}`)
+    await sleep(POLL_MS)
+  }
+}

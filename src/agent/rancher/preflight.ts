@@ -1,0 +1,222 @@
+import { randomUUID } from 'node:crypto'
+import { readdir, rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Store } from '../../store/client.ts'
+import { deleteKeys } from '../../store/list.ts'
+import { receiptPrefix } from '../../store/receipt.ts'
+import { abortUploads, putVerified } from '../../store/upload.ts'
+import { log, sized } from '../run/log.ts'
+import { Failure } from '../run/outcome.ts'
+import { takenOf } from './archive.ts'
+import type { Container, Docker } from './docker.ts'
+import { busyFiles, chooseEngine, type Engine } from './engine.ts'
+import { untilHealthy } from './health.ts'
+import { type RunRecord, readGuard } from './records.ts'
+import { companions, type SnapshotSettings } from './settings.ts'
+import { bytesOf, readTree } from './tree.ts'
+import { describeWindow, insideWindow } from './window.ts'
+
+/** Where a run's copy stands in the staging folder: below it, `var/lib/rancher`. */
+export const COPY = 'copy'
+
+/** And where a drill unpacks to. */
+export const DRILL = 'drill'
+
+/** What the checks found out for the steps that follow. */
+export interface Ready {
+  readonly rancher: Container
+  /** The container of this very run. */
+  readonly self: Container
+  readonly engine: Engine
+}
+
+const REMOVED_MS = 30_000
+// A healthy server that is busy may miss one answer.
+const HEALTHY_MS = 10_000
+
+/**
+ * Check, from cheap to thorough and before anything is stopped, that a run can go through: and clear away what earlier
+ * runs left.
+ *
+ * @param last the record of the run before
+ * @throws Failure with what to do
+ */
+export async function preflight(
+  settings: SnapshotSettings,
+  docker: Docker,
+  store: Store,
+  last: RunRecord | undefined,
+  stop: AbortSignal,
+): Promise<Ready> {
+  checkWindow(settings)
+  const self = await checkSelf(settings, docker)
+  await checkGuard(settings, docker)
+  await checkPrevious(settings, last)
+  const rancher = await checkRancher(settings, docker)
+  await clearDrill(settings, docker)
+  await clearLeftovers(settings, store)
+  const engine = await checkRoom(settings, stop)
+  await checkBucket(settings, store)
+  return { rancher, self, engine }
+}
+
+function checkWindow({ window, ignoreWindow, container }: SnapshotSettings): void {
+  const now = new Date()
+  if (window === undefined || insideWindow(window, now)) return
+  const text = `it is ${now.toISOString()}, outside the window (${describeWindow(window)})`
+  if (ignoreWindow) {
+    log(`${text}; told to go on`)
+    return
+  }
+  throw new Failure(
+    'rancher',
+    `${text}: ${container} was left alone. A schedule that AWX fires late needs nothing, the next one comes; to run now, launch with "Outside the window?" answered yes (rancher_backup_ignore_window)`,
+  )
+}
+
+/** The container of this very run; it must bear the name that keeps others out. */
+export async function checkSelf(
+  { container, run, staging, data }: SnapshotSettings,
+  docker: Docker,
+): Promise<Container> {
+  const name = companions(container).run
+  const self = await docker.inspect(name)
+  if (!self?.Config.Env?.includes(`BACKUP_RANCHER_RUN=${run}`)) {
+    throw new Failure(
+      'busy',
+      `this run is not the container ${name}: another is at work, or it was not started by the playbook backup-rancher`,
+    )
+  }
+  for (const place of [staging, data]) {
+    if (!self.Mounts.some(mount => mount.Destination === place && mount.Source === place)) {
+      throw new Failure(
+        'environment',
+        `the container ${name} must mount ${place} at the same path: start it with the playbook backup-rancher`,
+      )
+    }
+  }
+  return self
+}
+
+/** No guard of an earlier run may be at work. */
+export async function checkGuard({ container }: SnapshotSettings, docker: Docker): Promise<void> {
+  const name = companions(container).guard
+  const guard = await docker.inspect(name)
+  if (guard?.State.Running || guard?.State.Restarting) {
+    throw new Failure(
+      'busy',
+      `the guard ${name} of an earlier run is still at work: see "docker logs ${name}", and run again when it has ended`,
+    )
+  }
+  if (guard) await docker.remove(name)
+}
+
+async function checkPrevious(settings: SnapshotSettings, last: RunRecord | undefined): Promise<void> {
+  const guard = await readGuard(settings.staging)
+  if (last && last.outcome !== 'succeeded') {
+    const step = last.steps.at(-1)?.name ?? 'start'
+    log(`the run before, of ${last.start}, ${last.message ? `failed: ${last.message}` : `was killed at "${step}"`}`)
+  }
+  if (guard?.outcome !== 'started' && guard?.outcome !== 'helpless') return
+  const story = guard.events.map(({ at, what }) => `${at} ${what.split('\n')[0]}`).join('; ')
+  if (settings.acceptPrevious)
+    return log(`the guard of run ${guard.run} had to act, which a person has accepted: ${story}`)
+  throw new Failure(
+    'rancher',
+    `the guard of run ${guard.run} had to act, so ${settings.container} is not stopped again before a person has looked: ${story}. When it is understood, launch once with "After a guard had to act?" answered yes (rancher_backup_accept_previous)`,
+  )
+}
+
+/** Rancher's container, which may be stopped without being gone, and mounts the data where we look for them. */
+export async function findRancher({ container, data }: SnapshotSettings, docker: Docker): Promise<Container> {
+  const rancher = await docker.inspect(container)
+  if (!rancher) {
+    throw new Failure(
+      'source',
+      `there is no container ${container}: set rancher_backup_container to its name (docker ps), or make it as Rancher's documentation does`,
+    )
+  }
+  if (rancher.HostConfig.AutoRemove) {
+    throw new Failure('source', `${container} was made with --rm and would be gone once stopped: make it anew without`)
+  }
+  const mount = rancher.Mounts.find(({ Destination }) => Destination === '/var/lib/rancher')
+  if (mount?.Source !== data) {
+    throw new Failure(
+      'source',
+      `${container} keeps /var/lib/rancher at ${mount?.Source ?? 'no place of its own'}, not at ${data}: set rancher_backup_data_directory to it`,
+    )
+  }
+  return rancher
+}
+
+async function checkRancher(settings: SnapshotSettings, docker: Docker): Promise<Container> {
+  const { container, healthUrl } = settings
+  const rancher = await findRancher(settings, docker)
+  if (!rancher.State.Running || rancher.State.Paused || rancher.State.Restarting) {
+    throw new Failure(
+      'source',
+      `${container} is ${rancher.State.Status}, and is only backed up while it runs: start it, and run again`,
+    )
+  }
+  const said = await untilHealthy(healthUrl, HEALTHY_MS)
+  if (said !== undefined) {
+    throw new Failure(
+      'source',
+      `${container} is not healthy (${healthUrl}: ${said}): see "docker logs ${container}", and run again when it is`,
+    )
+  }
+  return rancher
+}
+
+/** Remove what a drill made: its containers, its folder. Only ever called by the one run that has the name. */
+export async function clearDrill({ container, staging }: SnapshotSettings, docker: Docker): Promise<void> {
+  const { drill, drillNetwork } = companions(container)
+  for (const name of [drill, drillNetwork]) {
+    await docker.remove(name)
+    // Docker may answer while the removal is still under way, and the folder is then still mounted.
+    for (const end = Date.now() + REMOVED_MS; (await docker.inspect(name)) && Date.now() < end; await sleep(100));
+  }
+  await rm(join(staging, DRILL), { recursive: true, force: true })
+}
+
+/** Only ever called by the one run that has the name: whatever lies there is of runs that are over. */
+async function clearLeftovers({ staging, bucket }: SnapshotSettings, store: Store): Promise<void> {
+  for (const name of await readdir(staging)) {
+    if (name !== COPY && takenOf(name) === undefined && !name.startsWith('trial-')) continue
+    log(`removing ${name}, which an earlier run left`)
+    await rm(join(staging, name), { recursive: true, force: true })
+  }
+  const aborted = await abortUploads(store, { bucket, prefix: 'rancher-data-backup-' })
+  if (aborted > 0) log(`aborted ${aborted} uploads which earlier runs left`)
+}
+
+async function checkRoom({ data, staging }: SnapshotSettings, stop: AbortSignal): Promise<Engine> {
+  const tree = await readTree(data, { changing: true, signal: stop })
+  const bytes = bytesOf(tree)
+  if (bytes === 0) throw new Failure('source', `${data} is empty: nothing to back up`)
+  const engine = await chooseEngine(data, staging)
+  // An archive of what does not compress is as large as the data.
+  const needed = bytes + (engine.takesRoom ? bytes : bytesOf(tree, busyFiles(tree)))
+  const { bavail, bsize, files, ffree } = await statfs(staging)
+  if (bavail * bsize < needed) {
+    throw new Failure(
+      'volume',
+      `${staging} has ${sized(bavail * bsize)} free, the copy and its archive of ${sized(bytes)} need ${sized(needed)}: free some, or set rancher_backup_staging_directory to a larger place`,
+    )
+  }
+  // Filesystems that make inodes as they go say 0 of 0.
+  if (files > 0 && ffree < tree.entries.size) {
+    throw new Failure('volume', `${staging} has ${ffree} inodes free, the copy needs ${tree.entries.size}`)
+  }
+  log(
+    `${tree.entries.size} entries, ${sized(bytes)}; ${sized(bavail * bsize)} free for the copy; way of copying: ${engine.name}`,
+  )
+  return engine
+}
+
+async function checkBucket({ bucket, system }: SnapshotSettings, store: Store): Promise<void> {
+  const key = `${receiptPrefix(system)}writable-${randomUUID()}`
+  await putVerified(store, { bucket, key, body: 'A run looked whether it can write here.\n' })
+  await deleteKeys(store, bucket, [key])
+}

@@ -1,0 +1,238 @@
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { access, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { GetObjectCommand } from '@aws-sdk/client-s3'
+import type { Store } from '../../store/client.ts'
+import { type Receipt, readReceipts, type StoredReceipt } from '../../store/receipt.ts'
+import { choose, copyOf, list } from '../run/copies.ts'
+import { log, progress, sized } from '../run/log.ts'
+import { asFailure, Failure, type Result } from '../run/outcome.ts'
+import type { Wanted } from '../run/restore-settings.ts'
+import { countEntries, unpack } from './archive.ts'
+import type { Container, Docker } from './docker.ts'
+import { type Exchange, forgetAside, makeAside, planExchange, putInPlace } from './exchange.ts'
+import { checkGuard, checkSelf, clearDrill, findRancher } from './preflight.ts'
+import { checkRoom } from './room.ts'
+import { arm, disarm, outage, type Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './run.ts'
+import type { RestoreWishes, SnapshotSettings } from './settings.ts'
+import { versionOf } from './version.ts'
+
+/** Where a restore stands, for whoever must take it back: `restore.json` of the staging folder. */
+const RECORD = 'restore.json'
+
+/**
+ * Bring Rancher back to an archive. All is fetched, proven and unpacked before Rancher is touched; what was there stays
+ * aside until Rancher is healthy with what was restored, and comes back where it does not become so.
+ *
+ * A dry run ends before the unpacking, removes what it fetched, and says what would have happened.
+ */
+export async function restore(run: Run, { wanted, acceptVersion, dryRun }: RestoreWishes): Promise<Result> {
+  const { settings, docker, store, stop } = run
+  const { container, staging, data, bucket, system } = settings
+  if (wanted.which === 'list') {
+    const { receipts } = await readReceipts(store, { bucket, system })
+    const copies = list(receipts.map(copyOf), bucket)
+    run.record.message = listed(receipts, bucket)
+    return copies
+  }
+  const { self, rancher, receipt, room } = await run.step('check', async () => {
+    const own = await checkSelf(settings, docker)
+    await checkGuard(settings, docker)
+    await clearDrill(settings, docker)
+    if (dryRun && (await isBrokenOff(staging))) log('a restore was broken off: it would be taken back first')
+    else if (await takeBack(docker, container, staging)) log('took back a restore that was broken off')
+    const found = await findRancher(settings, docker)
+    const proof = await findReceipt(store, settings, wanted)
+    checkVersion(proof, found, acceptVersion)
+    const free = await checkRoom([
+      { place: staging, bytes: proof.object.bytes, what: 'the archive' },
+      { place: data, bytes: Number(proof.details.treeBytes ?? 0), what: 'the restored data beside those of now' },
+    ])
+    return {
+      self: own,
+      rancher: found,
+      receipt: proof,
+      room: free,
+      detail: `${proof.object.key}, taken ${proof.taken}; ${free}`,
+    }
+  })
+  run.record.object = receipt.object.key
+  const { archive } = await run.step('fetch and verify', () => fetchProven(store, receipt, staging, stop))
+  if (dryRun) {
+    await rm(archive)
+    run.record.message = `${receipt.object.key} is whole. ${wouldHappen(rancher, receipt, settings)} ${room}. Nothing was touched, and what was fetched is removed.`
+    log(run.record.message)
+    return { dryRun: true, object: receipt.object.key, taken: receipt.taken }
+  }
+  const exchange = await run.step('unpack', async () => {
+    await unpack(archive, await makeAside(data), stop)
+    await rm(archive)
+    return await planExchange(data)
+  })
+  const ran = rancher.State.Running
+  if (ran) {
+    // Taking back is part of the work, and needs the longer of the times.
+    const deadlineMs = settings.stopDeadlineMs + 2 * settings.healthyTimeoutMs
+    await run.step('arm the guard', () => arm(run, self, deadlineMs, [staging, data]))
+  }
+  await exchangeWhileStopped(run, rancher, exchange, ran)
+  if (ran) await run.step('disarm the guard', () => disarm(run))
+  run.record.message = `${bucket}/${receipt.object.key}, taken ${receipt.taken}, is restored. ${outage(run)}`
+  return { object: receipt.object.key, taken: receipt.taken, stoppedSeconds: run.record.stoppedSeconds }
+}
+
+// What a play's last message has room for.
+const LISTED = 50
+
+function listed(receipts: readonly StoredReceipt[], bucket: string): string {
+  const lines = receipts
+    .slice(0, LISTED)
+    .map(
+      ({ receipt: { taken, object, versions } }) =>
+        `${taken}  ${versions.rancher}  ${sized(object.bytes)}  ${object.key}`,
+    )
+  return [`${receipts.length} copies in ${bucket}, newest first:`, ...lines].join('\n')
+}
+
+function wouldHappen(rancher: Container, receipt: Receipt, { container, data }: SnapshotSettings): string {
+  const version = receipt.versions.rancher
+  const before = rancher.State.Running ? `${container} would be stopped` : `${container} is ${rancher.State.Status}`
+  return `${before}; the ${sized(Number(receipt.details.treeBytes ?? 0))} of ${receipt.counts.files} files in it, of Rancher ${version} and taken ${receipt.taken}, would take the place of what is in ${data}; ${container} (${rancher.Config.Image}, Rancher ${versionOf(rancher)}) would be started, and get back what was there before if it does not become healthy.`
+}
+
+/** Stop, exchange, start, wait until healthy; and all the way back where one of these fails. */
+async function exchangeWhileStopped(run: Run, rancher: Container, exchange: Exchange, ran: boolean): Promise<void> {
+  const { settings, docker } = run
+  const { container, staging } = settings
+  // By then whoever starts Rancher has seen the deadline pass, or there is nobody.
+  const late = new Date()
+  await recordExchange(staging, exchange)
+  const began = performance.now()
+  try {
+    await run.step('stop', () => stopRancher(run, run.stop))
+    await run.step('exchange', () => putInPlace(exchange, 'restored'))
+    await run.step('start', () => startRancher(run, rancher, late))
+    run.record.stoppedSeconds = seconds(began)
+    await run.step('wait until healthy', () => waitUntilHealthy(run, late))
+    run.record.healthySeconds = seconds(began)
+  } catch (error) {
+    await run.step('go back', async () => {
+      await takeBack(docker, container, staging)
+      if (!ran) return
+      await startRancher(run, rancher, late)
+      await waitUntilHealthy(run, late)
+      await disarm(run)
+    })
+    const now = ran ? 'it runs and is healthy with what was there before' : 'what was there before is in place again'
+    throw new Failure('restore', `${container} was not restored, and ${now}: ${asFailure(error).message}`, {
+      cause: error,
+    })
+  }
+  await settle(staging, exchange)
+}
+
+/** The receipt of the archive that is wanted. @throws Failure restore where there is none */
+export async function findReceipt(
+  store: Store,
+  { bucket, system }: { bucket: string; system: string },
+  wanted: Exclude<Wanted, { which: 'list' }>,
+): Promise<Receipt> {
+  const { receipts } = await readReceipts(store, { bucket, system, ...(wanted.which === 'latest' && { newest: 1 }) })
+  const copies = receipts.map(stored => ({ ...copyOf(stored), receipt: stored.receipt }))
+  return choose(copies, wanted, `${bucket}, with a receipt of ${system}`).receipt
+}
+
+/** @throws Failure restore where the archive is of another version and nobody accepts that */
+function checkVersion(receipt: Receipt, rancher: Container, accept: boolean): void {
+  const [copied, here] = [receipt.versions.rancher, versionOf(rancher)]
+  if (copied === here) return
+  const text = `the archive is of Rancher ${copied}, the container's image (${rancher.Config.Image}) is ${here}`
+  if (!accept) {
+    throw new Failure(
+      'restore',
+      `${text}: make the container anew from ${String(receipt.details.image)}, or launch with "Another version?" answered yes (rancher_backup_restore_accept_version)`,
+    )
+  }
+  log(`${text}; told to go on`)
+}
+
+/**
+ * Fetch an archive and prove it whole: size, SHA-256, and every entry readable. Rancher is not touched.
+ *
+ * @returns its path
+ */
+export async function fetchProven(
+  store: Store,
+  receipt: Receipt,
+  folder: string,
+  stop: AbortSignal,
+): Promise<{ archive: string; detail: string }> {
+  const { key, bytes, sha256 } = receipt.object
+  const archive = join(folder, key.replaceAll('/', '_'))
+  const answer = await store.s3.send(new GetObjectCommand({ Bucket: receipt.bucket, Key: key }), { abortSignal: stop })
+  const hash = createHash('sha256')
+  const told = progress('fetched', bytes)
+  let got = 0
+  const tap = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk)
+      got += chunk.length
+      told(got)
+      done(null, chunk)
+    },
+  })
+  try {
+    await pipeline(answer.Body as Readable, tap, createWriteStream(archive, { mode: 0o600 }), { signal: stop })
+    const found = hash.digest('hex')
+    if (got !== bytes || found !== sha256) {
+      throw new Failure(
+        'restore',
+        `${receipt.bucket}/${key} is not what its receipt says (${got} bytes, SHA-256 ${found}; ${bytes}, ${sha256}): Rancher was not touched; take another archive`,
+      )
+    }
+    const entries = await countEntries(archive, stop)
+    return { archive, detail: `${key}, ${sized(bytes)}, ${entries} entries, of ${receipt.taken}` }
+  } catch (error) {
+    await rm(archive, { force: true })
+    throw error
+  }
+}
+
+/** Write down that an exchange is under way; until it is settled, whoever finds this takes it back. */
+async function recordExchange(staging: string, exchange: Exchange): Promise<void> {
+  await writeFile(join(staging, RECORD), JSON.stringify(exchange), { mode: 0o600, flush: true })
+}
+
+/** The restored state is good: remove what was there before. */
+async function settle(staging: string, exchange: Exchange): Promise<void> {
+  await rm(join(staging, RECORD))
+  await forgetAside(exchange.data)
+}
+
+/** Whether there is an exchange that nobody settled. */
+async function isBrokenOff(staging: string): Promise<boolean> {
+  return await access(join(staging, RECORD)).then(
+    () => true,
+    () => false,
+  )
+}
+
+/**
+ * Take back an exchange that nobody settled: stop Rancher, put the state of before in place. Starting it is left to
+ * the caller.
+ *
+ * @returns whether there was one
+ */
+export async function takeBack(docker: Docker, container: string, staging: string): Promise<boolean> {
+  const text = await readFile(join(staging, RECORD), 'utf8').catch(() => undefined)
+  if (text === undefined) return false
+  const exchange = JSON.parse(text) as Exchange
+  await docker.stop(container)
+  await putInPlace(exchange, 'before')
+  await settle(staging, exchange)
+  return true
+}

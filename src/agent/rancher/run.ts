@@ -1,0 +1,211 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Environment, openStore, type Store } from '../../store/client.ts'
+import { log } from '../run/log.ts'
+import { asFailure, Failure, type Result } from '../run/outcome.ts'
+import { type Container, Docker, DockerUnreachable } from './docker.ts'
+import { untilHealthy } from './health.ts'
+import { COPY } from './preflight.ts'
+import { forgetGuard, type RunRecord, readGuard, type Step, writeRun } from './records.ts'
+import { companions, guardEnvironment, type SnapshotSettings } from './settings.ts'
+
+const ARM_MS = 30_000
+/** Of a container's log, so many lines make a message. */
+export const LOG_LINES = 30
+
+/** One run, from the checks to the pruning; its record shows every step. */
+export class Run {
+  readonly settings: SnapshotSettings
+  readonly docker = new Docker()
+  readonly store: Store
+  readonly stop: AbortSignal
+  readonly record: RunRecord
+  readonly copy: string
+  readonly heartbeatUrl: string | undefined
+  /** The copy is whole and of one moment. */
+  consistent = false
+
+  constructor(settings: SnapshotSettings, env: Environment, stop: AbortSignal) {
+    this.settings = settings
+    this.stop = stop
+    this.store = openStore(env)
+    this.heartbeatUrl = env.BACKUP_HEARTBEAT_URL || undefined
+    this.copy = join(settings.staging, COPY)
+    this.record = {
+      system: settings.system,
+      run: settings.run,
+      start: new Date().toISOString(),
+      outcome: 'running',
+      steps: [],
+    }
+  }
+
+  /** Do one step and record how it went. What `work` returns may have a `detail`, for people. */
+  async step<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const began = performance.now()
+    const step: Step = { name, start: new Date().toISOString(), outcome: 'running' }
+    this.record.steps.push(step)
+    await this.write()
+    const end = (outcome: Step['outcome'], detail: string | undefined) => {
+      step.outcome = outcome
+      step.seconds = seconds(began)
+      if (detail !== undefined) step.detail = detail
+      log(`${name}: ${outcome} in ${step.seconds} s${detail === undefined ? '' : ` (${detail})`}`)
+    }
+    try {
+      const result = await work()
+      end('done', (result as { detail?: string } | undefined)?.detail)
+      return result
+    } catch (error) {
+      end('failed', asFailure(error).message)
+      throw error
+    } finally {
+      await this.write()
+    }
+  }
+
+  /** Do all the steps of a run, and record how it ended. */
+  async whole(steps: () => Promise<Result>): Promise<Result> {
+    try {
+      const result = await steps()
+      this.record.outcome = 'succeeded'
+      return result
+    } catch (error) {
+      this.record.outcome = 'failed'
+      this.record.message = asFailure(this.stop.aborted ? this.stop.reason : error).message
+      throw error
+    } finally {
+      this.record.end = new Date().toISOString()
+      await this.write()
+    }
+  }
+
+  /** How long each step took so far, in seconds. */
+  stepSeconds(): Record<string, number> {
+    return Object.fromEntries(
+      this.record.steps.flatMap(step => (step.seconds === undefined ? [] : [[step.name, step.seconds]])),
+    )
+  }
+
+  write(): Promise<void> {
+    return writeRun(this.settings.staging, this.record)
+  }
+}
+
+/** Seconds since a moment of `performance.now()`, to the millisecond. */
+export function seconds(since: number): number {
+  return Math.round(performance.now() - since) / 1000
+}
+
+/** How long Rancher was away, in a sentence. */
+export function outage({ settings, record }: Run): string {
+  return `${settings.container} was stopped for ${record.stoppedSeconds} s, and healthy ${record.healthySeconds} s after the stop.`
+}
+
+/**
+ * Make the guard, and see it at work before anything is stopped.
+ *
+ * @param folders what it must see of the host, at the same paths
+ */
+export async function arm(
+  run: Run,
+  self: Container,
+  deadlineMs: number,
+  folders: readonly string[],
+): Promise<{ at: Date; detail: string }> {
+  const { settings, docker } = run
+  const name = companions(settings.container).guard
+  const at = new Date(Date.now() + deadlineMs)
+  const mount = (destination: string) => {
+    const source = self.Mounts.find(({ Destination }) => Destination === destination)?.Source
+    return `${source}:${destination}`
+  }
+  await forgetGuard(settings.staging)
+  await docker.create(name, {
+    Image: self.Image,
+    Cmd: ['guard'],
+    Env: guardEnvironment(settings, at, run.heartbeatUrl),
+    User: '0:0',
+    Labels: { 'fragalysis-backups.system': settings.system, 'fragalysis-backups.run': settings.run },
+    HostConfig: {
+      NetworkMode: 'host',
+      Binds: ['/run/docker.sock', ...folders].map(mount),
+      RestartPolicy: { Name: 'always' },
+      ReadonlyRootfs: true,
+    },
+  })
+  try {
+    await docker.start(name)
+    for (const end = Date.now() + ARM_MS; (await readGuard(settings.staging))?.run !== settings.run; await sleep(50)) {
+      if (Date.now() > end) {
+        const said = await docker.lastLines(name, LOG_LINES).catch(String)
+        throw new Failure(
+          'rancher',
+          `the guard did not arm itself within ${ARM_MS / 1000} s, so ${settings.container} was not stopped. It said: ${said}`,
+        )
+      }
+    }
+  } catch (error) {
+    await disarm(run)
+    throw error
+  }
+  return { at, detail: `until ${at.toISOString()}` }
+}
+
+export async function disarm(run: Run): Promise<void> {
+  await patiently(() => run.docker.remove(companions(run.settings.container).guard), Date.now() + ARM_MS)
+  await forgetGuard(run.settings.staging)
+}
+
+export async function stopRancher(
+  { settings, docker }: Run,
+  halt: AbortSignal,
+): Promise<{ finished: string; detail: string }> {
+  await docker.stop(settings.container, halt)
+  const state = (await docker.inspect(settings.container))?.State
+  if (!state || state.Running)
+    throw new Failure('rancher', `${settings.container} still runs after it was stopped: does something start it?`)
+  return {
+    finished: state.FinishedAt,
+    detail: state.ExitCode === 137 ? 'it did not end by itself and was killed' : `exit code ${state.ExitCode}`,
+  }
+}
+
+export async function startRancher({ settings, docker }: Run, rancher: Container, deadline: Date): Promise<void> {
+  try {
+    await patiently(() => docker.start(rancher.Id), deadline.getTime())
+  } catch (error) {
+    throw new Failure(
+      'rancher',
+      `${settings.container} CANNOT BE STARTED: ${(error as Error).message}. The guard goes on trying until it starts; see "docker logs ${companions(settings.container).guard}"`,
+      { cause: error },
+    )
+  }
+}
+
+export async function waitUntilHealthy(run: Run, deadline: Date): Promise<void> {
+  const { settings, docker } = run
+  const said = await untilHealthy(settings.healthUrl, settings.healthyTimeoutMs)
+  if (said === undefined) return
+  const kept = run.consistent
+    ? ` The copy that was just taken is whole, and stays at ${run.copy} until the next run.`
+    : ''
+  const lines = await docker.lastLines(settings.container, LOG_LINES).catch(String)
+  throw new Failure(
+    'rancher',
+    `${settings.container} was started but IS NOT HEALTHY after ${settings.healthyTimeoutMs / 1000} s (${said}). The guard stays: from ${deadline.toISOString()} it waits as long again, restarts ${settings.container} once, and alarms.${kept} The container's last lines:\n${lines}`,
+  )
+}
+
+/** Do something with Docker, again while it does not answer. */
+export async function patiently(work: () => Promise<void>, until: number): Promise<void> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof DockerUnreachable) || Date.now() > until) throw error
+      log(`${error.message}; trying again`)
+      await sleep(500)
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import type { Environment } from '../../store/client.ts'
+import { Variables } from '../run/environment.ts'
+import { type Wanted, wanted } from '../run/restore-settings.ts'
+import { parseWindow, type Window } from './window.ts'
+
+/** What guard and snapshot both must know of the Rancher server. */
+export interface RancherPlace {
+  /** The backup system's name. */
+  readonly system: string
+  /** Of this run; whoever starts the run gives it. */
+  readonly run: string
+  /** Rancher's container. */
+  readonly container: string
+  /** Folder for the copy, the archive and the records of runs, at the same path on the host. */
+  readonly staging: string
+  /** Answers 200 when Rancher is healthy. */
+  readonly healthUrl: string
+  readonly healthyTimeoutMs: number
+}
+
+/** What `snapshot` is told by its environment. */
+export interface SnapshotSettings extends RancherPlace {
+  /** The folder of the host that Rancher's container mounts at /var/lib/rancher; at the same path here. */
+  readonly data: string
+  readonly bucket: string
+  readonly keep: number
+  /** From the arming of the guard until it starts Rancher. */
+  readonly stopDeadlineMs: number
+  /** Undefined: a run may stop Rancher at any time. */
+  readonly window: Window | undefined
+  readonly ignoreWindow: boolean
+  readonly acceptPrevious: boolean
+}
+
+/** What `snapshot restore` is told beside that. */
+export interface RestoreWishes {
+  readonly wanted: Wanted
+  /** Restore although Rancher's version is another than the archive's. */
+  readonly acceptVersion: boolean
+  /** Check the whole copy, say what would happen, touch nothing. */
+  readonly dryRun: boolean
+}
+
+/** @throws Failure environment with every problem */
+export function restoreWishes(env: Environment): RestoreWishes {
+  const variables = new Variables(env)
+  const wishes = {
+    wanted: wanted(variables),
+    acceptVersion: variables.yes('BACKUP_RANCHER_ACCEPT_VERSION', false),
+    dryRun: variables.yes('RESTORE_DRY_RUN', false),
+  }
+  variables.check()
+  return wishes
+}
+
+/** What `guard` is told by its environment. */
+export interface GuardSettings extends RancherPlace {
+  /** When Rancher is started whatever became of the run. */
+  readonly deadline: Date
+}
+
+/** The names of the containers that belong to a Rancher container. A name is also the lock: Docker gives it once. */
+export function companions(container: string) {
+  return {
+    run: `${container}-backup`,
+    guard: `${container}-guard`,
+    drill: `${container}-drill`,
+    drillNetwork: `${container}-drill-network`,
+  } as const
+}
+
+/** @throws Failure environment with every problem */
+export function snapshotSettings(env: Environment): SnapshotSettings {
+  const variables = new Variables(env)
+  const window = variables.optional('BACKUP_RANCHER_WINDOW')
+  const parsed = window === undefined ? undefined : parseWindow(window)
+  if (typeof parsed === 'string') variables.problem(`BACKUP_RANCHER_WINDOW ${parsed}`)
+  for (const name of ['RCLONE_S3_ENDPOINT', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
+    variables.required(name, 'the bucket store is opened with it')
+  }
+  const settings: SnapshotSettings = {
+    ...rancherPlace(variables),
+    data: variables.required('BACKUP_RANCHER_DATA_DIRECTORY', "the host's folder with Rancher's data"),
+    bucket: variables.required('S3_BUCKET_NAME', 'the bucket that the copies go to'),
+    keep: variables.count('BACKUP_COUNT', 1, 1),
+    stopDeadlineMs: variables.count('BACKUP_RANCHER_STOP_DEADLINE_SECONDS', 120, 5) * 1000,
+    window: typeof parsed === 'string' ? undefined : parsed,
+    ignoreWindow: variables.yes('BACKUP_RANCHER_IGNORE_WINDOW', false),
+    acceptPrevious: variables.yes('BACKUP_RANCHER_ACCEPT_PREVIOUS', false),
+  }
+  variables.check()
+  return settings
+}
+
+/** @throws Failure environment with every problem */
+export function guardSettings(env: Environment): GuardSettings {
+  const variables = new Variables(env)
+  const deadline = new Date(variables.required('BACKUP_RANCHER_DEADLINE', 'when Rancher is to be started'))
+  if (Number.isNaN(deadline.getTime()))
+    variables.problem('BACKUP_RANCHER_DEADLINE is no time: use 2026-01-30T18:00:00Z')
+  const settings: GuardSettings = { ...rancherPlace(variables), deadline }
+  variables.check()
+  return settings
+}
+
+/** The environment that gives a guard of this run what it must know. */
+export function guardEnvironment(place: RancherPlace, deadline: Date, heartbeatUrl: string | undefined): string[] {
+  return Object.entries({
+    BACKUP_SYSTEM: place.system,
+    BACKUP_RANCHER_RUN: place.run,
+    BACKUP_RANCHER_CONTAINER: place.container,
+    BACKUP_RANCHER_STAGING_DIRECTORY: place.staging,
+    BACKUP_RANCHER_HEALTH_URL: place.healthUrl,
+    BACKUP_RANCHER_HEALTHY_TIMEOUT_SECONDS: String(place.healthyTimeoutMs / 1000),
+    BACKUP_RANCHER_DEADLINE: deadline.toISOString(),
+    ...(heartbeatUrl && { BACKUP_HEARTBEAT_URL: heartbeatUrl }),
+  }).map(([name, value]) => `${name}=${value}`)
+}
+
+/** What `seclude` is told: Rancher's health as it is reached inside, and how long that may take. */
+export function secludeSettings(env: Environment): { url: string; timeoutMs: number } {
+  const variables = new Variables(env)
+  const settings = { url: healthUrl(variables), timeoutMs: healthyTimeoutMs(variables) }
+  variables.check()
+  return settings
+}
+
+function healthUrl(variables: Variables): string {
+  return variables.required('BACKUP_RANCHER_HEALTH_URL', "Rancher's /ping, as this host reaches it")
+}
+
+function healthyTimeoutMs(variables: Variables): number {
+  return variables.count('BACKUP_RANCHER_HEALTHY_TIMEOUT_SECONDS', 600, 1) * 1000
+}
+
+function rancherPlace(variables: Variables): RancherPlace {
+  return {
+    system: variables.required('BACKUP_SYSTEM', "the backup system's name"),
+    run: variables.required('BACKUP_RANCHER_RUN', 'any text that tells this run from others'),
+    container: variables.optional('BACKUP_RANCHER_CONTAINER') ?? 'rancher-server',
+    staging: variables.required('BACKUP_RANCHER_STAGING_DIRECTORY', 'a folder with room for the copy and its archive'),
+    healthUrl: healthUrl(variables),
+    healthyTimeoutMs: healthyTimeoutMs(variables),
+  }
+}

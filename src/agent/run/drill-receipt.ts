@@ -1,0 +1,35 @@
+import packageFile from '../../../package.json' with { type: 'json' }
+import type { Store } from '../../store/client.ts'
+import { type Receipt, writeReceipt } from '../../store/receipt.ts'
+
+/** The name under which a system's drills keep their receipts. No system's own name has a dot. */
+export function drillSystem(system: string): string {
+  return `drill.${system}`
+}
+
+/** What a drill has to tell in its receipt, beyond the copy. */
+export interface DrillFacts {
+  readonly start: Date
+  /** From the drill's start until the copy was back and proven. */
+  readonly seconds: number
+  readonly counts: Record<string, number>
+  readonly details: Record<string, unknown>
+}
+
+/** Write the receipt of a drill: the copy of `receipt` came back. @returns its key */
+export async function writeDrillReceipt(store: Store, receipt: Receipt, drilled: DrillFacts): Promise<string> {
+  const { key } = await writeReceipt(store, {
+    system: drillSystem(receipt.system),
+    kind: 'drill',
+    start: drilled.start.toISOString(),
+    end: new Date().toISOString(),
+    taken: receipt.taken,
+    bucket: receipt.bucket,
+    object: receipt.object,
+    bytes: receipt.bytes,
+    versions: { agent: packageFile.version },
+    counts: drilled.counts,
+    details: { ...drilled.details, seconds: drilled.seconds },
+  })
+  return key
+}

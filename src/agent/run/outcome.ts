@@ -1,0 +1,142 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import type { Environment } from '../../store/client.ts'
+import { StoreNotConfigured } from '../../store/client.ts'
+import { VerificationFailed } from '../../store/upload.ts'
+import { heartbeat } from './heartbeat.ts'
+import { log, logTail } from './log.ts'
+
+/** Every way in which a run of the agent can fail: its exit code, and what it means. 0 is success. */
+export const failures = {
+  unexpected: { code: 1, meaning: 'something that nobody foresaw; the log has the stack' },
+  environment: { code: 2, meaning: 'a variable is missing or wrong, or an argument is' },
+  unreachable: {
+    code: 3,
+    meaning: 'the database server or the bucket store cannot be reached, or refuses the credentials',
+  },
+  dump: { code: 4, meaning: 'pg_dump, pg_dumpall or the compressor failed, or the dump has no end' },
+  client: { code: 5, meaning: 'the PostgreSQL client is older than the server' },
+  verification: { code: 6, meaning: 'the bucket does not hold what was sent' },
+  source: {
+    code: 7,
+    meaning: 'the source is missing, empty, not mounted or has shrunk: nothing was copied or deleted',
+  },
+  busy: { code: 8, meaning: 'another run is still at work on the same system: it was left alone' },
+  volume: { code: 9, meaning: 'a volume is missing, full or not writable' },
+  copy: { code: 10, meaning: 'files could not be copied' },
+  audit: { code: 11, meaning: 'the bucket differs from the manifest' },
+  restore: { code: 12, meaning: 'there is nothing to restore, or what was restored is not what the receipt says' },
+  rancher: { code: 13, meaning: 'Rancher could not be stopped, copied, or started again' },
+  stale: { code: 14, meaning: 'the newest good copy, or the newest drill, is older than it may be' },
+  stopped: { code: 15, meaning: 'the run was told to stop (SIGTERM, SIGINT)' },
+  drill: { code: 16, meaning: 'a copy was restored for a rehearsal and is not what its receipt says' },
+} as const
+
+export type FailureKind = keyof typeof failures
+
+/** A failure that was foreseen: its message names the place, the cause and what to do. */
+export class Failure extends Error {
+  readonly kind: FailureKind
+  constructor(kind: FailureKind, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'Failure'
+    this.kind = kind
+  }
+}
+
+/** What a command found out, as it stands in `/dev/termination-log` and on stdout. */
+export type Result = Record<string, unknown>
+
+/** The list of exit codes, for `--help`. */
+export function exitCodesHelp(): string {
+  const rows = Object.values(failures).map(({ code, meaning }) => `  ${String(code).padStart(2)}  ${meaning}`)
+  return ['Exit codes:', '   0  success', ...rows].join('\n')
+}
+
+// To clean up in after SIGTERM: Kubernetes sends SIGKILL after 30 seconds.
+const CLEAN_UP_MS = 20_000
+
+/**
+ * Run a command to its end and leave the process: heartbeats at start and end, the result on stdout and in the
+ * termination log, and an exit code that tells the truth.
+ *
+ * @param work gets a signal that fires when the pod is told to stop
+ */
+export async function conclude(
+  command: string,
+  env: Environment,
+  work: (stop: AbortSignal) => Promise<Result>,
+): Promise<never> {
+  const stop = new AbortController()
+  const tooLong = Promise.withResolvers<never>()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      const failure = new Failure('stopped', `stopped by ${name}`)
+      stop.abort(failure)
+      setTimeout(() => tooLong.reject(failure), CLEAN_UP_MS)
+    })
+  }
+  const url = env.BACKUP_HEARTBEAT_URL
+  await heartbeat(url, 'start')
+  let code: number
+  try {
+    const result = { command, ...(await Promise.race([work(stop.signal), tooLong.promise])) }
+    writeTermination(env, `SUCCESS\n${JSON.stringify(result)}`)
+    process.stdout.write(`${JSON.stringify(result)}\n`)
+    log(`SUCCESS: ${command}`)
+    await heartbeat(url, 'success', logTail())
+    code = 0
+  } catch (error) {
+    const failure = asFailure(stop.signal.aborted ? stop.signal.reason : error)
+    code = failures[failure.kind].code
+    if (failure.kind === 'unexpected') log(String(failure.stack))
+    log(`FAILURE (${code}): ${failure.message}`)
+    const result = { command, failure: failure.kind, message: failure.message }
+    writeTermination(env, `FAILURE (${code})\n${JSON.stringify(result)}`)
+    process.stdout.write(`${JSON.stringify(result)}\n`)
+    await heartbeat(url, 'fail', logTail())
+  }
+  // Connections kept alive would hold the process open.
+  process.exit(code)
+}
+
+// Kubernetes keeps 4096 bytes of it.
+const TERMINATION_BYTES = 4096
+
+function writeTermination(env: Environment, text: string): void {
+  const file = env.BACKUP_TERMINATION_LOG ?? '/dev/termination-log'
+  // Outside Kubernetes there is no such file, and none should appear in /dev.
+  if (!env.BACKUP_TERMINATION_LOG && !existsSync(file)) return
+  try {
+    writeFileSync(file, Buffer.from(text).subarray(0, TERMINATION_BYTES))
+  } catch (error) {
+    log(`could not write ${file}: ${(error as Error).message}`)
+  }
+}
+
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EPIPE',
+])
+const REFUSED = new Set(['InvalidAccessKeyId', 'SignatureDoesNotMatch', 'AccessDenied', 'NoSuchBucket', 'TimeoutError'])
+
+/** Any error as a failure, so that each has an exit code. */
+export function asFailure(error: unknown): Failure {
+  if (error instanceof Failure) return error
+  if (!(error instanceof Error)) return new Failure('unexpected', String(error))
+  if (error instanceof StoreNotConfigured) return new Failure('environment', error.message, { cause: error })
+  if (error instanceof VerificationFailed) return new Failure('verification', error.message, { cause: error })
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS') {
+    return new Failure('volume', `${error.message}: free space on the volume, or make it larger`, { cause: error })
+  }
+  if ((code && UNREACHABLE.has(code)) || REFUSED.has(error.name)) {
+    const said = [error.name === 'Error' ? undefined : error.name, error.message].filter(Boolean).join(': ')
+    return new Failure('unreachable', `the bucket store cannot be used: ${said}`, { cause: error })
+  }
+  return new Failure('unexpected', error.message, { cause: error })
+}

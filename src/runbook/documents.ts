@@ -1,9 +1,0 @@
-import type { Config } from '../config/index.ts'
-import { referencePages } from '../config/reference.ts'
-import { runbook } from './runbook.ts'
-
-/** Every generated page of `docs/`, path → text. */
-export function documents(config: Config): Map<string, string> {
-  const pages = [...referencePages()].map(([path, text]): [string, string] => [`reference/${path}`, text])
-  return new Map([...pages, ['RUNBOOK.md', runbook(config)]])
-}
