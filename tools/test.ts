@@ -5,7 +5,7 @@ import { execa } from 'execa'
 import type { Argv } from 'yargs'
 import { ensureVenv, projectRoot } from '../src/ansible/venv.ts'
 import { raiseLab, testEnvironment } from '../src/lab/lab.ts'
-import { ensureTestTools } from '../src/lab/testTools.ts'
+import { ensureTestTools } from '../src/lab/test-tools.ts'
 import { exitCodes, Failure } from '../src/report/failure.ts'
 import { requireConfig } from './options.ts'
 

@@ -9,7 +9,7 @@ import {
   machineCredentialType,
   managedCredentialTypes,
   storeCredentialType,
-} from './credentialTypes.ts'
+} from './credential-types.ts'
 import { recoveryNodes } from './recovery.ts'
 import type {
   Credential,

@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.ts'
 import type { System } from '../kinds/index.ts'
 import type { Volume } from '../kinds/kind.ts'
-import { labKitKey } from './kitKey.ts'
+import { labKitKey } from './kit-key.ts'
 
 /** Where the lab's machines are; inside namespaces that the lab makes, never on the user's own network. */
 export const addresses = { host: '10.213.7.1', cluster: '10.213.7.10', rancher: '10.213.7.20' } as const

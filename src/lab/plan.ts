@@ -3,7 +3,7 @@ import type { DatabaseSystem, MediaSystem, System } from '../kinds/index.ts'
 import { kindOf } from '../kinds/index.ts'
 import type { Volume } from '../kinds/kind.ts'
 import { type LabSite, labStorageClass, labVolumeSize } from './config.ts'
-import { labKitKey } from './kitKey.ts'
+import { labKitKey } from './kit-key.ts'
 
 /** What the lab must hold so that a config's systems have something to back up and somewhere to put it. */
 export interface LabPlan {

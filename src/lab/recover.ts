@@ -163,7 +163,7 @@ async function databaseState(system: DatabaseSystem, lab: Lab): Promise<State> {
 }
 
 async function mediaState(system: MediaSystem, lab: Lab): Promise<State> {
-  const program = await readFile(new URL('./content/mediaTree.ts', import.meta.url), 'utf8')
+  const program = await readFile(new URL('./content/media-tree.ts', import.meta.url), 'utf8')
   const facts = await inVolume(lab, system, 'source', inContainer =>
     inContainer(['node', '--input-type=module-typescript', '-', 'fingerprint', '/volume'], program),
   ).then(text => JSON.parse(text) as Facts)

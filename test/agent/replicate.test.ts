@@ -15,7 +15,7 @@ import { CreateMultipartUploadCommand, DeleteObjectCommand, ListMultipartUploads
 import { execa } from 'execa'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { differences } from '../../src/lab/content/difference.ts'
-import { bytesOnly, fillTree, treeFingerprint } from '../../src/lab/content/mediaTree.ts'
+import { bytesOnly, fillTree, treeFingerprint } from '../../src/lab/content/media-tree.ts'
 import { chainProblems, readReceipts } from '../../src/store/receipt.ts'
 import { freshBucket, type TestBucket } from './bucket.ts'
 import { rclone } from './rclone.ts'

@@ -19,7 +19,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { replicate } from '../../src/agent/media/backup.ts'
 import { restore } from '../../src/agent/restore.ts'
 import { differences, type Facts } from '../../src/lab/content/difference.ts'
-import { bytesOnly, fillTree, treeFingerprint } from '../../src/lab/content/mediaTree.ts'
+import { bytesOnly, fillTree, treeFingerprint } from '../../src/lab/content/media-tree.ts'
 import { makeBucket } from './bucket.ts'
 
 const never = new AbortController().signal

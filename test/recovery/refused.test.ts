@@ -6,7 +6,7 @@ import { replicate } from '../../src/agent/media/backup.ts'
 import { restore } from '../../src/agent/restore.ts'
 import { databaseFingerprint } from '../../src/lab/content/database.ts'
 import { differences } from '../../src/lab/content/difference.ts'
-import { fillTree } from '../../src/lab/content/mediaTree.ts'
+import { fillTree } from '../../src/lab/content/media-tree.ts'
 import { makeBucket } from './bucket.ts'
 import { fill, startServer } from './server.ts'
 

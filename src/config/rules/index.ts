@@ -1,11 +1,11 @@
-import { bucketUsedTwice } from './bucketUsedTwice.ts'
-import { clusterUnknown } from './clusterUnknown.ts'
-import { imageNotPinned } from './imageNotPinned.ts'
-import { nameUsedTwice } from './nameUsedTwice.ts'
+import { bucketUsedTwice } from './bucket-used-twice.ts'
+import { clusterUnknown } from './cluster-unknown.ts'
+import { imageNotPinned } from './image-not-pinned.ts'
+import { nameUsedTwice } from './name-used-twice.ts'
 import type { Rule } from './rule.ts'
-import { scheduleNeverFires } from './scheduleNeverFires.ts'
-import { scheduleSkipped } from './scheduleSkipped.ts'
-import { volumeUsedTwice } from './volumeUsedTwice.ts'
+import { scheduleNeverFires } from './schedule-never-fires.ts'
+import { scheduleSkipped } from './schedule-skipped.ts'
+import { volumeUsedTwice } from './volume-used-twice.ts'
 
 /** Every rule a config is held against, in the order of their findings. */
 export const rules: readonly Rule[] = [

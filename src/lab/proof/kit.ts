@@ -1,7 +1,7 @@
 import type { KitSystem } from '../../kinds/index.ts'
 import type { Receipt } from '../../store/receipt.ts'
 import { differences, type Facts } from '../content/difference.ts'
-import { labKitKey } from '../kitKey.ts'
+import { labKitKey } from '../kit-key.ts'
 import { toolsContainer, withPod } from './pod.ts'
 import { kubectl, type ProofLab, rcloneRemote } from './reach.ts'
 

@@ -3,7 +3,7 @@ import { stripTypeScriptTypes } from 'node:module'
 import type { MediaSystem } from '../../kinds/index.ts'
 import type { Receipt } from '../../store/receipt.ts'
 import { differences, type Facts } from '../content/difference.ts'
-import { bytesOnly } from '../content/mediaTree.ts'
+import { bytesOnly } from '../content/media-tree.ts'
 import { type InContainer, toolsContainer, withPod } from './pod.ts'
 import { type ProofLab, rcloneRemote } from './reach.ts'
 
@@ -73,7 +73,7 @@ export async function proveMedia(
 /** A tree's fingerprint is taken where the tree is, by the very file that the lab made the tree with. */
 async function fingerprinter(inContainer: InContainer): Promise<(directory: string) => Promise<Facts>> {
   // The image's node need not know TypeScript: Debian's does not.
-  const program = stripTypeScriptTypes(await readFile(new URL('../content/mediaTree.ts', import.meta.url), 'utf8'))
+  const program = stripTypeScriptTypes(await readFile(new URL('../content/media-tree.ts', import.meta.url), 'utf8'))
   const node = ['node', '--input-type=module', '-', 'fingerprint']
   return async directory => JSON.parse(await inContainer('tools', [...node, directory], program))
 }

@@ -1,4 +1,4 @@
-import { kubernetesCredentialType } from '../credentialTypes.ts'
+import { kubernetesCredentialType } from '../credential-types.ts'
 import { type AwxRule, type Finding, placeOf } from './rule.ts'
 
 export const tlsUnverified: AwxRule = {

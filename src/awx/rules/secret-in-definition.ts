@@ -1,4 +1,4 @@
-import { managedCredentialTypes } from '../credentialTypes.ts'
+import { managedCredentialTypes } from '../credential-types.ts'
 import { type AwxRule, placeOf } from './rule.ts'
 
 export const secretInDefinition: AwxRule = {

@@ -2,8 +2,8 @@
  * A media tree as Fragalysis keeps it, and the fingerprint of any tree. The lab runs this file by itself, with node, in a
  * pod that has the volume; so it imports nothing but node's own modules, and is plain JavaScript when its types are taken away.
  *
- *   node mediaTree.ts fill DIRECTORY NAME FILES [hostile]    fills the directory once; NAME seeds what the files hold
- *   node mediaTree.ts fingerprint DIRECTORY                  prints the fingerprint as JSON
+ *   node media-tree.ts fill DIRECTORY NAME FILES [hostile]    fills the directory once; NAME seeds what the files hold
+ *   node media-tree.ts fingerprint DIRECTORY                  prints the fingerprint as JSON
  */
 import { createCipheriv, createHash } from 'node:crypto'
 import {
@@ -312,7 +312,7 @@ if (import.meta.main) {
   } else if (command === 'fingerprint' && directory) {
     console.log(JSON.stringify(treeFingerprint(directory)))
   } else {
-    console.error('usage: mediaTree.ts fill DIRECTORY NAME FILES [hostile] | fingerprint DIRECTORY')
+    console.error('usage: media-tree.ts fill DIRECTORY NAME FILES [hostile] | fingerprint DIRECTORY')
     process.exitCode = 2
   }
 }

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { differences, type Facts } from '../../../src/lab/content/difference.ts'
-import { bytesOnly, fillTree, treeFingerprint, treeMark } from '../../../src/lab/content/mediaTree.ts'
+import { bytesOnly, fillTree, treeFingerprint, treeMark } from '../../../src/lab/content/media-tree.ts'
 
 const choices = { name: 'some-media', files: 200, hostile: true }
 let folder: string
@@ -121,7 +121,7 @@ describe('treeFingerprint', () => {
 })
 
 describe('the file run by itself', () => {
-  const program = fileURLToPath(new URL('../../../src/lab/content/mediaTree.ts', import.meta.url))
+  const program = fileURLToPath(new URL('../../../src/lab/content/media-tree.ts', import.meta.url))
   const node = (args: string[], input?: string) =>
     execFileSync(process.execPath, args, { encoding: 'utf8', ...(input !== undefined && { input }) })
 
