@@ -1,5 +1,5 @@
 import { cron, periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
-import type { Surroundings, TemplateUse, Volume } from './kind.ts'
+import type { CopyFacts, Surroundings, TemplateUse, Volume } from './kind.ts'
 
 interface ClusterSystem {
   readonly name: string
@@ -47,6 +47,14 @@ export function deadlines(schedule: Schedule): { active: number; starting: numbe
     active: Math.min(Math.floor(period * 0.9), 20 * 3600),
     starting: Math.min(Math.floor(period / 2), 12 * 3600),
   }
+}
+
+/** The part of `copies` that is the same for every system that a CronJob runs. */
+export function cronjobCopies({
+  schedule,
+}: ClusterSystem): Pick<CopyFacts, 'clock' | 'startsWithinSeconds' | 'endsWithinSeconds'> {
+  const { active, starting } = deadlines(schedule)
+  return { clock: 'kubernetes', startsWithinSeconds: starting, endsWithinSeconds: active }
 }
 
 /** The store's part of an image's environment, common to both images' contracts. */

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { cronjobVariables, runNowTemplate, storeEnvironment } from './cronjob.ts'
+import { cronjobCopies, cronjobVariables, runNowTemplate, storeEnvironment } from './cronjob.ts'
 import {
   clusterFields,
   commonFields,
@@ -11,6 +11,7 @@ import {
 import {
   answersTo,
   clusterCredential,
+  drillSchedule,
   drillTemplate,
   oneOf,
   restoreQuestions,
@@ -90,6 +91,13 @@ export const database: SystemKind<DatabaseSystem> = {
       }),
     }
   },
+  copies: system => ({
+    // The names that the old images give their dumps as well.
+    objects: { prefix: 'hourly/', pattern: /^hourly\/backup-([\dT:-]+Z)-dumpall\.sql\.(?:gz|zst)$/ },
+    keeps: { copies: system.keep },
+    ...cronjobCopies(system),
+    drills: drillSchedule,
+  }),
   templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
 }
 

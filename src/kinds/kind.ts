@@ -20,6 +20,20 @@ export const commonFields = {
     description: 'The bucket, used by this system alone',
     pattern: '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$',
   }),
+  restorableFor: Type.Optional(
+    Type.String({
+      description:
+        'How far back a restore must always be able to go, such as `28 days` or `2 years`; `validate` refuses it if `schedule` and `keep` cannot keep it',
+      minLength: 1,
+    }),
+  ),
+  loseAtMost: Type.Optional(
+    Type.String({
+      description:
+        'How much of the newest data a failure may lose, such as `1 h 10 min`; `validate` refuses it if `schedule` cannot keep it',
+      minLength: 1,
+    }),
+  ),
 }
 
 /** A key of a Secret that exists, or that `deploy-backups` makes. */
@@ -128,6 +142,25 @@ export interface TemplateUse {
   readonly recovery?: { readonly step: number; readonly answers: Readonly<Record<string, string>> }
 }
 
+/** What a system's copies are, and what its schedule allows: the basis of `status`, `simulate` and the alarms. */
+export interface CopyFacts {
+  /**
+   * The objects of the bucket that are copies: their keys begin with `prefix` and match `pattern`, whose first group is
+   * the time that the copy was taken, in UTC (`2026-01-31T03:07:00Z`, or with hyphens instead of colons).
+   */
+  readonly objects: { readonly prefix: string; readonly pattern: RegExp }
+  /** A number of copies, or every state of so many days. */
+  readonly keeps: { readonly copies: number } | { readonly days: number }
+  /** What starts a run: AWX's schedule or the CronJob's. */
+  readonly clock: 'awx' | 'kubernetes'
+  /** How late a scheduled run may still start. */
+  readonly startsWithinSeconds: number
+  /** How long a run may take before it is stopped. */
+  readonly endsWithinSeconds: number
+  /** When a restore is tested; missing for a system that is never drilled. */
+  readonly drills?: Schedule
+}
+
 /**
  * One kind of system: all that the rest of the house must know of it. A new kind is one new file beside this one, its
  * line in `index.ts`, and its roles.
@@ -141,4 +174,5 @@ export interface SystemKind<S extends { kind: string; name: string }> {
   hostVariables(system: S, surroundings: Surroundings): Record<string, unknown>
   /** The job templates that run it. */
   templates(system: S): TemplateUse[]
+  copies(system: S): CopyFacts
 }

@@ -1,7 +1,7 @@
 import Type from 'typebox'
-import { cronjobVariables, runNowTemplate, storeEnvironment } from './cronjob.ts'
+import { cronjobCopies, cronjobVariables, runNowTemplate, storeEnvironment } from './cronjob.ts'
 import { clusterFields, commonFields, objectNameSchema, type SystemKind, secretKeySchema } from './kind.ts'
-import { drillTemplate, verifyTemplate } from './restore.ts'
+import { drillSchedule, drillTemplate, verifyTemplate } from './restore.ts'
 
 const schema = Type.Object(
   {
@@ -68,6 +68,12 @@ export const kit: SystemKind<KitSystem> = {
       ],
     }
   },
+  copies: system => ({
+    objects: { prefix: 'kit-', pattern: /^kit-([\dT:-]+Z)\.json\.age$/ },
+    keeps: { copies: system.keep },
+    ...cronjobCopies(system),
+    ...(system.drillIdentity && { drills: drillSchedule }),
+  }),
   templates: system => [
     runNowTemplate(system),
     ...(system.drillIdentity ? [drillTemplate(system)] : []),

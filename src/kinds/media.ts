@@ -1,9 +1,10 @@
 import Type from 'typebox'
-import { cronjobVariables, runNowTemplate, storeEnvironment } from './cronjob.ts'
+import { cronjobCopies, cronjobVariables, runNowTemplate, storeEnvironment } from './cronjob.ts'
 import { clusterFields, commonFields, type SystemKind, type TemplateUse, volumeSchema } from './kind.ts'
 import {
   answersTo,
   clusterCredential,
+  drillSchedule,
   drillTemplate,
   oneOf,
   restoreQuestions,
@@ -24,6 +25,9 @@ const schema = Type.Object(
   { additionalProperties: false },
 )
 export type MediaSystem = Type.Static<typeof schema>
+
+/** How long the agent keeps what was deleted or replaced (`BACKUP_TRASH_DAYS`, its default). */
+const trashDays = 30
 
 /** A tree of files: its latest state on another volume (rsync) and in a bucket (by manifest). */
 export const media: SystemKind<MediaSystem> = {
@@ -64,6 +68,13 @@ export const media: SystemKind<MediaSystem> = {
       }),
     }
   },
+  copies: system => ({
+    // A manifest names every file of one state; the files themselves are shared between states.
+    objects: { prefix: `.manifests/${system.name}/`, pattern: /\/([\dT:.-]+Z)\.jsonl\.gz$/ },
+    keeps: { days: trashDays },
+    ...cronjobCopies(system),
+    drills: drillSchedule,
+  }),
   templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
 }
 

@@ -1,7 +1,7 @@
 import Type from 'typebox'
 import { periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
 import { type CredentialUse, commonFields, type SystemKind, type TemplateUse } from './kind.ts'
-import { answersTo, rehearsal, verification, words, yesOrNo } from './restore.ts'
+import { answersTo, drillSchedule, rehearsal, verification, words, yesOrNo } from './restore.ts'
 
 const schema = Type.Object(
   {
@@ -71,6 +71,14 @@ export const rancher: SystemKind<RancherSystem> = {
     // A drill a week, and a week of grace.
     rancher_backup_verify_drill_maximum_age_hours: 14 * 24,
   }),
+  copies: system => ({
+    objects: { prefix: 'rancher-data-backup-', pattern: /^rancher-data-backup-.+-(\d{4}-\d\d-\d\dT[\d-]+Z)\.tar\.gz$/ },
+    keeps: { copies: system.keep },
+    clock: 'awx',
+    startsWithinSeconds: system.windowMinutes * 60,
+    endsWithinSeconds: backupTimeoutSeconds,
+    drills: drillSchedule,
+  }),
   templates: system => [backupTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
 }
 
@@ -89,6 +97,9 @@ function credentials({ name, heartbeat }: RancherSystem, heard: string | undefin
     ...(heartbeat && heard ? [{ name: `Heartbeat: ${heard}`, type: 'Heartbeat' as const }] : []),
   ]
 }
+
+/** AWX ends a backup that takes longer. */
+const backupTimeoutSeconds = 4 * 3600
 
 function backupTemplate(system: RancherSystem): TemplateUse {
   return {
@@ -111,7 +122,7 @@ function backupTemplate(system: RancherSystem): TemplateUse {
         'no',
       ),
     ],
-    timeout: 4 * 3600,
+    timeout: backupTimeoutSeconds,
     scheduled: true,
   }
 }

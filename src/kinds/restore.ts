@@ -1,3 +1,4 @@
+import type { Schedule } from '../schedule/index.ts'
 import type { CredentialUse, Question, Surroundings, TemplateUse, Volume } from './kind.ts'
 
 /** The system as its restore needs it. */
@@ -118,9 +119,11 @@ export function answersTo(
 
 type Known = Pick<TemplateUse, 'description'> & { readonly name: string }
 
+/** Early on a Sunday: no deployments, no Rancher backup, and the week's copies behind it. */
+export const drillSchedule: Schedule = { every: 'week', on: 'sunday', at: '05:30' }
+
 /**
- * What the job templates that rehearse a restore have in common: every week on AWX's clock, early on a Sunday: no
- * deployments, no Rancher backup, and the week's copies behind it.
+ * What the job templates that rehearse a restore have in common, every week on AWX's clock.
  */
 export function rehearsal({ name, description }: Known) {
   return {
@@ -129,7 +132,7 @@ export function rehearsal({ name, description }: Known) {
     limit: name,
     survey: [],
     scheduled: true,
-    schedule: { every: 'week', on: 'sunday', at: '05:30' },
+    schedule: drillSchedule,
   } as const
 }
 
