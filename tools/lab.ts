@@ -48,7 +48,7 @@ export async function handler(args: Args): Promise<void> {
   }
   if (args.action === 'down') return endLab(log, args.kubeconfig)
   if ((args.kubeconfig === undefined) !== (args.registry === undefined)) {
-    throw new Failure(exitCodes.broken, '--kubeconfig and --registry go together', 'give both, or neither')
+    throw new Failure(exitCodes.usage, '--kubeconfig and --registry go together', 'give both, or neither')
   }
   const interrupt = new AbortController()
   process.once('SIGINT', () => interrupt.abort())

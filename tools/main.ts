@@ -19,7 +19,7 @@ try {
     .fail((message, error, parser) => {
       if (error) throw error
       throw new Failure(
-        exitCodes.broken,
+        exitCodes.usage,
         message,
         `see \`${parser.parsed ? 'backups <command> --help' : 'backups --help'}\``,
       )
@@ -33,6 +33,6 @@ try {
     process.exitCode = error.exitCode
   } else {
     process.stderr.write(`backups: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-    process.exitCode = exitCodes.broken
+    process.exitCode = exitCodes.usage
   }
 }

@@ -21,6 +21,6 @@ export async function requireConfig(file: string): Promise<Config> {
   const { config, problems } = await loadConfig(file)
   process.stderr.write(reportProblems(problems, 'text', colourful(process.stderr)))
   if (!config)
-    throw new Failure(exitCodes.broken, `${file} is not a config that can be used`, 'mend what is listed above')
+    throw new Failure(exitCodes.usage, `${file} is not a config that can be used`, 'mend what is listed above')
   return config
 }

@@ -21,5 +21,5 @@ export async function handler(args: { config: string; format: Format }): Promise
   process.stderr.write(
     `validate: ${errors} errors, ${problems.length - errors} warnings in ${args.config} (${seconds} s)\n`,
   )
-  if (errors > 0) process.exitCode = configBroken ? exitCodes.broken : exitCodes.findings
+  if (errors > 0) process.exitCode = configBroken ? exitCodes.usage : exitCodes.findings
 }

@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path'
 import { execa } from 'execa'
 import type { Problem } from '../config/problem.ts'
 import { ensureVenv, projectRoot } from './venv.ts'
+import { ansibleYaml, literal } from './yaml.ts'
 
 /** What `ansible-playbook` is asked to do. Paths are relative to the project's root, or absolute. */
 export interface PlaybookRun {
@@ -12,6 +13,7 @@ export interface PlaybookRun {
   readonly inventory?: string
   readonly limit?: string
   readonly tags?: readonly string[]
+  /** Data, never evaluated as templates. */
   readonly extraVars?: Readonly<Record<string, unknown>>
   /** Changes nothing, and says what would change. */
   readonly check?: boolean
@@ -62,8 +64,8 @@ export async function runPlaybook(run: PlaybookRun, { log, signal }: Watch): Pro
   // Extra variables go by file: a command line is open to every user of the machine.
   const folder = await mkdtemp(join(tmpdir(), 'backups-play-'))
   try {
-    const extraVars = join(folder, 'extra-vars.json')
-    await writeFile(extraVars, JSON.stringify(run.extraVars ?? {}), { mode: 0o600 })
+    const extraVars = join(folder, 'extra-vars.yml')
+    await writeFile(extraVars, ansibleYaml(literal(run.extraVars ?? {})), { mode: 0o600 })
     const play = execa(
       join(bin, 'ansible-playbook'),
       [

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, Failure } from '../report/failure.ts'
 
 /** An object as AWX's API shows it. */
@@ -10,13 +11,15 @@ export interface LiveObject {
   readonly [field: string]: unknown
 }
 
-/** AWX's API, as far as this project speaks to it. Paths are relative to `/api/v2/`, or as AWX gives them. */
+/** The part of AWX's API that this project uses. Paths are relative to `/api/v2/`, or as AWX returns them. */
 export interface Controller {
+  /** Its address, without a slash at its end. */
   readonly host: string
   get<T = LiveObject>(path: string): Promise<T>
   /** Every object of a list, all its pages. */
   list<T = LiveObject>(path: string, query?: Readonly<Record<string, string>>): Promise<T[]>
   post<T = LiveObject>(path: string, body?: unknown): Promise<T>
+  patch<T = LiveObject>(path: string, body: unknown): Promise<T>
   delete(path: string): Promise<void>
 }
 
@@ -30,20 +33,35 @@ export class ControllerRefusal extends Failure {
   }
 }
 
-/** The variables that every tool of AWX reads: where it is, and who asks. */
+/** The variables that every AWX tool reads: its address and the login. */
 export type ControllerEnvironment = Readonly<Record<string, string | undefined>>
 
-// AWX answers a list of 200 objects in a second or two; more than this is a network that swallows packets.
+// AWX answers a list of 200 objects in a second or two; a request that takes longer than this is lost.
 const timeoutMilliseconds = 60_000
 
+// An upgrade of AWX, or a restart of its ingress, takes minutes.
+const patienceMilliseconds = 5 * 60_000
+
+// What a proxy answers while AWX is away for a moment.
+const passing = [429, 502, 503, 504]
+
+/** How requests are sent. */
+export interface ControllerOptions {
+  /** For how long a GET is tried again while the connection breaks or a proxy answers for AWX, milliseconds. */
+  readonly patience?: number
+}
+
 /**
- * The AWX that `CONTROLLER_HOST` names, logged in by `CONTROLLER_OAUTH_TOKEN`, or by `CONTROLLER_USERNAME` and
- * `CONTROLLER_PASSWORD`. Sends nothing yet. A certificate of an authority of one's own is trusted by Node's
- * `NODE_EXTRA_CA_CERTS`.
+ * The AWX that `CONTROLLER_HOST` names (with the path below which it is served, if it has one), logged in by
+ * `CONTROLLER_OAUTH_TOKEN`, or by `CONTROLLER_USERNAME` and `CONTROLLER_PASSWORD`. Sends nothing yet. Set
+ * `NODE_EXTRA_CA_CERTS` to trust a private certificate authority.
  *
- * @throws Failure where the environment does not say
+ * @throws Failure if the environment does not name an AWX and a login
  */
-export function openController(environment: ControllerEnvironment): Controller {
+export function openController(
+  environment: ControllerEnvironment,
+  { patience = patienceMilliseconds }: ControllerOptions = {},
+): Controller {
   const { CONTROLLER_HOST, CONTROLLER_OAUTH_TOKEN, CONTROLLER_USERNAME, CONTROLLER_PASSWORD } = environment
   if (!CONTROLLER_HOST) {
     throw new Failure(exitCodes.unreachable, 'no AWX is named', "set CONTROLLER_HOST to AWX's address")
@@ -56,15 +74,45 @@ export function openController(environment: ControllerEnvironment): Controller {
   if (authorization === undefined) {
     throw new Failure(
       exitCodes.unreachable,
-      `nobody to log in as at ${CONTROLLER_HOST}`,
+      `no login for ${CONTROLLER_HOST}`,
       'set CONTROLLER_OAUTH_TOKEN, or CONTROLLER_USERNAME and CONTROLLER_PASSWORD',
     )
   }
-  const host = /^https?:\/\//.test(CONTROLLER_HOST) ? CONTROLLER_HOST : `https://${CONTROLLER_HOST}`
-  const address = (path: string) => new URL(path.startsWith('/') ? path : `/api/v2/${path}`, host)
+  const host = (/^https?:\/\//.test(CONTROLLER_HOST) ? CONTROLLER_HOST : `https://${CONTROLLER_HOST}`).replace(
+    /\/+$/,
+    '',
+  )
+  if (!URL.canParse(host)) {
+    throw new Failure(
+      exitCodes.usage,
+      `CONTROLLER_HOST is not an address: ${CONTROLLER_HOST}`,
+      'write it as https://awx.example, with the path below which AWX is served if it has one',
+    )
+  }
+  const prefix = new URL(host).pathname.replace(/\/$/, '')
+  // AWX knows nothing of the path that a proxy serves it below: the addresses that it gives may lack it.
+  const address = (path: string) => {
+    const absolute = path.startsWith('/') ? path : `/api/v2/${path}`
+    return new URL(absolute.startsWith(`${prefix}/`) ? absolute : `${prefix}${absolute}`, host)
+  }
 
+  /** Sends a request; a GET, which changes nothing, again and again for as long as the patience lasts. */
   async function send<T>(method: string, url: URL, body?: unknown): Promise<T> {
+    const end = performance.now() + (method === 'GET' ? patience : 0)
+    for (let wait = 250; ; wait = Math.min(wait * 2, 10_000)) {
+      try {
+        return await sendOnce<T>(method, url, body)
+      } catch (error) {
+        const lost = error instanceof ControllerRefusal ? passing.includes(error.status) : error instanceof Failure
+        if (!lost || performance.now() + wait > end) throw error
+        await sleep(wait)
+      }
+    }
+  }
+
+  async function sendOnce<T>(method: string, url: URL, body?: unknown): Promise<T> {
     let response: Response
+    let text: string
     try {
       response = await fetch(url, {
         method,
@@ -72,25 +120,25 @@ export function openController(environment: ControllerEnvironment): Controller {
         signal: AbortSignal.timeout(timeoutMilliseconds),
         ...(body !== undefined && { body: JSON.stringify(body) }),
       })
+      text = await response.text()
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
       throw new Failure(
         exitCodes.unreachable,
         `AWX at ${host} cannot be reached: ${cause}`,
-        'look at CONTROLLER_HOST, the network, and the certificate (NODE_EXTRA_CA_CERTS)',
+        'check CONTROLLER_HOST, the network, and the certificate (NODE_EXTRA_CA_CERTS)',
         { cause: error },
       )
     }
-    const text = await response.text()
-    if (response.ok) return (text ? JSON.parse(text) : undefined) as T
+    if (response.ok) return parse<T>(text, host)
     throw new ControllerRefusal(
       response.status,
       `AWX at ${host} refuses ${method} ${url.pathname} (${response.status}): ${text.slice(0, 500)}`,
       response.status === 401
-        ? 'look at CONTROLLER_OAUTH_TOKEN, or user and password: they may have expired'
+        ? 'check CONTROLLER_OAUTH_TOKEN, or user and password: they may have expired'
         : response.status === 403
-          ? 'ask for the permission, or log in as somebody who has it'
-          : 'see what it says above',
+          ? 'ask for the permission, or log in as a user who has it'
+          : 'see its answer above',
     )
   }
 
@@ -109,6 +157,19 @@ export function openController(environment: ControllerEnvironment): Controller {
       return found
     },
     post: (path, body = {}) => send('POST', address(path), body),
+    patch: (path, body) => send('PATCH', address(path), body),
     delete: path => send('DELETE', address(path)),
+  }
+}
+
+function parse<T>(text: string, host: string): T {
+  try {
+    return (text ? JSON.parse(text) : undefined) as T
+  } catch {
+    throw new Failure(
+      exitCodes.unreachable,
+      `${host} answers with something that is not JSON: ${text.slice(0, 80)}`,
+      "check CONTROLLER_HOST: it may be a proxy's or a login page's address, not AWX's",
+    )
   }
 }

@@ -1,4 +1,4 @@
-import { Unsafe } from '../inventory/unsafe.ts'
+import { Unsafe } from '../ansible/yaml.ts'
 import type { CredentialType } from './vocabulary.ts'
 
 /** The store's keys, injected under the names that every S3 tool reads. */

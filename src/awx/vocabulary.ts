@@ -1,4 +1,4 @@
-import type { Unsafe } from '../inventory/unsafe.ts'
+import type { Unsafe } from '../ansible/yaml.ts'
 import type { Question } from '../kinds/kind.ts'
 
 /** Where AWX sends word of a job's start, success and failure: names of notification templates. */

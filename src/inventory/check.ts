@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { ansibleInventory } from '../ansible/playbook.ts'
+import { literal, Unsafe } from '../ansible/yaml.ts'
 import type { Problem } from '../config/index.ts'
 import type { Inventory } from './inventory.ts'
-import { Unsafe } from './unsafe.ts'
 
 /**
  * What Ansible itself makes of a generated inventory, held against what was meant. YAML is read by two programs here,
@@ -27,7 +27,7 @@ export async function checkInventory(folder: string, meant: Inventory): Promise<
   for (const [host, variables] of Object.entries(meant.hosts)) {
     const found = read.hostVariables[host]
     for (const [name, value] of Object.entries(variables)) {
-      if (!isDeepStrictEqual(found?.[name], plain(value))) {
+      if (!isDeepStrictEqual(found?.[name], printed(literal(value)))) {
         problems.push(
           problem(`host_vars/${host}.yml`, `ansible-inventory reads \`${name}\` otherwise than the config means it`),
         )
@@ -44,11 +44,11 @@ export async function checkInventory(folder: string, meant: Inventory): Promise<
 }
 
 /** A value as `ansible-inventory --list` prints it. */
-function plain(value: unknown): unknown {
+function printed(value: unknown): unknown {
   if (value instanceof Unsafe) return { __ansible_unsafe: value.text }
-  if (Array.isArray(value)) return value.map(plain)
+  if (Array.isArray(value)) return value.map(printed)
   if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]))
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, printed(inner)]))
   }
   return value
 }

@@ -1,15 +1,5 @@
-import { defineScalarTag, dump, type NOT_RESOLVED, YAML11_SCHEMA } from 'js-yaml'
+import { ansibleYaml, literal } from '../ansible/yaml.ts'
 import type { Inventory } from './inventory.ts'
-import { Unsafe } from './unsafe.ts'
-
-// Ansible reads YAML 1.1, where `yes`, `0755` and `12:30:45` are not the strings they look like.
-const ansibleSchema = YAML11_SCHEMA.withTags(
-  defineScalarTag<Unsafe | typeof NOT_RESOLVED>('!unsafe', {
-    resolve: source => new Unsafe(source),
-    identify: value => value instanceof Unsafe,
-    represent: (value: Unsafe) => value.text,
-  }),
-)
 
 /**
  * An inventory as files: path below the inventory's folder → text. The text depends on the inventory alone (sorted, no
@@ -32,5 +22,5 @@ export function inventoryFiles(inventory: Inventory): Map<string, string> {
 export const generatedMark = '# Made from backups.config.ts by `npm run generate`. Changes here are lost.'
 
 function text(value: unknown): string {
-  return `${generatedMark}\n---\n${dump(value, { schema: ansibleSchema, sortKeys: true, lineWidth: 120, noRefs: true })}`
+  return `${generatedMark}\n---\n${ansibleYaml(literal(value))}`
 }

@@ -1,3 +1,4 @@
+import { playbookPython } from '../ansible/yaml.ts'
 import type { Config } from '../config/index.ts'
 import { kindOf, kinds } from '../kinds/index.ts'
 
@@ -40,7 +41,7 @@ export function inventory(config: Config, definitions: Readonly<Record<string, u
   }
   hosts.awx = {
     ansible_connection: 'local',
-    ansible_python_interpreter: '{{ ansible_playbook_python }}',
+    ansible_python_interpreter: playbookPython,
     ...definitions,
   }
   groups.controller = ['awx']

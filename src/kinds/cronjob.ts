@@ -1,3 +1,4 @@
+import { playbookPython } from '../ansible/yaml.ts'
 import { cron, periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
 import type { CopyFacts, Surroundings, TemplateUse, Volume } from './kind.ts'
 
@@ -85,7 +86,7 @@ export function cronjobVariables(
   const ours = system.image === undefined
   return {
     ansible_connection: 'local',
-    ansible_python_interpreter: '{{ ansible_playbook_python }}',
+    ansible_python_interpreter: playbookPython,
     backup_cronjob_name: system.name,
     backup_cronjob_namespace: system.namespace,
     backup_cronjob_schedule: cron(system.schedule),

@@ -26,7 +26,7 @@ async function take(file: string): Promise<FileHandle> {
       const [pid, start] = (await readFile(file, 'utf8').catch(() => '')).trim().split(' ')
       if (pid && (await startOf(Number(pid))) === start) {
         throw new Failure(
-          exitCodes.broken,
+          exitCodes.usage,
           `another run (process ${pid}) is at work on the lab`,
           'wait until it has ended',
         )
@@ -34,7 +34,7 @@ async function take(file: string): Promise<FileHandle> {
       await rm(file, { force: true })
     }
   }
-  throw new Failure(exitCodes.broken, `${file} cannot be taken`, 'wait until the other run has ended')
+  throw new Failure(exitCodes.usage, `${file} cannot be taken`, 'wait until the other run has ended')
 }
 
 /** When a process started, in the kernel's ticks: a number given to another process since has another start. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Controller, LiveObject } from '../awx/controller.ts'
+import { type Controller, ControllerRefusal, type LiveObject } from '../awx/controller.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
-import { answersTo, isWorkflow, type Launchable } from './launch-local.ts'
+import { isWorkflow, type Launchable, surveyAnswers } from './launchable.ts'
 
 /** How a launch on AWX is watched. */
 export interface WatchOptions {
@@ -11,22 +11,22 @@ export interface WatchOptions {
   readonly log: (line: string) => void
   /** Takes a line of progress: where to see it on AWX, each change of its status, each step of a workflow. */
   readonly progress: (line: string) => void
-  /** Somebody wants to stop: `confirmCancel` is asked, once. */
+  /** Aborted when the user wants to stop: `confirmCancel` is called, once. */
   readonly interrupt: AbortSignal
-  /** Whether the job is to be cancelled; otherwise it is left to run on, and no longer watched. */
+  /** Whether to cancel the job; otherwise it continues, unwatched. */
   readonly confirmCancel: () => Promise<boolean>
   /** How often AWX is asked, in milliseconds. */
   readonly poll?: number
 }
 
-/** How the job or workflow ended: AWX's status, or `left` where it runs on unwatched. */
+/** How the job or workflow ended: AWX's status, or `left` if it continues unwatched. */
 export interface JobEnd {
   readonly status: 'successful' | 'failed' | 'error' | 'canceled' | 'left'
   /** Its page for people. */
   readonly address: string
 }
 
-/** Looks at something on AWX once and tells what is new; its status when there is nothing more to come. */
+/** Polls something on AWX once and reports what is new; returns its status when it has ended. */
 type Look = () => Promise<string | undefined>
 
 const final = ['successful', 'failed', 'error', 'canceled']
@@ -34,14 +34,15 @@ const final = ['successful', 'failed', 'error', 'canceled']
 /**
  * Launches a job template or a workflow on AWX and follows it to its end.
  *
- * @throws Failure where AWX cannot be reached, has no such template, or refuses the answers
+ * @throws Failure if AWX cannot be reached, has no such template, or refuses the answers; once the job is launched, the
+ *   message says that it continues
  */
 export async function launchOnController(
   controller: Controller,
   launchable: Launchable,
   options: WatchOptions,
 ): Promise<JobEnd> {
-  const extraVars = answersTo(launchable, options.answers)
+  const extraVars = surveyAnswers(launchable, options.answers)
   const workflow = isWorkflow(launchable)
   const [live] = await controller.list(workflow ? 'workflow_job_templates/' : 'job_templates/', {
     name: launchable.name,
@@ -51,29 +52,53 @@ export async function launchOnController(
     throw new Failure(
       exitCodes.findings,
       `AWX at ${controller.host} has no ${workflow ? 'workflow' : 'job template'} \`${launchable.name}\` in the organisation ${launchable.organization}`,
-      'run playbooks/configure-awx.yml; `npm run plan -- --only awx` shows what is missing',
+      'run `npm run configure`; `npm run plan -- --only awx` shows what is missing',
     )
   }
-  const job = await controller.post(`${live.url}launch/`, workflow ? {} : { extra_vars: extraVars })
+  const job = await launched(controller, live, launchable.name, workflow ? {} : { extra_vars: extraVars })
   const ignored = Object.keys((job.ignored_fields as { extra_vars?: object } | undefined)?.extra_vars ?? {})
   if (ignored.length > 0) {
-    options.progress(`AWX ignores ${ignored.join(', ')}: its survey is not as the config has it`)
+    options.progress(`AWX ignores ${ignored.join(', ')}: its survey is not the one of the config`)
   }
   const address = page(controller, workflow ? 'jobs/workflow' : 'jobs/playbook', job.id)
-  options.progress(`${workflow ? 'workflow' : 'job'} ${job.id}: ${address}`)
-  const look = workflow
-    ? lookAtWorkflow(controller, job, options)
-    : lookAtJob(controller, job.id, `job ${job.id}`, options)
-  const status = await watch(look, () => cancel(controller, job), options)
-  return { status: status as JobEnd['status'], address }
+  const title = `${workflow ? 'workflow' : 'job'} ${job.id}`
+  options.progress(`${title}: ${address}`)
+  const look = workflow ? lookAtWorkflow(controller, job, options) : lookAtJob(controller, job.id, title, options)
+  try {
+    const status = await watch(look, () => cancel(controller, job), options)
+    return { status: status as JobEnd['status'], address }
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    throw new Failure(
+      exitCodes.unreachable,
+      `${title} can no longer be watched, and continues on AWX: ${error.message}`,
+      `see ${address} for how it ends`,
+      { cause: error },
+    )
+  }
+}
+
+/** Launches, once: a second try could be a second job. */
+async function launched(controller: Controller, live: LiveObject, name: string, body: unknown): Promise<LiveObject> {
+  try {
+    return await controller.post(`${live.url}launch/`, body)
+  } catch (error) {
+    if (error instanceof ControllerRefusal || !(error instanceof Failure)) throw error
+    throw new Failure(
+      exitCodes.unreachable,
+      `whether \`${name}\` was launched is not known: ${error.message}`,
+      `see ${controller.host}/#/jobs before you launch it again`,
+      { cause: error },
+    )
+  }
 }
 
 /** Something's page for people. */
 function page({ host }: Controller, kind: string, id: number): string {
-  return `${host.replace(/\/$/, '')}/#/${kind}/${id}/${kind === 'workflow_approvals' ? 'details' : 'output'}`
+  return `${host}/#/${kind}/${id}/${kind === 'workflow_approvals' ? 'details' : 'output'}`
 }
 
-/** Looks until the end, or until somebody who wants to stop lets it run on. */
+/** Polls until the end, or until the user stops watching. */
 async function watch(look: Look, cancel: () => Promise<void>, options: WatchOptions): Promise<string> {
   const { interrupt, confirmCancel, poll = 1000 } = options
   let asked = false
@@ -121,7 +146,7 @@ function lookAtJob(controller: Controller, id: number, name: string, { log, prog
   }
 }
 
-/** A step of a workflow that runs: `job` is null until AWX has begun it, and stays so where no path leads to it. */
+/** A step of a running workflow: `job` is null until AWX starts it, and stays null if no path leads to it. */
 interface RunningNode {
   readonly id: number
   readonly job: number | null
@@ -164,7 +189,7 @@ interface Approval {
   readonly approval_expiration: string | null
 }
 
-/** Waits for a person, and says where that person is to go. */
+/** Follows an approval, and says where to give it. */
 function lookAtApproval(controller: Controller, id: number, name: string, { progress }: WatchOptions): Look {
   const address = page(controller, 'workflow_approvals', id)
   let told = false
@@ -185,7 +210,7 @@ function lookAtApproval(controller: Controller, id: number, name: string, { prog
   }
 }
 
-/** Tells a status whenever it is another than before. */
+/** Reports a status when it changes. */
 function changesOf(name: string, progress: (line: string) => void): (status: string) => void {
   let known = ''
   return status => {
@@ -194,7 +219,7 @@ function changesOf(name: string, progress: (line: string) => void): (status: str
   }
 }
 
-/** What ended meanwhile cannot be cancelled, and need not be. */
+/** A job that has ended meanwhile cannot be cancelled, and need not be. */
 async function cancel(controller: Controller, job: LiveObject): Promise<void> {
   try {
     await controller.post(`${job.url}cancel/`)

@@ -1,15 +1,16 @@
 import type { Definitions, Workflow, WorkflowNode } from '../awx/definitions.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
-import { findTemplate, type LaunchOptions, launchLocal } from './launch-local.ts'
+import { type LaunchOptions, launchLocal } from './launch-local.ts'
+import { findTemplate } from './launchable.ts'
 
 /** The approval of a step: what is asked, and for how many seconds. */
 export type Approval = NonNullable<WorkflowNode['approval_node']>
 
 /** How a workflow is run here. Its jobs' answers are its own. */
 export interface WorkflowOptions extends Omit<LaunchOptions, 'answers'> {
-  /** Takes a line of progress: each step as it begins and ends. */
+  /** Takes a line of progress: the start and end of each step. */
   readonly progress: (line: string) => void
-  /** Whether a person lets the workflow go on. */
+  /** Whether a person approves the next step. */
   readonly approve: (approval: Approval) => Promise<boolean>
 }
 
@@ -17,7 +18,7 @@ export interface WorkflowOptions extends Omit<LaunchOptions, 'answers'> {
  * Runs a workflow's jobs here with ansible-playbook, in the order and on the conditions that AWX would.
  *
  * @returns whether AWX would call it successful: every step that failed has a step for that
- * @throws Failure where a step names no job template, or a credential is missing
+ * @throws Failure if a step names no job template, or a credential is missing
  */
 export async function launchWorkflowLocal(
   definitions: Definitions,
@@ -31,14 +32,18 @@ export async function launchWorkflowLocal(
       return approved
     }
     const template = findTemplate(definitions, node.unified_job_template ?? '')
-    options.progress(`${template.name}: begins`)
+    options.progress(`${template.name}: started`)
     const { exitCode, signal } = await launchLocal(definitions, template, {
       ...options,
       answers: Object.fromEntries(Object.entries(node.extra_data ?? {}).map(([key, value]) => [key, String(value)])),
     })
-    options.progress(`${template.name}: ${exitCode === 0 ? 'ended well' : `failed (${signal ?? exitCode})`}`)
+    options.progress(`${template.name}: ${exitCode === 0 ? 'succeeded' : `failed (${signal ?? exitCode})`}`)
     if (options.signal.aborted) {
-      throw new Failure(exitCodes.findings, `\`${workflow.name}\` was ended in \`${template.name}\``, 'see its output')
+      throw new Failure(
+        exitCodes.findings,
+        `\`${workflow.name}\` was stopped during \`${template.name}\``,
+        'see its output',
+      )
     }
     return exitCode === 0
   }
@@ -53,7 +58,7 @@ export async function launchWorkflowLocal(
  * Runs the nodes of a workflow one after the other: each when all that may lead to it have ended or are left out, and
  * one of them leads to it.
  *
- * @returns node → whether it ended well; a node that nothing led to is not there
+ * @returns node → whether it succeeded; a node that nothing led to is left out
  */
 export async function runNodes(
   nodes: readonly WorkflowNode[],

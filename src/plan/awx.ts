@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { load } from 'js-yaml'
+import { Unsafe } from '../ansible/yaml.ts'
 import type { Controller, LiveObject } from '../awx/controller.ts'
 import { type Definitions, mark } from '../awx/definitions.ts'
-import { Unsafe } from '../inventory/unsafe.ts'
 import type { Comparison, Difference, FieldDifference } from './difference.ts'
 
 /** A defined object, as far as the comparison cares. */

@@ -1,7 +1,7 @@
-/** The exit codes of every command: well, findings, config or usage broken, the outside cannot be reached. */
-export const exitCodes = { well: 0, findings: 1, broken: 2, unreachable: 3 } as const
+/** The exit codes of every command: success, findings, a broken config or usage, something outside cannot be reached. */
+export const exitCodes = { success: 0, findings: 1, usage: 2, unreachable: 3 } as const
 
-/** A command cannot go on. `message` says where and why, `next` what to do; `tools/main.ts` prints both. */
+/** A command cannot continue. `message` says where and why, `next` what to do; `tools/main.ts` prints both. */
 export class Failure extends Error {
   override name = 'Failure'
   readonly exitCode: number

@@ -1,3 +1,7 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { createServer, request as forward } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
@@ -7,7 +11,7 @@ import { projectRoot } from '../../src/ansible/venv.ts'
 import { type Controller as Api, openController } from '../../src/awx/controller.ts'
 import { definitions, type JobTemplate } from '../../src/awx/definitions.ts'
 import { launchOnController, type WatchOptions } from '../../src/launch/launch-controller.ts'
-import { findTemplate } from '../../src/launch/launch-local.ts'
+import { findTemplate } from '../../src/launch/launchable.ts'
 import { type Controller, type Run, startController } from './controller/controller.ts'
 
 // Always on the stand-in: what a job prints and how it ends is played here, so that each end can be seen.
@@ -105,7 +109,99 @@ describe('launch on AWX', () => {
   })
 })
 
-describe('somebody wants to stop', () => {
+describe('an AWX that is away for a moment', () => {
+  /** A proxy in front of the stand-in that serves it below a path, and breaks the connections that a test chooses. */
+  async function behindProxy(prefix: string, breaks: (method: string, count: number) => boolean) {
+    let count = 0
+    const server = createServer((request, response) => {
+      count += 1
+      if (breaks(request.method ?? '', count)) {
+        request.socket.destroy()
+        return
+      }
+      const path = request.url ?? ''
+      if (!path.startsWith(`${prefix}/api/`)) {
+        response.writeHead(404).end('nothing here')
+        return
+      }
+      const { method, headers } = request
+      const onward = forward(`${standIn.url}${path.slice(prefix.length)}`, { method, headers }, answer => {
+        response.writeHead(answer.statusCode ?? 500, answer.headers)
+        answer.pipe(response)
+      })
+      request.pipe(onward)
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    return {
+      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${prefix}`,
+      close: () => {
+        server.closeAllConnections()
+        return new Promise(resolve => server.close(resolve))
+      },
+    }
+  }
+  const through = (url: string, patience: number) =>
+    openController({ CONTROLLER_HOST: url, CONTROLLER_OAUTH_TOKEN: standIn.token }, { patience })
+
+  it('is asked again, below the path that it is served at', async () => {
+    play = async ({ log }) => {
+      log('the output')
+      return 'successful'
+    }
+    const proxy = await behindProxy('/awx', (method, count) => method === 'GET' && count % 2 === 0)
+    try {
+      api = through(`${proxy.url}/`, 60_000)
+      expect(await launch()).toMatchObject({
+        status: 'successful',
+        lines: ['the output'],
+        progress: [expect.stringMatching(/^job N: http:\/\/N\.N\.N\.N:N\/awx\/#\/jobs/), 'job N is successful'],
+      })
+    } finally {
+      await proxy.close()
+    }
+  })
+
+  it('that stays away: the job continues, and the error says where', async () => {
+    let finish = () => {}
+    play = () => new Promise(resolve => (finish = () => resolve('successful')))
+    let launched = false
+    const proxy = await behindProxy('', method => {
+      const broken = launched
+      launched ||= method === 'POST'
+      return broken
+    })
+    try {
+      api = through(proxy.url, 1000)
+      const error = await launch().catch((error: unknown) => error)
+      expect(error).toMatchObject({
+        exitCode: 3,
+        message: expect.stringMatching(/^job \d+ can no longer be watched, and continues on AWX: /),
+        next: expect.stringMatching(/^see http:.*\/#\/jobs\/playbook\/\d+\/output for how it ends$/),
+      })
+    } finally {
+      finish()
+      await proxy.close()
+    }
+  })
+
+  it('that breaks the connection of the launch itself is not asked for a second job', async () => {
+    let launches = 0
+    const proxy = await behindProxy('', method => method === 'POST' && ++launches > 0)
+    try {
+      api = through(proxy.url, 1000)
+      await expect(launch()).rejects.toThrow('whether `Back up: rancher-server` was launched is not known')
+      expect(launches).toBe(1)
+    } finally {
+      await proxy.close()
+    }
+  })
+
+  afterAll(() => {
+    api = through(standIn.url, 1000)
+  })
+})
+
+describe('the user wants to stop', () => {
   const untilCancelled: typeof play = async ({ log, cancelled }) => {
     log('working')
     while (!cancelled.aborted) await sleep(10)
@@ -135,6 +231,38 @@ describe('somebody wants to stop', () => {
 })
 
 describe('the command', () => {
+  it('a survey answer is text, never a template', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'backups-launch-'))
+    try {
+      const credentials = join(folder, 'credentials.json')
+      const cluster = { host: 'https://127.0.0.1:9', bearer_token: 'x', ssl_ca_cert: 'x' }
+      await writeFile(credentials, JSON.stringify({ 'Kubernetes: production': cluster }))
+      const template = 'Restore: production-stack-db'
+      const asked = findTemplate(all, template).survey_spec?.spec.filter(({ type }) => type === 'text') ?? []
+      expect(asked.length).toBeGreaterThan(2)
+      const answers = asked.flatMap(({ variable }) => [
+        '--answer',
+        `${variable}={{ lookup('pipe', 'touch ${folder}/${variable}') }}`,
+      ])
+      await execa(
+        'node',
+        [
+          join(projectRoot, 'tools/backups.js'),
+          'launch',
+          template,
+          '--local',
+          '--credentials',
+          credentials,
+          ...answers,
+        ],
+        { cwd: projectRoot, reject: false, stdin: 'ignore' },
+      )
+      expect(await readdir(folder)).toEqual(['credentials.json'])
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
   const run = (args: string[], environment: Record<string, string> = {}) =>
     execa('node', [join(projectRoot, 'tools/backups.js'), 'launch', rancher.name, ...args], {
       cwd: projectRoot,
@@ -146,20 +274,23 @@ describe('the command', () => {
   it.each([
     ['successful', 0],
     ['failed', 1],
-  ] as const)('a job that is %s ends it with %i', async (status, exitCode) => {
-    play = async ({ log }) => {
-      log('the output')
-      return status
-    }
-    const result = await run([])
-    expect(result.stdout).toBe('the output')
-    expect(result.exitCode, result.stderr).toBe(exitCode)
-  })
+  ] as const)(
+    'a job that is %s ends it with %i, and its output has no colour codes outside a terminal',
+    async (status, exitCode) => {
+      play = async ({ log }) => {
+        log('\u001b[0;32mthe output\u001b[0m')
+        return status
+      }
+      const result = await run([])
+      expect(result.stdout).toBe('the output')
+      expect(result.exitCode, result.stderr).toBe(exitCode)
+    },
+  )
 
   it('an AWX that does not let it in ends it with 3', async () => {
     const result = await run([], { CONTROLLER_OAUTH_TOKEN: 'wrong' })
     expect(result.exitCode).toBe(3)
-    expect(result.stderr).toContain('look at CONTROLLER_OAUTH_TOKEN')
+    expect(result.stderr).toContain('check CONTROLLER_OAUTH_TOKEN')
   })
 
   it('at Ctrl-C where nobody can be asked, the job runs on', async () => {
@@ -178,6 +309,6 @@ describe('the command', () => {
     // The terminal would send it to both; here the one that watches gets it.
     command.kill('SIGTERM')
     const result = await command
-    expect(result.stderr).toContain('runs on, unwatched')
+    expect(result.stderr).toContain('continues on AWX, unwatched')
   })
 })

@@ -215,7 +215,7 @@ describe('a workflow here, without AWX', () => {
     const well = await launchWorkflowLocal(definitionsOfIt, workflow, {
       inventory: join(folder, 'hosts.yml'),
       credentials: {},
-      log: line => lines.push(...(/the answer is \w+/.exec(line) ?? [])),
+      log: line => lines.push(...(/the answer is [^"]+/.exec(line) ?? [])),
       progress: line => progress.push(line),
       approve,
       signal: new AbortController().signal,
@@ -234,15 +234,19 @@ describe('a workflow here, without AWX', () => {
     expect(result).toEqual({
       well: true,
       lines: ['the answer is first', 'the answer is last'],
-      progress: ['Approve: it: approved', 'Job: begins', 'Job: ended well', 'Last: begins', 'Last: ended well'],
+      progress: ['Approve: it: approved', 'Job: started', 'Job: succeeded', 'Last: started', 'Last: succeeded'],
     })
+  })
+
+  it('takes an answer as text, whatever Ansible would make of it', async () => {
+    expect((await run('{{ 7*7 }}', async () => true)).lines[0]).toBe('the answer is {{ 7*7 }}')
   })
 
   it('ends at the first job that fails', async () => {
     const { well, progress } = await run('fail', async () => true)
     expect({ well, progress }).toEqual({
       well: false,
-      progress: ['Approve: it: approved', 'Job: begins', 'Job: failed (2)'],
+      progress: ['Approve: it: approved', 'Job: started', 'Job: failed (2)'],
     })
   })
 
@@ -281,6 +285,6 @@ describe('a workflow here, without AWX', () => {
     const { exitCode } = await running
     expect(exitCode, shown).toBe(1)
     expect(shown).toContain(`Approve: ${first}: denied`)
-    expect(shown).not.toContain(': begins')
+    expect(shown).not.toContain(': started')
   })
 })

@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import production from '../../../backups.config.ts'
 import { projectRoot } from '../../../src/ansible/venv.ts'
+import { Unsafe } from '../../../src/ansible/yaml.ts'
 import { type Definitions, definitions } from '../../../src/awx/definitions.ts'
 import { type Project, readRoleOptions } from '../../../src/awx/project.ts'
 import { awxRules } from '../../../src/awx/rules/index.ts'
 import { problemsOf } from '../../../src/config/rules/rule.ts'
 import { inventory } from '../../../src/inventory/inventory.ts'
-import { Unsafe } from '../../../src/inventory/unsafe.ts'
 
 const rancher = 'Back up: rancher-server'
 const recovery = 'Recover everything: production'

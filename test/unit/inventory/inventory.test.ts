@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import production from '../../../backups.config.ts'
+import { runPlaybook } from '../../../src/ansible/playbook.ts'
 import { projectRoot } from '../../../src/ansible/venv.ts'
 import { definitions } from '../../../src/awx/definitions.ts'
 import type { Config } from '../../../src/config/index.ts'
@@ -64,6 +65,26 @@ it('values that YAML 1.1 and 1.2 read differently reach Ansible as they are', as
   }
   await writeFolder(folder, inventoryFiles(meant))
   expect(await checkInventory(folder, meant)).toEqual([])
+}, 600_000)
+
+it('no text of the config is ever evaluated by Ansible', async () => {
+  const config = structuredClone(production)
+  const witness = join(folder, 'evaluated')
+  const attack = `{{ lookup('pipe', 'touch ${witness}') }}`
+  for (const system of config.systems) system.description = attack
+  config.repository.branch = `{% set x = ${attack.slice(3, -3)} %}`
+  const meant = inventory(config, { ...definitions(config, 'production') })
+  await writeFolder(folder, inventoryFiles(meant))
+  expect(await checkInventory(folder, meant)).toEqual([])
+  const playbook = join(folder, 'print.yml')
+  await writeFile(
+    playbook,
+    "- name: Print\n  hosts: awx\n  gather_facts: false\n  tasks:\n    - name: Print\n      ansible.builtin.debug:\n        msg: '{{ [controller_templates, controller_schedules, controller_projects] }}'\n",
+  )
+  const { exitCode, output } = await runPlaybook({ playbook, inventory: join(folder, 'hosts.yml') }, { log: () => {} })
+  expect(exitCode, output).toBe(0)
+  expect(output).toContain("lookup('pipe'")
+  await expect(stat(witness)).rejects.toThrow('ENOENT')
 }, 600_000)
 
 it('a generated file that was edited, is missing or stale is found, and put right', async () => {
