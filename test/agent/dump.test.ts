@@ -6,9 +6,9 @@ import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-
 import { execa } from 'execa'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { readReceipts } from '../../src/store/receipt.ts'
-import { startServer, type TestServer } from '../recovery/server.ts'
-import { freshBucket } from './bucket.ts'
-import { folder, requireTools, runAgent, startAgent } from './run.ts'
+import { folder, requireTools, runAgent, startAgent } from '../support/agent.ts'
+import { freshBucket } from '../support/bucket.ts'
+import { startServer, type TestServer } from '../support/postgres.ts'
 
 beforeAll(() => requireTools({ igzip: 'isal', zstd: 'zstd', flock: 'util-linux', pg_dump: 'postgresql-client' }))
 

@@ -17,9 +17,9 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { differences } from '../../src/lab/content/difference.ts'
 import { bytesOnly, fillTree, treeFingerprint } from '../../src/lab/content/media-tree.ts'
 import { chainProblems, readReceipts } from '../../src/store/receipt.ts'
-import { freshBucket, type TestBucket } from './bucket.ts'
-import { rclone } from './rclone.ts'
-import { folder, requireTools, runAgent, startAgent } from './run.ts'
+import { folder, requireTools, runAgent, startAgent } from '../support/agent.ts'
+import { freshBucket, type TestBucket } from '../support/bucket.ts'
+import { rclone } from '../support/rclone.ts'
 
 beforeAll(() => requireTools({ rsync: 'rsync', rclone: 'rclone', flock: 'util-linux' }))
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { readReceipts, writeReceipt } from '../../src/store/receipt.ts'
 import { prune } from '../../src/store/retention.ts'
 import { putVerified } from '../../src/store/upload.ts'
-import { freshBucket } from './bucket.ts'
+import { freshBucket } from '../support/bucket.ts'
 
 const DAY_MS = 86_400_000
 

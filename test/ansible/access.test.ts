@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { runPlaybook } from '../../src/ansible/playbook.ts'
 
-const inventory = join(import.meta.dirname, 'hosts.yml')
+const inventory = join(import.meta.dirname, '../support/hosts.yml')
 const run = (playbook: string, environment: Record<string, string>) =>
   runPlaybook({ playbook, inventory, limit: 'example-db', environment }, { log: () => {} })
 

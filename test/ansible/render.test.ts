@@ -6,7 +6,7 @@ import { type PlaybookResult, runPlaybook } from '../../src/ansible/playbook.ts'
 import { checkManifests } from '../../src/kubernetes/schema.ts'
 
 let folder: string
-const inventory = join(import.meta.dirname, 'hosts.yml')
+const inventory = join(import.meta.dirname, '../support/hosts.yml')
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'backups-test-'))

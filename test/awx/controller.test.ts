@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Controller as Api, openController } from '../../src/awx/controller.ts'
-import { type Controller, startController } from './controller/controller.ts'
+import { type Controller, startController } from '../support/controller/controller.ts'
 
 // The stand-in refuses what AWX's own tables refuse: otherwise nothing it accepts would say anything.
 

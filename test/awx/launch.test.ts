@@ -12,7 +12,7 @@ import { type Controller as Api, openController } from '../../src/awx/controller
 import { definitions, type JobTemplate } from '../../src/awx/definitions.ts'
 import { launchOnController, type WatchOptions } from '../../src/launch/launch-controller.ts'
 import { findTemplate } from '../../src/launch/launchable.ts'
-import { type Controller, type Run, startController } from './controller/controller.ts'
+import { type Controller, type Run, startController } from '../support/controller/controller.ts'
 
 // Always on the stand-in: what a job prints and how it ends is played here, so that each end can be seen.
 

@@ -10,7 +10,7 @@ import { type Controller as Api, openController } from '../../src/awx/controller
 import { type Definitions, definitions, type Workflow } from '../../src/awx/definitions.ts'
 import { launchOnController, type WatchOptions } from '../../src/launch/launch-controller.ts'
 import { launchWorkflowLocal, type WorkflowOptions } from '../../src/launch/launch-workflow.ts'
-import { type Controller, type Run, startController } from './controller/controller.ts'
+import { type Controller, type Run, startController } from '../support/controller/controller.ts'
 
 // Always on the stand-in, as jobs are played here; a workflow without AWX is run by ansible-playbook for real.
 

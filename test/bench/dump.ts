@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { rcloneEnvironment } from '../agent/rclone.ts'
-import { measure, middle, type Row, rounded } from './machinery/measure.ts'
-import { AGENT, Place } from './machinery/place.ts'
+import { AGENT, Place } from '../support/bench-place.ts'
+import { measure, middle, type Row, rounded } from '../support/measure.ts'
+import { rcloneEnvironment } from '../support/rclone.ts'
 
 // Of SQL: a small database would show what a program's start costs, not what a dump does.
 const MIB = Number(process.env.BACKUPS_BENCH_DUMP_MIB ?? 1000)

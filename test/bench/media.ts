@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { lineOf, writeManifest } from '../../src/agent/media/manifest.ts'
 import { walk } from '../../src/agent/media/tree.ts'
 import { writeReceipt } from '../../src/store/receipt.ts'
-import { countRequests } from '../agent/proxy.ts'
-import { rcloneEnvironment } from '../agent/rclone.ts'
-import { type Cost, measure, type Row, rounded } from './machinery/measure.ts'
-import { AGENT, Place } from './machinery/place.ts'
+import { AGENT, Place } from '../support/bench-place.ts'
+import { type Cost, measure, type Row, rounded } from '../support/measure.ts'
+import { rcloneEnvironment } from '../support/rclone.ts'
+import { countRequests } from '../support/store-proxy.ts'
 
 const FILES = Number(process.env.BACKUPS_BENCH_FILES ?? 2000)
 // Of production's media.

@@ -1,4 +1,4 @@
-import { RancherHost } from '../rancher/host.ts'
+import { RancherHost } from '../support/rancher-host.ts'
 
 /** `seconds` is how long Rancher was stopped, `healthySeconds` how long until it was healthy; medians. */
 interface Row {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type PlaybookResult, runPlaybook } from '../../src/ansible/playbook.ts'
-import { makeTenant, type Tenant } from './tenant.ts'
+import { makeTenant, type Tenant } from '../support/tenant.ts'
 
 let tenant: Tenant
 const system = 'example-db'
@@ -37,7 +37,7 @@ function deploy({
   return runPlaybook(
     {
       playbook: 'playbooks/deploy-backups.yml',
-      inventory: join(import.meta.dirname, '../ansible/hosts.yml'),
+      inventory: join(import.meta.dirname, '../support/hosts.yml'),
       limit,
       check,
       environment: { ...tenant.environment, ...environment },

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type PlaybookResult, runPlaybook } from '../../src/ansible/playbook.ts'
 import { labImages } from '../../src/lab/config.ts'
-import { makeTenant, type Tenant } from './tenant.ts'
+import { makeTenant, type Tenant } from '../support/tenant.ts'
 
 let tenant: Tenant
 
@@ -15,7 +15,7 @@ function run(name: string, { check = false, extraVars = {} } = {}): Promise<Play
   return runPlaybook(
     {
       playbook: 'playbooks/run-backup.yml',
-      inventory: join(import.meta.dirname, '../ansible/hosts.yml'),
+      inventory: join(import.meta.dirname, '../support/hosts.yml'),
       limit: 'example-db',
       check,
       environment: tenant.environment,

@@ -7,7 +7,7 @@ import { expect, it } from 'vitest'
 import production from '../../backups.config.ts'
 import type { Config } from '../../src/config/index.ts'
 import { compareWithBuckets } from '../../src/plan/buckets.ts'
-import { freshBucket, storeEnvironment } from '../agent/bucket.ts'
+import { freshBucket, storeEnvironment } from '../support/bucket.ts'
 
 const environment = storeEnvironment()
 const keys = {

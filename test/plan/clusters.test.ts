@@ -11,7 +11,7 @@ import { launchLocal } from '../../src/launch/launch-local.ts'
 import { findTemplate } from '../../src/launch/launchable.ts'
 import { compareWithClusters } from '../../src/plan/clusters.ts'
 import { reportPlan } from '../../src/report/plan.ts'
-import { kubectl, makeTenant, type Tenant } from '../cluster/tenant.ts'
+import { kubectl, makeTenant, type Tenant } from '../support/tenant.ts'
 
 // Each looks by a whole play: seconds, minutes on a busy machine.
 vi.setConfig({ testTimeout: 600_000 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ensureVenv } from '../../src/ansible/venv.ts'
 import { verifyObject } from '../../src/store/upload.ts'
-import { RancherHost } from './host.ts'
+import { RancherHost } from '../support/rancher-host.ts'
 
 // Rancher takes so long to close that "while it is stopped" is long enough to be met from outside.
 const slow = { STAND_IN_STOP_SECONDS: '5' }

@@ -7,7 +7,7 @@ import { dump } from '../../src/agent/database/backup.ts'
 import { restore } from '../../src/agent/restore.ts'
 import { databaseFingerprint } from '../../src/lab/content/database.ts'
 import { differences } from '../../src/lab/content/difference.ts'
-import { fill, startServer, type TestServer } from './server.ts'
+import { fill, startServer, type TestServer } from '../support/postgres.ts'
 
 const never = new AbortController().signal
 async function folder(): Promise<string> {

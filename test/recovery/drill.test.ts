@@ -8,8 +8,8 @@ import { replicate } from '../../src/agent/media/backup.ts'
 import { verify } from '../../src/agent/verify.ts'
 import { fillTree } from '../../src/lab/content/media-tree.ts'
 import { readReceipts } from '../../src/store/receipt.ts'
-import { makeBucket } from './bucket.ts'
-import { fill, startServer } from './server.ts'
+import { freshBucket } from '../support/bucket.ts'
+import { fill, startServer } from '../support/postgres.ts'
 
 const never = new AbortController().signal
 
@@ -24,7 +24,7 @@ test('a dump is rehearsed in a server of its own, by a user without privileges, 
     await startServer(),
     await folder(),
     await folder(),
-    await makeBucket(),
+    await freshBucket(),
   ]
   await fill(server, 'infrastructure', { awx: 'false' })
   const system = { ...env, BACKUP_SYSTEM: 'infra', USE_RCLONE: 'yes', USE_RCLONE_BUCKET_AND_PATH: `/${bucket}` }
@@ -68,7 +68,7 @@ test('a dump is rehearsed in a server of its own, by a user without privileges, 
 })
 
 test('drills of media take another part each time, and all parts together are all files', async () => {
-  const [source, scratch, { bucket, store, env }] = [await folder(), await folder(), await makeBucket()]
+  const [source, scratch, { bucket, store, env }] = [await folder(), await folder(), await freshBucket()]
   fillTree(source, { name: 'test', files: 120, hostile: false })
   const system = {
     ...env,

@@ -7,7 +7,7 @@ import { drill } from '../../src/agent/drill.ts'
 import { kit } from '../../src/agent/kit/backup.ts'
 import { verify } from '../../src/agent/verify.ts'
 import { readReceipts } from '../../src/store/receipt.ts'
-import { makeBucket } from './bucket.ts'
+import { freshBucket } from '../support/bucket.ts'
 
 const never = new AbortController().signal
 
@@ -18,7 +18,7 @@ async function keyPair(): Promise<{ identity: string; recipient: string }> {
 
 test('a kit is opened by each operator with age alone, by nobody else, and rehearsed with the key of the drills', async () => {
   const [{ bucket, store, env }, operator, forDrills, stranger] = [
-    await makeBucket(),
+    await freshBucket(),
     await keyPair(),
     await keyPair(),
     await keyPair(),

@@ -20,7 +20,7 @@ import { replicate } from '../../src/agent/media/backup.ts'
 import { restore } from '../../src/agent/restore.ts'
 import { differences, type Facts } from '../../src/lab/content/difference.ts'
 import { bytesOnly, fillTree, treeFingerprint } from '../../src/lab/content/media-tree.ts'
-import { makeBucket } from './bucket.ts'
+import { freshBucket } from '../support/bucket.ts'
 
 const never = new AbortController().signal
 
@@ -42,7 +42,7 @@ function tree(path: string): Facts {
 }
 
 async function media() {
-  const [source, target, { bucket, store, env }] = [await folder(), await folder(), await makeBucket()]
+  const [source, target, { bucket, store, env }] = [await folder(), await folder(), await freshBucket()]
   fillTree(source, { name: 'test', files: 300, hostile: true })
   const system = { ...env, BACKUP_SYSTEM: 'media', S3_BUCKET_NAME: bucket, USE_RCLONE: 'yes' }
   const much = { BACKUP_SHRINK_LIMIT_PERCENT: '100' }

@@ -7,8 +7,8 @@ import { restore } from '../../src/agent/restore.ts'
 import { databaseFingerprint } from '../../src/lab/content/database.ts'
 import { differences } from '../../src/lab/content/difference.ts'
 import { fillTree } from '../../src/lab/content/media-tree.ts'
-import { makeBucket } from './bucket.ts'
-import { fill, startServer } from './server.ts'
+import { freshBucket } from '../support/bucket.ts'
+import { fill, startServer } from '../support/postgres.ts'
 
 const never = new AbortController().signal
 
@@ -38,7 +38,7 @@ test('a dump that finds no room, one of another system, and a server that has su
     await startServer(),
     await folder(),
     await folder(),
-    await makeBucket(),
+    await freshBucket(),
   ]
   await fill(server, 'stack', { database: 'frag', owner: 'fragalysis' })
   const system = {
@@ -73,7 +73,7 @@ test('a dump that finds no room, one of another system, and a server that has su
 })
 
 test('media that find no room: nothing is written', async () => {
-  const [source, target, { bucket, env }] = [await folder(), await folder(), await makeBucket()]
+  const [source, target, { bucket, env }] = [await folder(), await folder(), await freshBucket()]
   fillTree(source, { name: 'test', files: 100, hostile: false })
   const system = { ...env, BACKUP_SYSTEM: 'media', S3_BUCKET_NAME: bucket, USE_RCLONE: 'yes' }
   await replicate({ ...system, REPLICATE_DIRECTION: 'BtoA', BACKUP_VOLUME_B: source }, never)

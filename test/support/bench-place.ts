@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CreateBucketCommand, DeleteBucketCommand } from '@aws-sdk/client-s3'
-import { openStore, type Store } from '../../../src/store/client.ts'
-import { deleteKeys, listObjects } from '../../../src/store/list.ts'
-import { storeEnvironment } from '../../agent/bucket.ts'
+import { openStore, type Store } from '../../src/store/client.ts'
+import { deleteKeys, listObjects } from '../../src/store/list.ts'
+import { storeEnvironment } from './bucket.ts'
 
 /** The agent as a command. Its cache and its limits are those of its image. */
-export const AGENT = [process.execPath, fileURLToPath(new URL('../../../src/agent/main.ts', import.meta.url))]
+export const AGENT = [process.execPath, fileURLToPath(new URL('../../src/agent/main.ts', import.meta.url))]
 
 /** Folders and buckets of a bench, gone at its end. */
 export class Place implements AsyncDisposable {

@@ -76,7 +76,7 @@ export async function surroundings(systems?: readonly string[]): Promise<Surroun
         string
       >)
   process.stderr.write(
-    `AWX of these tests: ${standIn ? 'the stand-in in test/awx/controller' : environment.CONTROLLER_HOST}\n`,
+    `AWX of these tests: ${standIn ? 'the stand-in in test/support/controller' : environment.CONTROLLER_HOST}\n`,
   )
   const folder = await mkdtemp(join(tmpdir(), 'backups-awx-'))
   const api = openController(environment)
