@@ -11,14 +11,19 @@ const onTheLab = (name: string, levels: readonly string[]) => ({
   },
 })
 
-// tools/test.ts runs them: the first while the lab is raised, the next two beside each other, the last alone.
+// A level is what its tests need. tools/test.ts says which projects run beside each other.
 export default defineConfig({
   test: {
     projects: [
-      // These need no lab. Some start a command of ours, or Ansible, which takes seconds on a busy machine.
-      { test: { name: 'unit', include: ['test/{unit,awx}/**/*.test.ts'], testTimeout: 60_000 } },
-      onTheLab('rancher', ['rancher']),
-      onTheLab('parts', ['ansible', 'agent', 'plan', 'faults', 'recovery', 'cluster']),
+      // Node. Some start a command of ours, which takes seconds on a busy machine.
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
+      // Ansible, and for `awx` a controller: a real AWX or the stand-in for it.
+      { test: { name: 'ansible', include: ['test/{ansible,awx}/**/*.test.ts'], testTimeout: 120_000 } },
+      // The lab's bucket store, this machine's PostgreSQL; the lab's cluster.
+      onTheLab('parts', ['agent', 'cluster']),
+      // The lab's Docker host.
+      onTheLab('host', ['host']),
+      // The whole lab.
       onTheLab('whole', ['whole']),
     ],
   },

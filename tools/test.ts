@@ -15,10 +15,10 @@ export const builder = (args: Argv) =>
   args
     .positional('words', { type: 'string', array: true, default: [] as string[] })
     .example('$0 test', 'every level, on the real parts of the lab')
-    .example('$0 test unit', 'the quick ones, without the lab; so are those of awx')
+    .example('$0 test unit', 'the unit tests; like `ansible` and `awx` they need no lab')
 
 // The levels that need nothing but Node and Ansible.
-const offTheLab = ['unit', 'awx']
+const offTheLab = ['unit', 'ansible', 'awx']
 
 export async function handler({ words }: { words: string[] }): Promise<void> {
   const log = (line: string) => process.stderr.write(`test: ${line}\n`)
@@ -29,17 +29,17 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
     const counts: Count[] = []
     if (onTheLab) {
       // The raising of the lab waits more than it works: the tests that need none run beside it, and are shown together.
-      const [off, environment] = await Promise.all([run('unit', words, folder, {}, 'pipe'), raise(log)])
+      const [off, environment] = await Promise.all([run(['unit', 'ansible'], words, folder, {}, 'pipe'), raise(log)])
       process.stdout.write(off.output)
-      // So do Rancher's tests, which have a machine of the lab for themselves.
-      const [rancher, parts] = await Promise.all([
-        run('rancher', words, folder, environment, 'pipe'),
-        run('parts', words, folder, environment, 'inherit'),
+      // So do the tests on the Docker host, which is a machine of the lab of its own.
+      const [host, parts] = await Promise.all([
+        run(['host'], words, folder, environment, 'pipe'),
+        run(['parts'], words, folder, environment, 'inherit'),
       ])
-      process.stdout.write(rancher.output)
-      counts.push(off, rancher, parts, await run('whole', words, folder, environment, 'inherit'))
+      process.stdout.write(host.output)
+      counts.push(off, host, parts, await run(['whole'], words, folder, environment, 'inherit'))
     } else {
-      counts.push(await run('unit', words, folder, {}, 'inherit'))
+      counts.push(await run(['unit', 'ansible'], words, folder, {}, 'inherit'))
     }
     const passed = counts.reduce((sum, count) => sum + count.passed, 0)
     const failed = counts.reduce((sum, count) => sum + count.failed, 0)
@@ -66,19 +66,19 @@ interface Count {
   readonly output: string
 }
 
-/** Runs the tests of a project whose path has one of the words. */
+/** Runs the tests of these projects whose path has one of the words. */
 async function run(
-  project: string,
+  projects: readonly string[],
   words: readonly string[],
   folder: string,
   env: Record<string, string>,
   output: 'inherit' | 'pipe',
 ): Promise<Count> {
-  const report = join(folder, `${project}.json`)
+  const report = join(folder, `${projects[0]}.json`)
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   const vitest = await execa(
     join(projectRoot, 'node_modules/.bin/vitest'),
-    ['run', ...words, `--project=${project}`, '--passWithNoTests', ...reporters],
+    ['run', ...words, ...projects.map(name => `--project=${name}`), '--passWithNoTests', ...reporters],
     { cwd: projectRoot, env, stdin: 'ignore', stdout: output, stderr: output, all: true, reject: false },
   )
   const counts = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as Counts

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { GetBucketAclCommand, GetObjectAclCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { folder, requireTools, runAgent } from '../support/agent.ts'
-import { freshBucket, type TestBucket } from '../support/bucket.ts'
-import { rclone, rcloneEnvironment } from '../support/rclone.ts'
-import { countRequests } from '../support/store-proxy.ts'
+import { folder, requireTools, runAgent } from '../../support/agent.ts'
+import { freshBucket, type TestBucket } from '../../support/bucket.ts'
+import { rclone, rcloneEnvironment } from '../../support/rclone.ts'
+import { countRequests } from '../../support/store-proxy.ts'
 
 // The faults of the media image in use, by their numbers in its contract. Each is first shown with the plain commands
 // that the image runs, then not to be ours.

@@ -1,7 +1,7 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { readReceipts } from '../../src/store/receipt.ts'
-import { RancherHost } from '../support/rancher-host.ts'
+import { readReceipts } from '../../../src/store/receipt.ts'
+import { RancherHost } from '../../support/rancher-host.ts'
 
 let host: RancherHost
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { entryOf, lineOf, Manifest, type ManifestEntry } from '../../../src/agent/media/manifest.ts'
+import { entryOf, lineOf, Manifest, type ManifestEntry } from '../../../../src/agent/media/manifest.ts'
 
 const file: ManifestEntry = {
   type: 'file',

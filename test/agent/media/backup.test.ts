@@ -14,12 +14,12 @@ import { join } from 'node:path'
 import { CreateMultipartUploadCommand, DeleteObjectCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { differences } from '../../src/lab/content/difference.ts'
-import { bytesOnly, fillTree, treeFingerprint } from '../../src/lab/content/media-tree.ts'
-import { chainProblems, readReceipts } from '../../src/store/receipt.ts'
-import { folder, requireTools, runAgent, startAgent } from '../support/agent.ts'
-import { freshBucket, type TestBucket } from '../support/bucket.ts'
-import { rclone } from '../support/rclone.ts'
+import { differences } from '../../../src/lab/content/difference.ts'
+import { bytesOnly, fillTree, treeFingerprint } from '../../../src/lab/content/media-tree.ts'
+import { chainProblems, readReceipts } from '../../../src/store/receipt.ts'
+import { folder, requireTools, runAgent, startAgent } from '../../support/agent.ts'
+import { freshBucket, type TestBucket } from '../../support/bucket.ts'
+import { rclone } from '../../support/rclone.ts'
 
 beforeAll(() => requireTools({ rsync: 'rsync', rclone: 'rclone', flock: 'util-linux' }))
 

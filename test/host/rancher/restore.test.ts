@@ -1,6 +1,6 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { RancherHost, until } from '../support/rancher-host.ts'
+import { RancherHost, until } from '../../support/rancher-host.ts'
 
 let host: RancherHost
 

@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { ensureVenv } from '../../src/ansible/venv.ts'
-import { verifyObject } from '../../src/store/upload.ts'
-import { RancherHost } from '../support/rancher-host.ts'
+import { ensureVenv } from '../../../src/ansible/venv.ts'
+import { verifyObject } from '../../../src/store/upload.ts'
+import { RancherHost } from '../../support/rancher-host.ts'
 
 // Rancher takes so long to close that "while it is stopped" is long enough to be met from outside.
 const slow = { STAND_IN_STOP_SECONDS: '5' }

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { execa } from 'execa'
 import { expect, onTestFinished, test } from 'vitest'
-import { dump } from '../../src/agent/database/backup.ts'
-import { restore } from '../../src/agent/restore.ts'
-import { databaseFingerprint } from '../../src/lab/content/database.ts'
-import { differences } from '../../src/lab/content/difference.ts'
-import { fill, startServer, type TestServer } from '../support/postgres.ts'
+import { dump } from '../../../src/agent/database/backup.ts'
+import { restore } from '../../../src/agent/restore.ts'
+import { databaseFingerprint } from '../../../src/lab/content/database.ts'
+import { differences } from '../../../src/lab/content/difference.ts'
+import { fill, startServer, type TestServer } from '../../support/postgres.ts'
 
 const never = new AbortController().signal
 async function folder(): Promise<string> {

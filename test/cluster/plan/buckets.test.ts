@@ -4,10 +4,10 @@ import {
   PutBucketLifecycleConfigurationCommand,
 } from '@aws-sdk/client-s3'
 import { expect, it } from 'vitest'
-import production from '../../backups.config.ts'
-import type { Config } from '../../src/config/index.ts'
-import { compareWithBuckets } from '../../src/plan/buckets.ts'
-import { freshBucket, storeEnvironment } from '../support/bucket.ts'
+import production from '../../../backups.config.ts'
+import type { Config } from '../../../src/config/index.ts'
+import { compareWithBuckets } from '../../../src/plan/buckets.ts'
+import { freshBucket, storeEnvironment } from '../../support/bucket.ts'
 
 const environment = storeEnvironment()
 const keys = {

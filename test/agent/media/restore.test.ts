@@ -16,11 +16,11 @@ import {
 import { join } from 'node:path'
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { expect, onTestFinished, test } from 'vitest'
-import { replicate } from '../../src/agent/media/backup.ts'
-import { restore } from '../../src/agent/restore.ts'
-import { differences, type Facts } from '../../src/lab/content/difference.ts'
-import { bytesOnly, fillTree, treeFingerprint } from '../../src/lab/content/media-tree.ts'
-import { freshBucket } from '../support/bucket.ts'
+import { replicate } from '../../../src/agent/media/backup.ts'
+import { restore } from '../../../src/agent/restore.ts'
+import { differences, type Facts } from '../../../src/lab/content/difference.ts'
+import { bytesOnly, fillTree, treeFingerprint } from '../../../src/lab/content/media-tree.ts'
+import { freshBucket } from '../../support/bucket.ts'
 
 const never = new AbortController().signal
 

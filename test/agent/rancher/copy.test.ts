@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { expect, onTestFinished, test } from 'vitest'
-import { checkCopy, copyChanges, copyWhileRunning } from '../../src/agent/rancher/copy.ts'
-import { chooseEngine } from '../../src/agent/rancher/engine.ts'
+import { checkCopy, copyChanges, copyWhileRunning } from '../../../src/agent/rancher/copy.ts'
+import { chooseEngine } from '../../../src/agent/rancher/engine.ts'
 
 const MIB = 1024 * 1024
 

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { readReceipts } from '../../src/store/receipt.ts'
-import { folder, requireTools, runAgent, startAgent } from '../support/agent.ts'
-import { freshBucket } from '../support/bucket.ts'
-import { startServer, type TestServer } from '../support/postgres.ts'
+import { readReceipts } from '../../../src/store/receipt.ts'
+import { folder, requireTools, runAgent, startAgent } from '../../support/agent.ts'
+import { freshBucket } from '../../support/bucket.ts'
+import { startServer, type TestServer } from '../../support/postgres.ts'
 
 beforeAll(() => requireTools({ igzip: 'isal', zstd: 'zstd', flock: 'util-linux', pg_dump: 'postgresql-client' }))
 

@@ -3,8 +3,8 @@ import { chmod, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/pr
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { folder, requireTools, runAgent, startAgent } from '../support/agent.ts'
-import { startServer, type TestServer } from '../support/postgres.ts'
+import { folder, requireTools, runAgent, startAgent } from '../../support/agent.ts'
+import { startServer, type TestServer } from '../../support/postgres.ts'
 
 // The faults of the dump image in use, by their numbers in its contract. Each is first shown with the plain commands
 // that the image runs, then not to be ours.

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { archiveName, tagOf, takenOf } from '../../../src/agent/rancher/archive.ts'
-import { demultiplexed } from '../../../src/agent/rancher/docker.ts'
-import { insideUrl } from '../../../src/agent/rancher/drill.ts'
-import { changesSince, differences, Entry, onlyVanished, type Tree } from '../../../src/agent/rancher/tree.ts'
-import { insideWindow, parseWindow, type Window } from '../../../src/agent/rancher/window.ts'
+import { archiveName, tagOf, takenOf } from '../../../../src/agent/rancher/archive.ts'
+import { demultiplexed } from '../../../../src/agent/rancher/docker.ts'
+import { insideUrl } from '../../../../src/agent/rancher/drill.ts'
+import { changesSince, differences, Entry, onlyVanished, type Tree } from '../../../../src/agent/rancher/tree.ts'
+import { insideWindow, parseWindow, type Window } from '../../../../src/agent/rancher/window.ts'
 
 describe('the window', () => {
   const friday: Window = { weekday: 'friday', from: '18:00', minutes: 120, timezone: 'Europe/London' }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { bucketPlace, dumpSettings, replicateSettings } from '../../../src/agent/run/environment.ts'
+import { bucketPlace, dumpSettings, replicateSettings } from '../../../../src/agent/run/environment.ts'
 
 const S3 = {
   RCLONE_S3_ENDPOINT: 'https://s3.example.org',

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { zstdDecompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { UnknownSettingFilter, ZstdFrames } from '../../../src/agent/database/dump-tap.ts'
+import { UnknownSettingFilter, ZstdFrames } from '../../../../src/agent/database/dump-tap.ts'
 
 const SETTING = 'SET transaction_timeout = 0;\n'
 const dump = (setting: string) => `--

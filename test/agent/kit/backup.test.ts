@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { expect, onTestFinished, test } from 'vitest'
-import { drill } from '../../src/agent/drill.ts'
-import { kit } from '../../src/agent/kit/backup.ts'
-import { verify } from '../../src/agent/verify.ts'
-import { readReceipts } from '../../src/store/receipt.ts'
-import { freshBucket } from '../support/bucket.ts'
+import { drill } from '../../../src/agent/drill.ts'
+import { kit } from '../../../src/agent/kit/backup.ts'
+import { verify } from '../../../src/agent/verify.ts'
+import { readReceipts } from '../../../src/store/receipt.ts'
+import { freshBucket } from '../../support/bucket.ts'
 
 const never = new AbortController().signal
 

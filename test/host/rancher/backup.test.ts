@@ -1,8 +1,8 @@
 import { DeleteBucketCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { deleteKeys, listObjects } from '../../src/store/list.ts'
-import { chainProblems } from '../../src/store/receipt.ts'
-import { RancherHost, until } from '../support/rancher-host.ts'
+import { deleteKeys, listObjects } from '../../../src/store/list.ts'
+import { chainProblems } from '../../../src/store/receipt.ts'
+import { RancherHost, until } from '../../support/rancher-host.ts'
 
 let host: RancherHost
 beforeAll(async () => {

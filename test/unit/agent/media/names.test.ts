@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { inWalkOrder, keyOf, rawOf } from '../../../src/agent/media/names.ts'
+import { inWalkOrder, keyOf, rawOf } from '../../../../src/agent/media/names.ts'
 
 const raw = (text: string) => Buffer.from(text).toString('latin1')
 
