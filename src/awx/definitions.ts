@@ -10,7 +10,7 @@ import {
   managedCredentialTypes,
   storeCredentialType,
 } from './credential-types.ts'
-import { recoveryNodes } from './recovery.ts'
+import { recoveryNodes, type StagedUse } from './recovery.ts'
 import type {
   Credential,
   Defaults,
@@ -33,8 +33,9 @@ export function definitions(config: Config, environment: string): Definitions {
   const organization = config.organisation
   // Execution environments and, for a lookup by name, much else share one space of names on an AWX.
   const name = `${organization} backups`
-  const uses = templateUses(config)
-  const workflows = recoveries(config, uses, name)
+  const staged = stagedUses(config)
+  const uses = staged.map(({ use }) => use)
+  const workflows = recoveries(config, staged, name)
   return {
     controller_mark: mark,
     controller_defaults: defaults,
@@ -190,29 +191,36 @@ const defaults: Defaults = {
   },
 }
 
-/** Every job template the config asks for: one deployment a cluster, then what each system's kind wants. */
-function templateUses(config: Config): TemplateUse[] {
+/** Every job template that the config needs: one deployment per cluster, then those of each system's kind. */
+function stagedUses(config: Config): StagedUse[] {
   const used = new Set(config.systems.map(system => kindOf(system).cluster(system)))
   const deployments = config.clusters
     .filter(({ name }) => used.has(name))
     .map(
-      ({ name }): TemplateUse => ({
-        name: `Deploy backups: ${name}`,
-        description: `Put the CronJobs of the ${name} cluster's backups in place, with their volumes and secrets; changes only what differs`,
-        playbook: 'playbooks/deploy-backups.yml',
-        limit: groupName('cluster', name),
-        credentials: [
-          { name: `Kubernetes: ${name}`, type: kubernetesCredentialType },
-          { name: `Store: ${name}`, type: 'S3 store' },
-        ],
-        survey: [],
-        timeout: 1800,
-        scheduled: false,
-        // The claims and the store's Secrets that restores use: after Rancher, which gives access, before any restore.
-        recovery: { step: 5, answers: {} },
+      ({ name }): StagedUse => ({
+        stage: 'deployment',
+        use: {
+          name: `Deploy backups: ${name}`,
+          description: `Create or update the backup CronJobs of the ${name} cluster, with their volumes and Secrets; changes only what differs`,
+          playbook: 'playbooks/deploy-backups.yml',
+          limit: groupName('cluster', name),
+          credentials: [
+            { name: `Kubernetes: ${name}`, type: kubernetesCredentialType },
+            { name: `Store: ${name}`, type: 'S3 store' },
+          ],
+          survey: [],
+          timeout: 1800,
+          scheduled: false,
+          recovery: { answers: {} },
+        },
       }),
     )
-  return [...deployments, ...config.systems.flatMap(system => kindOf(system).templates(system))]
+  const ofSystems = config.systems.flatMap(system =>
+    kindOf(system)
+      .templates(system)
+      .map((use): StagedUse => ({ use, stage: kindOf(system).stage(system) })),
+  )
+  return [...deployments, ...ofSystems]
 }
 
 /** Word goes out once: from the job that started, succeeded or failed, not from its project or organisation as well. */
@@ -257,10 +265,10 @@ function asAsked(question: Question): SurveyQuestion {
 const textLimit = 1024
 
 /** One workflow for all of it, and one for each cluster, where its systems' kinds can be restored by a job template. */
-function recoveries(config: Config, uses: readonly TemplateUse[], name: string): Workflow[] {
-  const workflow = (title: string, what: string, of: readonly TemplateUse[]): Workflow[] => {
+function recoveries(config: Config, uses: readonly StagedUse[], name: string): Workflow[] {
+  const workflow = (title: string, what: string, of: readonly StagedUse[]): Workflow[] => {
     const nodes = recoveryNodes(of)
-    if (!of.some(use => use.recovery && use.survey.length > 0)) return []
+    if (!of.some(({ use }) => use.recovery && use.survey.length > 0)) return []
     return [
       {
         name: title,
@@ -276,7 +284,7 @@ function recoveries(config: Config, uses: readonly TemplateUse[], name: string):
   }
   const clusters = config.clusters.flatMap(({ name: cluster }) => {
     const credential = `Kubernetes: ${cluster}`
-    const own = uses.filter(use => use.credentials.some(c => c.name === credential))
+    const own = uses.filter(({ use }) => use.credentials.some(c => c.name === credential))
     return workflow(`Recover everything: ${cluster}`, `the ${cluster} cluster`, own)
   })
   return [...workflow('Recover everything', 'the whole installation', uses), ...clusters]

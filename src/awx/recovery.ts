@@ -1,15 +1,23 @@
-import type { TemplateUse } from '../kinds/kind.ts'
+import { inRecoveryOrder, type RecoveryStage, type TemplateUse } from '../kinds/kind.ts'
 import type { WorkflowNode } from './vocabulary.ts'
 
-/** How long an approval waits, in seconds: a person has a shift to look, and a forgotten one ends red the same day. */
+/** How long an approval waits, in seconds: half a shift, so that a forgotten one fails the same day. */
 const approvalTimeout = 4 * 3600
 
+/** A job template with the stage of a full recovery that it belongs to. */
+export interface StagedUse {
+  readonly use: TemplateUse
+  readonly stage: RecoveryStage
+}
+
 /**
- * The steps of a whole recovery: each restore after a person's approval, in the order that the kinds of systems give,
- * one at a time. There is no failure path: whatever fails, is denied or times out ends the workflow, red.
+ * The steps of a full recovery: each job of it after a person's approval, stage by stage, one at a time. There is no
+ * failure path: the workflow fails at the first step that fails, is denied or times out.
  */
-export function recoveryNodes(uses: readonly TemplateUse[]): WorkflowNode[] {
-  const steps = uses.flatMap(use => (use.recovery ? [{ use, ...use.recovery }] : [])).sort((a, b) => a.step - b.step)
+export function recoveryNodes(uses: readonly StagedUse[]): WorkflowNode[] {
+  const steps = inRecoveryOrder(uses, ({ stage }) => stage).flatMap(({ use }) =>
+    use.recovery ? [{ use, answers: use.recovery.answers }] : [],
+  )
   return steps.flatMap(({ use, answers }, index): WorkflowNode[] => {
     const next = steps[index + 1]
     return [
@@ -27,7 +35,7 @@ export function recoveryNodes(uses: readonly TemplateUse[]): WorkflowNode[] {
       {
         identifier: use.name,
         unified_job_template: use.name,
-        // AWX wants every required question answered, also where it has a default.
+        // AWX requires an answer to every required question, even one with a default.
         extra_data: { ...defaultsOf(use), ...answers },
         success_nodes: next ? [approvalOf(next.use)] : [],
         failure_nodes: [],

@@ -1,6 +1,7 @@
 import { playbookPython } from '../ansible/yaml.ts'
 import { cron, periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
-import type { CopyFacts, Surroundings, TemplateUse, Volume } from './kind.ts'
+import type { CopyFacts, GoodCopy, Surroundings, TemplateUse, Volume } from './kind.ts'
+import { drillMaximumAgeHours } from './restore.ts'
 
 interface ClusterSystem {
   readonly name: string
@@ -58,6 +59,16 @@ export function cronjobCopies({
   return { clock: 'kubernetes', startsWithinSeconds: starting, endsWithinSeconds: active }
 }
 
+/** How old the copies of a system in a cluster may be: a period, and half a period because a run may start that late. */
+export function clusterGoodCopy({ schedule }: { readonly schedule: Schedule }): GoodCopy {
+  return { maximumAgeHours: Math.ceil((1.5 * periodSeconds(schedule)) / 3600) + 1, drillMaximumAgeHours }
+}
+
+/** The image that a system in a cluster names in place of the agent's. */
+export function ownImages({ image }: { readonly image?: string }): { key: string; image: string }[] {
+  return image === undefined ? [] : [{ key: 'image', image }]
+}
+
 /** The store's part of an image's environment, common to both images' contracts. */
 export function storeEnvironment(system: ClusterSystem, { store }: Surroundings) {
   const secret = system.storeSecret ?? defaultStoreSecret
@@ -113,9 +124,8 @@ export function cronjobVariables(
       access_key_id: secret.accessKeyId,
       secret_access_key: secret.secretAccessKey,
     },
-    // Half a period of grace, which is how late a run may begin; a drill a week, and a week of grace.
-    backup_verify_maximum_age_hours: Math.ceil((1.5 * periodSeconds(system.schedule)) / 3600) + 1,
-    backup_verify_drill_maximum_age_hours: 14 * 24,
+    backup_verify_maximum_age_hours: clusterGoodCopy(system).maximumAgeHours,
+    backup_verify_drill_maximum_age_hours: drillMaximumAgeHours,
     // The images in use before write into their own file system, and as root.
     backup_cronjob_read_only_root: ours,
     ...(ours && { backup_cronjob_run_as: work.runAs }),

@@ -1,5 +1,12 @@
 import Type from 'typebox'
-import { cronjobCopies, cronjobVariables, runNowTemplate, storeEnvironment } from './cronjob.ts'
+import {
+  clusterGoodCopy,
+  cronjobCopies,
+  cronjobVariables,
+  ownImages,
+  runNowTemplate,
+  storeEnvironment,
+} from './cronjob.ts'
 import {
   clusterFields,
   commonFields,
@@ -20,6 +27,8 @@ import {
   words,
   yesOrNo,
 } from './restore.ts'
+import { launch } from './runbook.ts'
+import { volumePlace, volumeText } from './volume.ts'
 
 const schema = Type.Object(
   {
@@ -46,6 +55,10 @@ export const database: SystemKind<DatabaseSystem> = {
   kind: 'database',
   schema,
   cluster: system => system.cluster,
+  places: system => [volumePlace(system, 'volume', system.volume, 'write')],
+  images: ownImages,
+  stage: system => (system.database === undefined ? 'shared-server' : 'database'),
+  goodCopy: clusterGoodCopy,
   hostVariables(system, surroundings) {
     const store = storeEnvironment(system, surroundings)
     const user = system.user
@@ -99,6 +112,32 @@ export const database: SystemKind<DatabaseSystem> = {
     drills: drillSchedule,
   }),
   templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
+  runbook: system => ({
+    needs:
+      'the cluster, and an empty PostgreSQL server of the same version or later, with the admin user and password of its Secret',
+    keepSafe: [
+      {
+        what: `the Secret \`${system.namespace}/${system.password.secret}\` (${system.cluster})`,
+        why: `the admin password of the server of ${system.name}`,
+      },
+    ],
+    restore: databaseSteps(system),
+    withoutBucket: `the backup volume (${volumeText(system, system.volume)}): the same copies, restored with \`--answer ${restoreRole}_from=volume\`. The next backup uploads the verified ones that the bucket lacks, newest first`,
+    leftovers: 'databases named `before_…`',
+  }),
+  chapters: [
+    {
+      title: 'One database is gone',
+      introduction: `Dropped, damaged, or changed by mistake; the server runs.
+
+1. Which copy? \`npm run launch -- "Restore: <system>" --answer <…>_copy=NONE\` lists them. The newest taken **before** the mishap: answer its time, for example \`database_restore_copy=2026-01-31T03:07:00Z\`.
+2. Not sure? Restore it beside (\`database_restore_into=<name>_check\`), look at it with psql, take from it what is missing.
+3. Sure: restore it into its place.`,
+      part: databaseGone,
+      conclusion:
+        "Without this software: the commands of the system's step above. It worked when the application does; the state of before is still there as `before_…`: `ALTER DATABASE … RENAME` takes you back.",
+    },
+  ],
 }
 
 const restoreRole = 'database_restore'
@@ -139,9 +178,7 @@ function restoreTemplate(system: DatabaseSystem): TemplateUse {
     // The role's own limit is ten hours; applications and schedules are put back after it.
     timeout: 11 * 3600,
     scheduled: false,
-    // Rancher, which gives access to the cluster, comes before; media, which the database describes, after.
     recovery: {
-      step: system.database === undefined ? 10 : 20,
       answers: answersTo(survey, {
         [`${role}_replace`]: 'yes',
         [`${role}_end_connections`]: 'yes',
@@ -150,4 +187,66 @@ function restoreTemplate(system: DatabaseSystem): TemplateUse {
       }),
     },
   }
+}
+
+function databaseSteps(system: DatabaseSystem): string {
+  const template = `Restore: ${system.name}`
+  const confirm = { database_restore_dry_run: 'no', database_restore_confirm: system.name }
+  const admin =
+    typeof system.user === 'string'
+      ? system.user
+      : `$(kubectl -n ${system.namespace} get secret ${system.user.secret} -o jsonpath='{.data.${system.user.key}}' | base64 -d)`
+  const password = `$(kubectl -n ${system.namespace} get secret ${system.password.secret} -o jsonpath='{.data.${system.password.key}}' | base64 -d)`
+  const feed =
+    system.database === undefined
+      ? `# "role … already exists" and "current user cannot be dropped", of the admin alone, are expected
+gunzip -c dump.sql.gz | psql -X -h 127.0.0.1 -U "$PGUSER" -d postgres`
+      : `psql -X -h 127.0.0.1 -U "$PGUSER" -d postgres -c 'CREATE DATABASE ${system.database} TEMPLATE template0'   # its owner's role must be there
+gunzip -c dump.sql.gz | psql -X -v ON_ERROR_STOP=1 -h 127.0.0.1 -U "$PGUSER" -d ${system.database}`
+  return `With this software: first the dry run, then the restore.
+
+\`\`\`sh
+${launch(template, { database_restore_copy: 'LATEST' })}
+${launch(template, confirm)}
+\`\`\`
+
+The copy is read whole before the server is touched; it is loaded under other names, compared row count by row count, and takes its place in one transaction. Where something is there already, it is refused; \`--answer database_restore_replace=yes\` replaces it and keeps it under a name that begins with \`before_\`, \`--answer database_restore_end_connections=yes\` ends the sessions of others.${
+    system.database === undefined
+      ? ' One database of the server alone: `--answer database_restore_database=<name>`; beside the one that is there: `--answer database_restore_into=<other name>`.'
+      : ' Beside the one that is there: `--answer database_restore_into=<other name>`.'
+  }
+
+Without it:
+
+\`\`\`sh
+rclone lsf store:${system.bucket}/hourly/ | sort | tail -3
+rclone copyto store:${system.bucket}/hourly/<copy> dump.sql.gz && gunzip -t dump.sql.gz && gunzip -c dump.sql.gz | tail -5 | grep 'dump complete'
+kubectl -n ${system.namespace} port-forward service/${system.service} 5432:5432 &
+export PGUSER="${admin}" PGPASSWORD="${password}"
+${feed}
+\`\`\`
+
+psql must know \`\\restrict\` (releases since August 2025) for copies made since then; with an older one, drop the lines that begin with \`\\restrict\` and \`\\unrestrict\`.
+
+It worked when ${
+    system.database === undefined
+      ? `the databases and roles are there (\`psql -l\`, \`\\du\`), the counts are those of the receipt (\`rclone cat store:${system.bucket}/.receipts/${system.name}/<latest>.json\`), and people can log in.`
+      : `the counts are those of the receipt (\`rclone cat store:${system.bucket}/.receipts/${system.name}/<latest>.json\`: \`rows:…\`), and the application shows its data.`
+  }`
+}
+
+function databaseGone(system: DatabaseSystem): string {
+  const one = system.database ?? '<database>'
+  const answers = {
+    ...(system.database === undefined && { database_restore_database: one }),
+    database_restore_replace: 'yes',
+    database_restore_end_connections: 'yes',
+    database_restore_dry_run: 'no',
+    database_restore_confirm: system.name,
+  }
+  return `**${system.name}** (${system.description}):
+
+\`\`\`sh
+${launch(`Restore: ${system.name}`, answers)}
+\`\`\``
 }

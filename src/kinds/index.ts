@@ -1,16 +1,28 @@
-import { type DatabaseSystem, database } from './database.ts'
-import type { SystemKind } from './kind.ts'
-import { type KitSystem, kit } from './kit.ts'
-import { type MediaSystem, media } from './media.ts'
-import { type RancherSystem, rancher } from './rancher.ts'
-
-export type System = RancherSystem | DatabaseSystem | MediaSystem | KitSystem
+import { database } from './database.ts'
+import { inRecoveryOrder, type SystemKind } from './kind.ts'
+import { kit } from './kit.ts'
+import { media } from './media.ts'
+import { rancher } from './rancher.ts'
 
 /** Every kind of system, by its name. */
 export const kinds = { rancher, database, media, kit } as const
 
-/** The kind of a system, ready to be asked about it. */
+type SystemOf<Kind> = Kind extends SystemKind<infer S> ? S : never
+
+/** A system of any kind; which kinds there are is known from the table above. */
+export type System = SystemOf<(typeof kinds)[keyof typeof kinds]>
+
+/** The kind of a system. */
 export function kindOf(system: System): SystemKind<System> {
   return kinds[system.kind] as unknown as SystemKind<System>
 }
-export type { DatabaseSystem, KitSystem, MediaSystem, RancherSystem }
+
+/** The systems in the order of a full recovery; within a stage the given order holds. */
+export function recoveryOrder(systems: readonly System[]): System[] {
+  return inRecoveryOrder(systems, system => kindOf(system).stage(system))
+}
+
+export type { DatabaseSystem } from './database.ts'
+export type { KitSystem } from './kit.ts'
+export type { MediaSystem } from './media.ts'
+export type { RancherSystem } from './rancher.ts'

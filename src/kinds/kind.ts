@@ -96,11 +96,12 @@ export const volumeSchema = Type.Union([
 ])
 export type Volume = Type.Static<typeof volumeSchema>
 
-/** The parts of a config that a kind of system may look at. */
+/** The parts of a config that a kind of system may use. */
 export interface Surroundings {
   readonly store: { readonly endpoint: string; readonly region: string; readonly provider: string }
   readonly agent: { readonly image: string }
-  /** With all of the config, for a kind that keeps it. */
+  readonly clusters: readonly { readonly name: string; readonly api: string }[]
+  /** The whole config's systems, for a kind that stores the config. */
   readonly systems: readonly object[]
 }
 
@@ -110,7 +111,7 @@ export interface CredentialUse {
   readonly type: 'Machine' | 'OpenShift or Kubernetes API Bearer Token' | 'S3 store' | 'Heartbeat'
 }
 
-/** A question of a job template's survey, in the words of AWX's survey_spec. */
+/** A question of a job template's survey, with the field names of AWX's survey_spec. */
 export interface Question {
   readonly question_name: string
   readonly question_description: string
@@ -121,7 +122,7 @@ export interface Question {
   readonly choices: readonly string[]
 }
 
-/** A job template that a kind of system asks for. */
+/** A job template that a kind of system defines. */
 export interface TemplateUse {
   readonly name: string
   readonly description: string
@@ -129,17 +130,16 @@ export interface TemplateUse {
   readonly limit: string
   readonly credentials: readonly CredentialUse[]
   readonly survey: readonly Question[]
-  /** Seconds, above the longest that the work may take: AWX ends the job by a signal, and `always:` does not run then. */
+  /** Seconds; longer than the work may take, because AWX kills a job that exceeds it and its `always:` does not run. */
   readonly timeout: number
-  /** Runs on AWX's clock; systems in clusters run on their CronJob's. */
+  /** Whether AWX schedules it. Backups in clusters are scheduled by their CronJob instead. */
   readonly scheduled: boolean
-  /** When, if not when the system is backed up. */
+  /** AWX's schedule, if it is not the system's own. */
   readonly schedule?: Schedule
-  /**
-   * For one that restores: its place in a whole recovery (lower first; equal ones in the config's order), and what it
-   * answers there to its survey.
-   */
-  readonly recovery?: { readonly step: number; readonly answers: Readonly<Record<string, string>> }
+  /** Whether a run takes the system down for a moment, so that nothing that needs it may start near it. */
+  readonly interrupts?: boolean
+  /** For a job that belongs to a full recovery: the answers that the workflow gives to its survey. */
+  readonly recovery?: { readonly answers: Readonly<Record<string, string>> }
 }
 
 /** What a system's copies are, and what its schedule allows: the basis of `status`, `simulate` and the alarms. */
@@ -162,17 +162,81 @@ export interface CopyFacts {
 }
 
 /**
- * One kind of system: all that the rest of the house must know of it. A new kind is one new file beside this one, its
- * line in `index.ts`, and its roles.
+ * The stages of a full recovery, in order: each needs those before it. Secrets open everything else; the access stage
+ * gives access to the clusters; `deployment` creates the claims and Secrets that restores in clusters use; a shared
+ * server holds the logins and AWX itself; then one application's database; then files, which take longest.
+ */
+export const recoveryStages = ['secrets', 'access', 'deployment', 'shared-server', 'database', 'files'] as const
+export type RecoveryStage = (typeof recoveryStages)[number]
+
+/** Sorts by recovery stage; within a stage the given order holds. */
+export function inRecoveryOrder<T>(items: readonly T[], stageOf: (item: T) => RecoveryStage): T[] {
+  const rank = (item: T) => recoveryStages.indexOf(stageOf(item))
+  return [...items].sort((a, b) => rank(a) - rank(b))
+}
+
+/** A place other than the bucket where a system reads or writes. */
+export interface Place {
+  /** The key of the system that names it, e.g. `volume` or `source`. */
+  readonly key: string
+  readonly access: 'read' | 'write'
+  readonly at:
+    | { readonly cluster: string; readonly namespace: string; readonly claim: string }
+    | { readonly nfs: { readonly server: string; readonly path: string } }
+    | { readonly host: string; readonly path: string }
+}
+
+/** What the agent's `verify` demands of a system's copies, in hours. */
+export interface GoodCopy {
+  readonly maximumAgeHours: number
+  /** Missing for a system that is never drilled. */
+  readonly drillMaximumAgeHours?: number
+}
+
+/** One system's part of the runbook, in Markdown. */
+export interface RunbookPage {
+  /** What must be in place before its restore can start. */
+  readonly needs: string
+  /** What must be kept outside the installation, each with the reason. */
+  readonly keepSafe: readonly { readonly what: string; readonly why: string }[]
+  /** How to restore it and how to tell that it worked: the body of its step in the full recovery. */
+  readonly restore: string
+  /** What still holds its data when the bucket is lost, and how to use it. */
+  readonly withoutBucket: string
+  /** What a restore leaves behind to be removed by hand, if anything. */
+  readonly leftovers?: string
+}
+
+/** A chapter of the runbook about one kind of incident. */
+export interface RunbookChapter<S> {
+  readonly title: string
+  readonly introduction: string
+  part(system: S, surroundings: Surroundings): string
+  readonly conclusion?: string
+}
+
+/**
+ * One kind of system: everything that the rest of the code must know about it. To add a kind, add one file beside this
+ * one and its entry in `index.ts`; the lab's part is in `src/lab/kinds/`, the agent's in `src/agent/`.
  */
 export interface SystemKind<S extends { kind: string; name: string }> {
   readonly kind: S['kind']
   readonly schema: Type.TObject
   /** The cluster it runs in; `undefined` for one with a host of its own. */
   cluster(system: S): string | undefined
-  /** The variables of its inventory host, as its roles' `argument_specs` want them. */
+  /** Where it reads and writes besides its bucket. */
+  places(system: S): Place[]
+  /** The images that the system itself names, by the key that names each. */
+  images(system: S): { readonly key: string; readonly image: string }[]
+  /** Its stage in a full recovery. */
+  stage(system: S): RecoveryStage
+  goodCopy(system: S): GoodCopy
+  /** The variables of its inventory host, as its roles' `argument_specs` define them. */
   hostVariables(system: S, surroundings: Surroundings): Record<string, unknown>
-  /** The job templates that run it. */
+  /** Its job templates. */
   templates(system: S): TemplateUse[]
   copies(system: S): CopyFacts
+  runbook(system: S, surroundings: Surroundings): RunbookPage
+  /** Chapters about incidents that only this kind has. */
+  readonly chapters: readonly RunbookChapter<S>[]
 }

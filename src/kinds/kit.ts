@@ -1,5 +1,12 @@
 import Type from 'typebox'
-import { cronjobCopies, cronjobVariables, runNowTemplate, storeEnvironment } from './cronjob.ts'
+import {
+  clusterGoodCopy,
+  cronjobCopies,
+  cronjobVariables,
+  ownImages,
+  runNowTemplate,
+  storeEnvironment,
+} from './cronjob.ts'
 import { clusterFields, commonFields, objectNameSchema, type SystemKind, secretKeySchema } from './kind.ts'
 import { drillSchedule, drillTemplate, verifyTemplate } from './restore.ts'
 
@@ -30,6 +37,13 @@ export const kit: SystemKind<KitSystem> = {
   kind: 'kit',
   schema,
   cluster: system => system.cluster,
+  places: () => [],
+  images: ownImages,
+  stage: () => 'secrets',
+  goodCopy: system => {
+    const { maximumAgeHours, ...drill } = clusterGoodCopy(system)
+    return { maximumAgeHours, ...(system.drillIdentity && drill) }
+  },
   hostVariables(system, surroundings) {
     const store = storeEnvironment(system, surroundings)
     const items = system.secrets
@@ -79,4 +93,28 @@ export const kit: SystemKind<KitSystem> = {
     ...(system.drillIdentity ? [drillTemplate(system)] : []),
     verifyTemplate(system),
   ],
+  runbook: system => ({
+    needs: "an operator's private key, which is kept outside the installation",
+    keepSafe: system.secrets.map(({ name, keys }) => ({
+      what: `the Secret \`${system.namespace}/${name}\` (${system.cluster})`,
+      why: `${keys.map(key => `\`${key}\``).join(', ')}; also in the kit ${system.name}`,
+    })),
+    restore: restoreText(system),
+    withoutBucket: `the Secrets themselves, in ${system.namespace}`,
+  }),
+  chapters: [],
+}
+
+function restoreText(system: KitSystem): string {
+  return `You need one of the private keys that belong to its recipients (made with \`age-keygen\`, kept by the operators, not in the installation).
+
+\`\`\`sh
+rclone lsf store:${system.bucket}/ | grep '^kit-' | sort | tail -3
+rclone copyto store:${system.bucket}/<kit> kit.json.age
+age -d -i <key file> kit.json.age | jq -r '.items[] | .kind + " " + .metadata.name'
+kubectl create namespace ${system.namespace} --dry-run=client -o yaml | kubectl apply -f -
+age -d -i <key file> kit.json.age | kubectl apply -f -   # once the cluster ${system.cluster} is there
+\`\`\`
+
+It worked when \`kubectl -n ${system.namespace} get secrets\` shows ${system.secrets.map(secret => `\`${secret.name}\``).join(', ')}.`
 }

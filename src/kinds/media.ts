@@ -1,5 +1,12 @@
 import Type from 'typebox'
-import { cronjobCopies, cronjobVariables, runNowTemplate, storeEnvironment } from './cronjob.ts'
+import {
+  clusterGoodCopy,
+  cronjobCopies,
+  cronjobVariables,
+  ownImages,
+  runNowTemplate,
+  storeEnvironment,
+} from './cronjob.ts'
 import { clusterFields, commonFields, type SystemKind, type TemplateUse, volumeSchema } from './kind.ts'
 import {
   answersTo,
@@ -13,6 +20,8 @@ import {
   words,
   yesOrNo,
 } from './restore.ts'
+import { launch } from './runbook.ts'
+import { volumePlace, volumeText } from './volume.ts'
 
 const schema = Type.Object(
   {
@@ -34,6 +43,13 @@ export const media: SystemKind<MediaSystem> = {
   kind: 'media',
   schema,
   cluster: system => system.cluster,
+  places: system => [
+    volumePlace(system, 'source', system.source, 'read'),
+    volumePlace(system, 'replica', system.replica, 'write'),
+  ],
+  images: ownImages,
+  stage: () => 'files',
+  goodCopy: clusterGoodCopy,
   hostVariables(system, surroundings) {
     const store = storeEnvironment(system, surroundings)
     const contract = { REPLICATE_DIRECTION: 'BtoA', REPLICATE_DELETE: 'yes' }
@@ -76,6 +92,23 @@ export const media: SystemKind<MediaSystem> = {
     drills: drillSchedule,
   }),
   templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
+  runbook: system => ({
+    needs: 'the cluster, and an empty volume',
+    keepSafe: [],
+    restore: mediaSteps(system),
+    withoutBucket: `the replica (${volumeText(system, system.replica)}), restored with \`--answer ${restoreRole}_from=replica\`, and the source itself. The next backup uploads everything`,
+    leftovers: 'folders named `.before-restore-…` at the top of the media',
+  }),
+  chapters: [
+    {
+      title: 'A file was deleted last week',
+      introduction:
+        'Deleted and overwritten files stay in the bucket for 30 days, below `.trash/<time of the run>/`, and the manifests of that time with them.',
+      part: fileDeleted,
+      conclusion:
+        'It worked when the file is there with its size and time. Replaced files are kept in `.before-restore-<time>/` at the top of the volume.',
+    },
+  ],
 }
 
 const restoreRole = 'media_restore'
@@ -108,7 +141,47 @@ function restoreTemplate(system: MediaSystem): TemplateUse {
     // The role's own limit is twenty hours; applications and schedules are put back after it.
     timeout: 21 * 3600,
     scheduled: false,
-    // After the databases, which are smaller and more missed.
-    recovery: { step: 30, answers: answersTo(survey, { [`${role}_dry_run`]: 'no', [`${role}_confirm`]: system.name }) },
+    recovery: { answers: answersTo(survey, { [`${role}_dry_run`]: 'no', [`${role}_confirm`]: system.name }) },
   }
+}
+
+function mediaSteps(system: MediaSystem): string {
+  const template = `Restore: ${system.name}`
+  const replica = volumeText(system, system.replica)
+  const source = volumeText(system, system.source)
+  return `With this software: from the replica (${replica}) where it is left, which is nearest; else from the bucket. First the dry run, then the restore.
+
+\`\`\`sh
+${launch(template, { media_restore_from: 'bucket' })}
+${launch(template, { media_restore_from: 'bucket', media_restore_dry_run: 'no', media_restore_confirm: system.name })}
+\`\`\`
+
+Only what differs is fetched, each file is held against its hash before it takes its place, and names, owners, modes, times, links and empty folders come from the manifest. Killed midway, run it again: it goes on from there.
+
+Without it, in a pod that has ${source} at /volume-b and rclone (owners, modes, links and empty folders are then to be taken from the manifest, \`rclone cat store:${system.bucket}/.manifests/${system.name}/<latest> | gunzip\`):
+
+\`\`\`sh
+rclone copy store:${system.bucket} /volume-b --exclude '/.receipts/**' --exclude '/.manifests/**' --exclude '/.trash/**' --transfers 8 --progress
+\`\`\`
+
+or, from the replica: \`rsync -a /volume-a/ /volume-b\`.
+
+It worked when a second dry run finds nothing to make or replace, and the application shows its files.`
+}
+
+function fileDeleted(system: MediaSystem): string {
+  return `**${system.name}**, as it was at a time before the mishap:
+
+\`\`\`sh
+${launch(`Restore: ${system.name}`, { media_restore_copy: '<time, UTC>', media_restore_paths: "'folder/file;another folder'" })}
+\`\`\`
+
+and again with \`--answer media_restore_dry_run=no --answer media_restore_confirm=${system.name}\`.
+
+Without this software:
+
+\`\`\`sh
+rclone lsf -R --files-only store:${system.bucket}/.trash/ | grep 'file'
+rclone copyto "store:${system.bucket}/.trash/<time>/folder/file" ./file
+\`\`\``
 }

@@ -1,7 +1,8 @@
 import Type from 'typebox'
 import { periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
 import { type CredentialUse, commonFields, type SystemKind, type TemplateUse } from './kind.ts'
-import { answersTo, drillSchedule, rehearsal, verification, words, yesOrNo } from './restore.ts'
+import { answersTo, drillMaximumAgeHours, drillSchedule, rehearsal, verification, words, yesOrNo } from './restore.ts'
+import { launch } from './runbook.ts'
 
 const schema = Type.Object(
   {
@@ -52,6 +53,13 @@ export const rancher: SystemKind<RancherSystem> = {
   kind: 'rancher',
   schema,
   cluster: () => undefined,
+  places: ({ host, dataDirectory, stagingDirectory }) => [
+    { key: 'dataDirectory', access: 'write', at: { host, path: dataDirectory } },
+    { key: 'stagingDirectory', access: 'write', at: { host, path: stagingDirectory } },
+  ],
+  images: () => [],
+  stage: () => 'access',
+  goodCopy: system => ({ maximumAgeHours: maximumAgeHours(system), drillMaximumAgeHours }),
   hostVariables: (system, { store, agent }) => ({
     ansible_host: system.host,
     rancher_backup_system: system.name,
@@ -68,8 +76,7 @@ export const rancher: SystemKind<RancherSystem> = {
     rancher_backup_stop_deadline_seconds: system.stopDeadlineSeconds,
     rancher_backup_healthy_timeout_seconds: system.healthyTimeoutSeconds,
     rancher_backup_verify_maximum_age_hours: maximumAgeHours(system),
-    // A drill a week, and a week of grace.
-    rancher_backup_verify_drill_maximum_age_hours: 14 * 24,
+    rancher_backup_verify_drill_maximum_age_hours: drillMaximumAgeHours,
   }),
   copies: system => ({
     objects: { prefix: 'rancher-data-backup-', pattern: /^rancher-data-backup-.+-(\d{4}-\d\d-\d\dT[\d-]+Z)\.tar\.gz$/ },
@@ -80,6 +87,25 @@ export const rancher: SystemKind<RancherSystem> = {
     drills: drillSchedule,
   }),
   templates: system => [backupTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
+  runbook: system => ({
+    needs: 'a Docker host',
+    keepSafe: [
+      {
+        what: `the ssh key of AWX's credential \`Host: ${system.name}\``,
+        why: `\`--local\` reaches ${system.host} with it`,
+      },
+    ],
+    restore: rancherSteps(system),
+    withoutBucket: `the data themselves, in ${system.dataDirectory} on ${system.host}`,
+    leftovers: `\`${system.dataDirectory}.before\` on ${system.host}`,
+  }),
+  chapters: [
+    {
+      title: 'Rancher does not start',
+      introduction: 'The clusters run without it; only their management is unavailable. There is time to look.',
+      part: rancherDown,
+    },
+  ],
 }
 
 // A run takes a while after its stop until its receipt, and a week with a change of the clock has an hour more.
@@ -124,6 +150,7 @@ function backupTemplate(system: RancherSystem): TemplateUse {
     ],
     timeout: backupTimeoutSeconds,
     scheduled: true,
+    interrupts: true,
   }
 }
 
@@ -158,9 +185,7 @@ function restoreTemplate(system: RancherSystem): TemplateUse {
     survey,
     timeout: 4 * 3600,
     scheduled: false,
-    // Before all others: it gives access to the clusters.
     recovery: {
-      step: 0,
       answers: answersTo(survey, {
         rancher_backup_restore_copy: 'LATEST',
         rancher_backup_restore_dry_run: 'no',
@@ -182,4 +207,46 @@ function drillTemplate(system: RancherSystem): TemplateUse {
 
 function verifyTemplate(system: RancherSystem): TemplateUse {
   return { ...verification(system), credentials: credentials(system, undefined) }
+}
+
+function rancherSteps(system: RancherSystem): string {
+  const template = `Restore: ${system.name}`
+  const confirm = { rancher_backup_restore_dry_run: 'no', rancher_backup_restore_confirm: system.name }
+  return `On a new host, first make the container as Rancher's documentation does, from the image of the archive's version; it need not run: \`docker create --name ${system.container} --restart=unless-stopped --privileged -p 80:80 -p 443:443 -v ${system.dataDirectory}:/var/lib/rancher rancher/rancher:<tag>\`.
+
+With this software: first the dry run, then the restore. Where AWX is away, with \`--local --credentials secrets.yml\`.
+
+\`\`\`sh
+${launch(template, { rancher_backup_restore_copy: 'LATEST' })}
+${launch(template, confirm)}
+\`\`\`
+
+The archive is fetched, held against its receipt and unpacked beside the data before Rancher is touched; the data of before come back where it does not become healthy within ${system.healthyTimeoutSeconds} s. \`--answer rancher_backup_restore_copy=NONE\` lists the copies, a time in UTC takes the newest at or before it. A container of another version than the archive's is refused; \`--answer rancher_backup_restore_accept_version=yes\` lets it pass.
+
+Without it, on the host ${system.host}, with the version and image tag from the archive's name:
+
+\`\`\`sh
+rclone lsf store:${system.bucket}/ | grep tar.gz | sort | tail -3
+rclone copyto store:${system.bucket}/<archive> /var/tmp/rancher.tar.gz
+gzip -t /var/tmp/rancher.tar.gz && tar tzf /var/tmp/rancher.tar.gz | head
+docker stop ${system.container}; mv ${system.dataDirectory} ${system.dataDirectory}.before; mkdir -p ${system.dataDirectory}
+tar xzpf /var/tmp/rancher.tar.gz -C ${system.dataDirectory} --strip-components=3   # the names above begin with var/lib/rancher
+docker start ${system.container}
+\`\`\`
+
+It worked when \`curl -fsk ${system.healthUrl}\` says \`pong\` and the clusters show up as active. Go back: stop it, move \`${system.dataDirectory}.before\` back, start it.`
+}
+
+function rancherDown(system: RancherSystem): string {
+  return `On ${system.host}:
+
+\`\`\`sh
+docker ps -a --filter name=${system.container}; docker logs --tail 50 ${system.container}; df -h ${system.dataDirectory}
+docker start ${system.container}; curl -fsk ${system.healthUrl}
+\`\`\`
+
+1. Stopped by a backup that did not come back? The guard on the host starts it within ${system.stopDeadlineSeconds} s, and says what it did: \`docker logs ${system.container}-guard\`. If it did not, \`docker start ${system.container}\`.
+2. A full disk: free it (an archive that did not reach the bucket in ${system.stagingDirectory}), start again.
+3. Its data are damaged: step "${system.name}" of the whole recovery, on this same host. The state of before is kept aside until Rancher is healthy.
+4. It runs again, and the guard had acted: no backup stops it before a person has understood why. Then, once: \`${launch(`Back up: ${system.name}`, { rancher_backup_accept_previous: 'yes', rancher_backup_ignore_window: 'yes' })}\`.`
 }

@@ -108,6 +108,9 @@ export function restoreQuestions(role: string, { name }: RestorableSystem, more:
   ]
 }
 
+/** Drills run weekly; a week of grace. */
+export const drillMaximumAgeHours = 14 * 24
+
 /** What a workflow answers to a survey: the given, and what else it must, as the survey proposes. */
 export function answersTo(
   survey: readonly Question[],

@@ -53,6 +53,7 @@ function configOf(size: number): Config {
   const systems = Array.from({ length: size }, (_, index) => {
     const system = structuredClone(kinds[index % kinds.length]) as Config['systems'][number]
     const own = { name: `system-${index}`, bucket: `bucket-${index}` }
+    if (system.kind === 'media') system.replica = { nfs: { server: 'nfs.example', path: `/replica-${index}` } }
     return { ...system, ...own, cluster: `cluster-${Math.floor(index / 30)}`, namespace: `space-${index}` }
   })
   return { ...production, clusters, systems: systems as Config['systems'] }

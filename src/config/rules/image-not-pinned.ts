@@ -1,3 +1,4 @@
+import { kindOf } from '../../kinds/index.ts'
 import type { Config } from '../schema.ts'
 import { placeOf, type Rule } from './rule.ts'
 
@@ -23,9 +24,9 @@ function images(config: Config): { path: string; image: string }[] {
     { path: 'agent.image', image: config.agent.image },
     { path: 'executionEnvironment', image: config.executionEnvironment },
     ...config.systems.flatMap((system, index) =>
-      'image' in system && system.image !== undefined
-        ? [{ path: placeOf(config, index, 'image'), image: system.image }]
-        : [],
+      kindOf(system)
+        .images(system)
+        .map(({ key, image }) => ({ path: placeOf(config, index, key), image })),
     ),
   ]
 }

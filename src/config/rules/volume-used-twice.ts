@@ -1,19 +1,23 @@
+import { kindOf } from '../../kinds/index.ts'
 import { placeOf, type Rule, repeated } from './rule.ts'
 
 export const volumeUsedTwice: Rule = {
   id: 'volume-used-twice',
-  description: 'Two systems that keep their dumps on one volume in the same tier prune each other.',
+  description: 'Two systems that write to one volume remove or overwrite the copies of each other.',
   check: config => {
-    const dumps = config.systems.flatMap((system, index) =>
-      system.kind === 'database' ? [{ system, index, volume: JSON.stringify(system.volume) }] : [],
+    const written = config.systems.flatMap((system, index) =>
+      kindOf(system)
+        .places(system)
+        .filter(({ access }) => access === 'write')
+        .map(({ key, at }) => ({ system, index, key, at })),
     )
     return repeated(
-      dumps,
-      d => JSON.stringify([d.system.cluster, d.system.namespace, d.volume]),
-      (dump, first) => ({
-        path: placeOf(config, dump.index, 'volume'),
-        message: `is the volume of \`${first.system.name}\` already`,
-        suggest: 'give each database system a volume of its own',
+      written,
+      ({ at }) => JSON.stringify(at),
+      ({ index, key }, first) => ({
+        path: placeOf(config, index, key),
+        message: `\`${first.system.name}\` already writes there`,
+        suggest: 'give each system a volume of its own',
       }),
     )
   },

@@ -21,11 +21,11 @@ function use(name: string, recovery?: TemplateUse['recovery']): TemplateUse {
   }
 }
 
-it('asks before each restore, goes on in the order of the steps, and ends red at the first that fails', () => {
+it('waits for an approval before each job, follows the stages, and has no path past a failure', () => {
   const nodes = recoveryNodes([
-    use('media', { step: 30, answers: { confirm: 'media' } }),
-    use('backup'),
-    use('database', { step: 10, answers: { confirm: 'database' } }),
+    { stage: 'files', use: use('media', { answers: { confirm: 'media' } }) },
+    { stage: 'files', use: use('backup') },
+    { stage: 'database', use: use('database', { answers: { confirm: 'database' } }) },
   ])
   expect(nodes.map(({ identifier, success_nodes }) => [identifier, ...success_nodes])).toEqual([
     ['Approve: database', 'database'],
@@ -37,7 +37,7 @@ it('asks before each restore, goes on in the order of the steps, and ends red at
   expect(nodes.flatMap(({ approval_node }) => approval_node?.timeout ?? [])).toEqual([14400, 14400])
 })
 
-it('answers every question: as it is told, else by its default', () => {
-  const [, node] = recoveryNodes([use('database', { step: 1, answers: { confirm: 'database' } })])
+it('answers every question: as the job says, else with its default', () => {
+  const [, node] = recoveryNodes([{ stage: 'database', use: use('database', { answers: { confirm: 'database' } }) }])
   expect(node?.extra_data).toEqual({ from: 'bucket', confirm: 'database' })
 })

@@ -84,7 +84,7 @@ describe('a config that breaks one thing is told in one line: place, what is wro
       c => {
         Object.assign(c.systems[3], { namespace: 'im-infra', volume: c.systems[2].volume })
       },
-      'volume-used-twice systems[3] (production-stack-db).volume: is the volume of `infra-db-production` already → give each database system a volume of its own',
+      'volume-used-twice systems[3] (production-stack-db).volume: `infra-db-production` already writes there → give each system a volume of its own',
     ],
     [
       'a cluster nobody defined',

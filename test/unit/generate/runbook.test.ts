@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import config from '../../../backups.config.ts'
 import { definitions } from '../../../src/awx/definitions.ts'
 import { runbook } from '../../../src/generate/runbook.ts'
-import { recoveryOrder } from '../../../src/kinds/order.ts'
+import { recoveryOrder } from '../../../src/kinds/index.ts'
 
 const text = runbook(config)
 

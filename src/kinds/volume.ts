@@ -1,0 +1,21 @@
+import type { Place, Volume } from './kind.ts'
+
+interface InNamespace {
+  readonly cluster: string
+  readonly namespace: string
+}
+
+/** A volume of a system as a place. */
+export function volumePlace(
+  { cluster, namespace }: InNamespace,
+  key: string,
+  volume: Volume,
+  access: Place['access'],
+): Place {
+  return { key, access, at: 'nfs' in volume ? volume : { cluster, namespace, claim: volume.claim } }
+}
+
+/** A volume in words: `claim im-infra/pg-bu` or `nfs.example:/exports/media`. */
+export function volumeText({ namespace }: InNamespace, volume: Volume): string {
+  return 'nfs' in volume ? `${volume.nfs.server}:${volume.nfs.path}` : `claim ${namespace}/${volume.claim}`
+}
