@@ -1,0 +1,36 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+
+const root = join(import.meta.dirname, '../..')
+
+// Only a kind's own rooms may ask which kind a system is: anything else asks its kind by the interface `SystemKind`.
+const ownRooms = ['src/kinds/', 'src/lab/']
+const askingTheKind = [
+  /switch \((?:\w+\.)*kind\)/,
+  /\bsystem\w*\??\.kind\s*[!=]==?/,
+  /\bs\.kind\s*[!=]==?/,
+  /'(?!name|kind)\w+' in (?:system|s|other)\b/,
+  /\.test\((?:\w+\.)*description\)/,
+  /description\.(?:includes|match|startsWith|search)\(/,
+]
+
+test('no source outside src/kinds and src/lab/kinds asks which kind a system is', async () => {
+  const files = [...(await sources('src')), ...(await sources('tools'))].filter(
+    file => !ownRooms.some(room => file.startsWith(room)),
+  )
+  expect(files.length).toBeGreaterThan(100)
+  const found: string[] = []
+  for (const file of files) {
+    const lines = (await readFile(join(root, file), 'utf8')).split('\n')
+    lines.forEach((line, index) => {
+      if (askingTheKind.some(pattern => pattern.test(line))) found.push(`${file}:${index + 1}: ${line.trim()}`)
+    })
+  }
+  expect(found).toEqual([])
+})
+
+async function sources(folder: string): Promise<string[]> {
+  const entries = await readdir(join(root, folder), { recursive: true })
+  return entries.filter(path => path.endsWith('.ts')).map(path => `${folder}/${path}`)
+}
