@@ -10,9 +10,10 @@ import { abortUploads, uploadVerified } from '../../store/upload.ts'
 import { type BucketPlace, type DumpSettings, dumpSettings } from '../run/environment.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
-import { conclude, Failure, type Result } from '../run/outcome.ts'
+import { conclude, type Result } from '../run/outcome.ts'
 import { dumpToFile, suffixOf } from './dump-stream.ts'
-import { clientVersion, countDatabase, countServer, Session, serverOf } from './postgres.ts'
+import { countDatabase, countServer, Session, serverOf } from './postgres.ts'
+import { dumpProgramFor, mismatch } from './programs.ts'
 import { BackupVolume, dumpName, takenAt, type VolumeCopy, type VolumeReceipt } from './volume.ts'
 
 export const command: CommandModule = {
@@ -73,22 +74,17 @@ async function newDump(
   const name = dumpName(start, suffixOf(settings.compression))
   const file = volume.unfinished(settings.tier, name)
   try {
-    const client = await clientVersion(program)
-    const serverText = await session.one('show server_version')
-    const serverMajor = Math.floor(Number(await session.one('show server_version_num')) / 10_000)
-    if (client.major < serverMajor) {
-      throw new Failure(
-        'client',
-        `${program} ${client.text} is older than the server's ${serverText} and cannot dump it: use an image with client ${serverMajor}`,
-      )
-    }
-    log(`${program} ${client.text} on ${settings.host}, server ${serverText}`)
+    const version = await session.serverVersion()
+    const client = await dumpProgramFor(program, version)
+    log(`${program} ${client.version.text} on ${settings.host}, server ${version.text}`)
+    const differs = mismatch(program, client.version, version)
+    if (differs) log(`warning: ${differs}`)
     const { args, counts } = await frozen(settings, session)
     const tell = progress(program)
     const dumped = await dumpToFile({
       server,
-      serverMajor,
-      program,
+      serverMajor: version.major,
+      program: client.path,
       args,
       compression: settings.compression,
       file,
@@ -100,7 +96,7 @@ async function newDump(
       start: start.toISOString(),
       end: new Date().toISOString(),
       ...dumped,
-      versions: { agent: packageFile.version, [program]: client.text, server: serverText },
+      versions: { agent: packageFile.version, [program]: client.version.text, server: version.text },
       counts: await counts(),
     }
     await volume.finish(settings.tier, receipt)

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { type FileHandle, open } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -51,13 +52,14 @@ echo "\${PIPESTATUS[*]}" >&4
  * dump must end with its marker.
  *
  * @param request.serverMajor of the server, into which the dump must load
+ * @param request.program path of a pg_dump or pg_dumpall
  * @param request.onProgress takes the compressed bytes so far
  * @throws Failure dump; the file is then to be removed
  */
 export async function dumpToFile(request: {
   server: Server
   serverMajor: number
-  program: 'pg_dump' | 'pg_dumpall'
+  program: string
   args: string[]
   compression: Compression
   file: string
@@ -89,7 +91,8 @@ export async function dumpToFile(request: {
     const [{ bytes, sha256 }] = await Promise.all([followed(out, running, request.onProgress), ended])
     request.stop.throwIfAborted()
     const words = await said
-    const names = [request.program, 'the tap', ...(request.compression === 'gzip' ? ['igzip'] : [])]
+    const program = basename(request.program)
+    const names = [program, 'the tap', ...(request.compression === 'gzip' ? ['igzip'] : [])]
     const statuses = (await statusSaid).trim().split(' ').map(Number)
     // A program that failed breaks the pipe of those before it, so the last that failed by itself is the cause.
     const failed = names
@@ -105,7 +108,7 @@ export async function dumpToFile(request: {
     if (!tapped.complete) {
       throw new Failure(
         'dump',
-        `${request.program} ended well, yet its dump has no end: the line "dump complete" is missing after ${tapped.plainBytes} bytes`,
+        `${program} exited with 0, but its dump has no end: the line "dump complete" is missing after ${tapped.plainBytes} bytes`,
       )
     }
     await out.sync()

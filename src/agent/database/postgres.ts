@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { execa } from 'execa'
 import { Failure } from '../run/outcome.ts'
+import { psql, type Version, versionIn } from './programs.ts'
 
 /** How to reach a server; what is not here libpq takes from its own variables and files. */
 export interface Server {
@@ -23,27 +23,6 @@ export function serverOf(
   return { ...settings, env: own }
 }
 
-/** A version as PostgreSQL's programs tell it. */
-export interface Version {
-  text: string
-  major: number
-}
-
-function version(text: string): Version {
-  const found = /(\d+)(?:\.[\d.]+|devel|beta\d+|rc\d+)?/.exec(text)
-  return { text: found?.[0] ?? text, major: Number(found?.[1] ?? 0) }
-}
-
-/** The version of a client program. @throws Failure dump when it cannot be started */
-export async function clientVersion(program: string): Promise<Version> {
-  try {
-    const { stdout } = await execa(program, ['--version'])
-    return version(stdout.replace(/^.*\(PostgreSQL\)/, ''))
-  } catch (error) {
-    throw new Failure('dump', `${program} cannot be started: ${(error as Error).message}`)
-  }
-}
-
 /**
  * One session of psql that stays open between statements, so that a transaction and its exported snapshot do.
  */
@@ -55,7 +34,7 @@ export class Session {
 
   constructor(server: Server, database: string) {
     this.#child = spawn(
-      'psql',
+      psql(),
       [
         '--no-psqlrc',
         '--quiet',
@@ -101,6 +80,11 @@ export class Session {
 
   async one(sql: string): Promise<string> {
     return (await this.query(sql))[0] ?? ''
+  }
+
+  /** The server's version. */
+  async serverVersion(): Promise<Version> {
+    return versionIn(await this.one('show server_version'))
   }
 
   async close(): Promise<void> {

@@ -11,7 +11,8 @@ import type { DatabaseSettings } from '../run/restore-settings.ts'
 import { type DumpFacts, literal, quoted } from './dump-facts.ts'
 import { checkDump, copiesOf, type DumpCopy, sqlOf } from './dump-file.ts'
 import { DumpFilter } from './dump-filter.ts'
-import { clientVersion, type Server, Session, serverOf, type Version } from './postgres.ts'
+import { type Server, Session, serverOf } from './postgres.ts'
+import { psql as psqlPath, type Version, versionOf } from './programs.ts'
 import { verifies } from './scram.ts'
 
 // Databases that are being loaded, and those that were replaced, begin so. Names have 63 bytes at most.
@@ -111,8 +112,7 @@ async function makePlan(
   began: number,
 ): Promise<Plan> {
   const refuse = (why: string): Failure => new Failure('restore', `${why}. Nothing was changed`)
-  const number = Number(await home.one('show server_version_num'))
-  const version = { text: await home.one('show server_version'), major: Math.floor(number / 10_000) }
+  const version = await home.serverVersion()
   if (facts.major > version.major) {
     throw refuse(
       `the copy is of PostgreSQL ${facts.versions.server}, the server ${settings.host} is ${version.text}: restore into a server of version ${facts.major} or later`,
@@ -349,7 +349,7 @@ async function removeLeftovers(session: Session): Promise<void> {
 const RESTRICT_SINCE: Readonly<Record<number, number>> = { 13: 22, 14: 19, 15: 14, 16: 10, 17: 6 }
 
 async function knowsRestrict(): Promise<boolean> {
-  const { major, text: said } = await clientVersion('psql')
+  const { major, text: said } = await versionOf(psqlPath())
   return major >= 18 || Number(said.split('.')[1] ?? 0) >= (RESTRICT_SINCE[major] ?? Number.POSITIVE_INFINITY)
 }
 
@@ -408,7 +408,7 @@ async function load(
   if (!settings.goOn) args.push('--set=ON_ERROR_STOP=1')
   // Its own messages in English, so that errors are known by their name.
   const env = { ...process.env, ...plan.server.env, LC_MESSAGES: 'C' }
-  const psql = spawn('psql', args, { env, stdio: ['pipe', 'ignore', 'pipe'], signal: stop })
+  const psql = spawn(psqlPath(), args, { env, stdio: ['pipe', 'ignore', 'pipe'], signal: stop })
   const ended = once(psql, 'close').catch(() => [null])
   const errors: string[] = []
   const listening = (async () => {

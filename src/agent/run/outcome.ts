@@ -14,7 +14,10 @@ export const failures = {
     meaning: 'the database server or the bucket store cannot be reached, or refuses the credentials',
   },
   dump: { code: 4, meaning: 'pg_dump, pg_dumpall or the compressor failed, or the dump has no end' },
-  client: { code: 5, meaning: 'the PostgreSQL client is older than the server' },
+  client: {
+    code: 5,
+    meaning: 'there is no PostgreSQL client for the server: those installed are older, or do not start',
+  },
   verification: { code: 6, meaning: 'the bucket does not hold what was sent' },
   source: {
     code: 7,

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, mkdir, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { majorsWith, programPath } from '../../../src/agent/database/programs.ts'
 import { folder, requireTools, runAgent, startAgent } from '../../support/agent.ts'
 import { startServer, type TestServer } from '../../support/postgres.ts'
 
@@ -37,8 +38,19 @@ async function instead(program: string, script: string): Promise<string> {
   return `${path}:${process.env.PATH}`
 }
 
-async function real(program: string): Promise<string> {
-  return (await execa('which', [program])).stdout
+/** A folder of PostgreSQL programs for the agent: those of this machine's newest major, with a script as its pg_dump. */
+async function pgDumpInstead(script: string, major?: number): Promise<string> {
+  const newest = majorsWith('pg_dump').at(-1) ?? 0
+  const path = await folder()
+  for (const of of [newest, major ?? newest]) await mkdir(join(path, `${of}/bin`), { recursive: true })
+  const bin = dirname(programPath(newest, 'pg_dump'))
+  for (const name of await readdir(bin)) {
+    if (name !== 'pg_dump') await symlink(join(bin, name), join(path, `${newest}/bin`, name))
+  }
+  const fake = join(path, `${major ?? newest}/bin/pg_dump`)
+  await writeFile(fake, `#!/bin/bash\n${script}\n`)
+  await chmod(fake, 0o755)
+  return path
 }
 
 test('1: an error ends with an exit code that is one', async () => {
@@ -75,23 +87,21 @@ test('2: a warning of the server does not cost a good dump', async () => {
 describe('3: a dump that dies on its way is a failure', () => {
   test.each([
     ['killed', 'kill -9 $$', /pg_dump was killed by signal 9, without a word/],
-    ['with an exit code of 0 and no end', 'exit 0', /ended well, yet its dump has no end/],
+    ['with an exit code of 0 and no end', 'exit 0', /exited with 0, but its dump has no end/],
     ['with an exit code and no word', 'exit 7', /pg_dump ended with 7, without a word/],
   ])('%s', async (_, end, message) => {
     const server = await filled()
-    const pgDump = await real('pg_dump')
-    const PATH = await instead(
-      'pg_dump',
-      `[ "$1" = --version ] && exec ${pgDump} "$@"\n${pgDump} "$@" | head -c 300000\n${end}`,
-    )
+    const pgDump = programPath(majorsWith('pg_dump').at(-1) ?? 0, 'pg_dump')
+    const script = `[ "$1" = --version ] && exec ${pgDump} "$@"\n${pgDump} "$@" | head -c 300000\n${end}`
+    const BACKUP_POSTGRES_PROGRAMS = await pgDumpInstead(script)
     const where = await folder()
     const old = await execa('sh', ['-c', 'pg_dump frag | gzip > out && gzip -t out'], {
       cwd: where,
-      env: { ...client(server), PATH },
+      env: { ...client(server), PATH: await instead('pg_dump', script) },
     })
     expect(old.exitCode).toBe(0)
 
-    const ours = await runAgent({ ...server.env, PATH, DATABASE: 'frag', BACKUP_VOLUME: where })
+    const ours = await runAgent({ ...server.env, BACKUP_POSTGRES_PROGRAMS, DATABASE: 'frag', BACKUP_VOLUME: where })
     expect(ours.code).toBe(4)
     expect(ours.log).toMatch(message)
     expect(await copies(where)).toEqual([])
@@ -136,22 +146,26 @@ test('4: what a killed run leaves is never taken for a copy', async () => {
 
 test('5: a client older than the server is a failure that names both versions', async () => {
   const server = await filled()
-  const pgDump = await real('pg_dump')
   // What a pg_dump of 12 says of itself and does; none older than this machine's server can be had for it.
-  const PATH = await instead(
-    'pg_dump',
-    `[ "$1" = --version ] && echo 'pg_dump (PostgreSQL) 12.22' && exit\necho 'pg_dump: error: aborting because of server version mismatch' >&2; exit 1; ${pgDump}`,
-  )
+  const script = `[ "$1" = --version ] && echo 'pg_dump (PostgreSQL) 12.22' && exit\necho 'pg_dump: error: aborting because of server version mismatch' >&2; exit 1`
   const old = await execa('sh', ['-c', 'pg_dump frag | gzip > out'], {
     cwd: await folder(),
-    env: { ...client(server), PATH },
+    env: { ...client(server), PATH: await instead('pg_dump', script) },
   })
   expect(old.exitCode).toBe(0)
 
-  const ours = await runAgent({ ...server.env, PATH, DATABASE: 'frag', BACKUP_VOLUME: await folder() })
+  const BACKUP_POSTGRES_PROGRAMS = await pgDumpInstead(script, 12)
+  const ours = await runAgent({
+    ...server.env,
+    BACKUP_POSTGRES_PROGRAMS,
+    DATABASE: 'frag',
+    BACKUP_VOLUME: await folder(),
+  })
   expect(ours.code).toBe(5)
-  const version = await server.sql('frag', 'show server_version')
-  expect(ours.log).toContain(`pg_dump 12.22 is older than the server's ${version}`)
+  const version = (await server.sql('frag', 'show server_version')).split(' ')[0]
+  expect(ours.log).toContain(
+    `the server is PostgreSQL ${version}, and ${BACKUP_POSTGRES_PROGRAMS} has only 12: use an image with pg_dump`,
+  )
 })
 
 test('6: pruning keeps the good copy, however many broken ones are newer', async () => {

@@ -1,0 +1,96 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { Failure } from '../run/outcome.ts'
+
+/** A version as PostgreSQL's programs and servers print it. */
+export interface Version {
+  /** `17.12`, `18beta1`. */
+  text: string
+  major: number
+}
+
+/** The version in what a program or a server prints about itself. */
+export function versionIn(text: string): Version {
+  const found = /(\d+)(?:\.[\d.]+|devel|beta\d+|rc\d+)?/.exec(text.replace(/^.*\(PostgreSQL\)/, ''))
+  return { text: found?.[0] ?? text, major: Number(found?.[1] ?? 0) }
+}
+
+/** Debian installs each major's programs in `<major>/bin` of this folder. */
+function folder(): string {
+  return process.env.BACKUP_POSTGRES_PROGRAMS || '/usr/lib/postgresql'
+}
+
+/** The majors of which a program is installed, oldest first. */
+export function majorsWith(program: string): number[] {
+  if (!existsSync(folder())) return []
+  return readdirSync(folder())
+    .map(Number)
+    .filter(major => major > 0 && existsSync(programPath(major, program)))
+    .sort((a, b) => a - b)
+}
+
+/** Where a major's program is, installed or not. */
+export function programPath(major: number, program: string): string {
+  return join(folder(), String(major), 'bin', program)
+}
+
+/**
+ * The psql that sessions use: the newest installed, since it talks to every older server.
+ *
+ * @throws Failure client when none is installed
+ */
+export function psql(): string {
+  const newest = majorsWith('psql').at(-1)
+  if (newest === undefined) throw new Failure('client', `there is no PostgreSQL client in ${folder()}: install one`)
+  return programPath(newest, 'psql')
+}
+
+/** A dump program and its version. */
+export interface DumpProgram {
+  path: string
+  version: Version
+}
+
+/**
+ * The dump program for a server: of the server's own major if it is installed, else of the next newer one. A client of
+ * another major may know nothing of what the server's last patches write, and an older one cannot read the server.
+ *
+ * @throws Failure client when only older ones are installed
+ */
+export async function dumpProgramFor(program: 'pg_dump' | 'pg_dumpall', server: Version): Promise<DumpProgram> {
+  const installed = majorsWith(program)
+  const major = installed.find(candidate => candidate >= server.major)
+  if (major === undefined) {
+    const has = installed.length > 0 ? `has only ${installed.join(', ')}` : 'has none'
+    throw new Failure(
+      'client',
+      `the server is PostgreSQL ${server.text}, and ${folder()} ${has}: use an image with ${program} ${server.major}`,
+    )
+  }
+  const path = programPath(major, program)
+  return { path, version: await versionOf(path) }
+}
+
+/** The version of a program. @throws Failure client when it cannot be started */
+export async function versionOf(program: string): Promise<Version> {
+  try {
+    const { stdout } = await execa(program, ['--version'])
+    return versionIn(stdout)
+  } catch (error) {
+    throw new Failure('client', `${program} cannot be started: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/**
+ * How a dump program differs from the server it dumps, in words; undefined if it is of the same major and at least as
+ * recent.
+ */
+export function mismatch(program: string, client: Version, server: Version): string | undefined {
+  if (client.major !== server.major) {
+    return `there is no ${program} ${server.major} in this image: ${client.text} dumps the server's ${server.text}`
+  }
+  const minor = (version: Version) => Number(version.text.split('.')[1] ?? 0)
+  if (minor(client) >= minor(server)) return undefined
+  return `the server's ${server.text} is newer than ${program} ${client.text}: build a new image (npm run images -- renew) and deploy it`
+}
