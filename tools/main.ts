@@ -2,7 +2,7 @@ import yargs, { type CommandModule } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { exitCodes, Failure } from '../src/report/failure.ts'
 
-const names = ['bench', 'generate', 'lab', 'launch', 'lint', 'plan', 'test', 'validate']
+const names = ['bench', 'check', 'generate', 'lab', 'launch', 'lint', 'plan', 'test', 'validate']
 // Reading all of them, with the SDKs that some use, takes a second; only help needs more than the one that is asked for.
 const asked = names.filter(name => name === process.argv[2])
 const commands = await Promise.all(
@@ -24,7 +24,7 @@ try {
         `see \`${parser.parsed ? 'backups <command> --help' : 'backups --help'}\``,
       )
     })
-    .epilogue('Exit codes: 0 well, 1 findings, 2 config or usage broken, 3 the outside cannot be reached.')
+    .epilogue('Exit codes: 0 success, 1 findings, 2 config or usage error, 3 an outside service is unreachable.')
     .wrap(Math.min(110, process.stdout.columns ?? 110))
     .parseAsync()
 } catch (error) {

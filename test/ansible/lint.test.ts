@@ -5,6 +5,7 @@ import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
 import { ansibleEnvironment, syntaxCheck } from '../../src/ansible/playbook.ts'
 import { ensureVenv, projectRoot } from '../../src/ansible/venv.ts'
+import { labCache } from '../../src/lab/lab.ts'
 
 const playbooks = (await readdir(join(projectRoot, 'playbooks'))).filter(file => file.endsWith('.yml'))
 
@@ -24,6 +25,17 @@ describe('every playbook', () => {
     })
     expect(exitCode, all).toBe(0)
   })
+})
+
+test('the workflows of GitHub pass actionlint', async () => {
+  // Go keeps what it built: only the first run downloads and compiles.
+  const bin = join(labCache, 'actionlint-1.7.12')
+  await execa('go', ['install', 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12'], { env: { GOBIN: bin } })
+  const { stdout } = await execa(join(bin, 'actionlint'), ['-format', '{{json .}}'], {
+    cwd: projectRoot,
+    reject: false,
+  })
+  expect(JSON.parse(stdout)).toEqual([])
 })
 
 test('a playbook that does not parse is a problem with its place', async () => {

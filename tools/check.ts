@@ -1,0 +1,17 @@
+import { exitCodes, Failure } from '../src/report/failure.ts'
+import { runCheckers } from '../src/validate/checkers.ts'
+
+export const command = 'check'
+export const describe = 'Check format, types and the unit tests: the loop of development, in less than a minute'
+export const builder = {}
+
+export async function handler(): Promise<void> {
+  const failed = await runCheckers(['biome', 'tsc', 'vitest'], line => process.stderr.write(`check: ${line}\n`))
+  if (failed.length > 0) {
+    throw new Failure(
+      exitCodes.findings,
+      `${failed.join(', ')} failed`,
+      'see the output above; `npm run format` mends what can be mended by itself',
+    )
+  }
+}
