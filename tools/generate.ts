@@ -4,10 +4,12 @@ import { projectRoot } from '../src/ansible/venv.ts'
 import { documents } from '../src/generate/documents.ts'
 import { allInventoryFiles } from '../src/generate/environments.ts'
 import { writeFolder } from '../src/generate/folder.ts'
+import { roleReadmes } from '../src/generate/roles.ts'
 import { configOption, requireConfig } from './options.ts'
 
 export const command = 'generate'
-export const describe = 'Write the inventories that the config makes, the runbook, and the reference'
+export const describe =
+  "Write the inventories that the config makes, the runbook, the reference, and the roles' READMEs"
 export const builder = (args: Argv) =>
   args.options(configOption).example('$0 generate', 'writes inventories/, each file only where it differs')
 
@@ -16,6 +18,7 @@ export async function handler(args: { config: string }): Promise<void> {
   const folders = new Map([
     ['inventories', allInventoryFiles(config)],
     ['docs', documents(config)],
+    ['roles', await roleReadmes(join(projectRoot, 'roles'))],
   ])
   for (const [folder, files] of folders) {
     const { written, removed } = await writeFolder(join(projectRoot, folder), files)

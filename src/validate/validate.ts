@@ -12,6 +12,7 @@ import { problemsOf } from '../config/rules/rule.ts'
 import { documents } from '../generate/documents.ts'
 import { allInventoryFiles, environments } from '../generate/environments.ts'
 import { compareFolder } from '../generate/folder.ts'
+import { roleReadmes } from '../generate/roles.ts'
 import { checkInventory } from '../inventory/check.ts'
 import { cronjobsGroup, inventory } from '../inventory/inventory.ts'
 import { checkManifests } from '../kubernetes/schema.ts'
@@ -47,9 +48,11 @@ function fromRoot(problem: Problem): Problem {
 }
 
 async function compareGenerated(config: Config): Promise<Problem[]> {
+  const roles = join(projectRoot, 'roles')
   const found = await Promise.all([
     compareFolder(join(projectRoot, 'inventories'), allInventoryFiles(config)),
     compareFolder(join(projectRoot, 'docs'), documents(config)),
+    roleReadmes(roles).then(files => compareFolder(roles, files)),
   ])
   return found.flat()
 }
