@@ -9,8 +9,8 @@ import { compareWithAwx } from '../src/plan/awx.ts'
 import { compareWithBuckets } from '../src/plan/buckets.ts'
 import { compareWithClusters } from '../src/plan/clusters.ts'
 import type { Comparison } from '../src/plan/difference.ts'
+import { reportPlan, summarise } from '../src/plan/report.ts'
 import { exitCodes, Failure } from '../src/report/failure.ts'
-import { reportPlan, summarise } from '../src/report/plan.ts'
 import { colourful, configOption, requireConfig } from './options.ts'
 
 const parts = ['awx', 'clusters', 'buckets'] as const

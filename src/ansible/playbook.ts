@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { execa } from 'execa'
-import type { Problem } from '../config/problem.ts'
+import type { Problem } from '../report/problem.ts'
 import { ensureVenv, projectRoot } from './venv.ts'
 import { ansibleYaml, literal } from './yaml.ts'
 

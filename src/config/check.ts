@@ -1,7 +1,7 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import { kinds } from '../kinds/index.ts'
+import { nearest, type Problem } from '../report/problem.ts'
 import { scheduleForms } from '../schedule/index.ts'
-import { nearest, type Problem } from './problem.ts'
 import { rules } from './rules/index.ts'
 import { problemsOf } from './rules/rule.ts'
 import { type Config, configSchema } from './schema.ts'

@@ -1,4 +1,3 @@
 export { checkConfig } from './check.ts'
 export { type Loaded, loadConfig } from './load.ts'
-export type { Problem } from './problem.ts'
 export { type Config, defineConfig } from './schema.ts'

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type { Problem } from '../report/problem.ts'
 import { checkConfig } from './check.ts'
-import type { Problem } from './problem.ts'
 import type { Config } from './schema.ts'
 
 /** What `loadConfig` found; `config` is there when no problem is an error. */

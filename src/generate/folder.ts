@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Problem } from '../config/index.ts'
 import { generatedMark } from '../inventory/files.ts'
+import type { Problem } from '../report/problem.ts'
 
 /** What `writeFolder` did, paths below the folder. */
 export interface Written {

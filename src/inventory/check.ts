@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { ansibleInventory } from '../ansible/playbook.ts'
 import { literal, Unsafe } from '../ansible/yaml.ts'
-import type { Problem } from '../config/index.ts'
+import type { Problem } from '../report/problem.ts'
 import type { Inventory } from './inventory.ts'
 
 /**

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import { loadAll, YAML11_SCHEMA } from 'js-yaml'
 import { projectRoot } from '../ansible/venv.ts'
-import { nearest, type Problem } from '../config/problem.ts'
+import { nearest, type Problem } from '../report/problem.ts'
 
 interface Manifest {
   readonly apiVersion: string

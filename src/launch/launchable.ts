@@ -1,6 +1,6 @@
 import type { Definitions, JobTemplate, Workflow } from '../awx/definitions.ts'
-import { nearest } from '../config/problem.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
+import { nearest } from '../report/problem.ts'
 
 /** Anything that AWX can launch by its name. */
 export type Launchable = JobTemplate | Workflow

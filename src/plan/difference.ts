@@ -5,7 +5,7 @@ export interface FieldDifference {
   readonly wanted: unknown
 }
 
-/** One thing of the live world that is not as the config has it. Data; `src/report/plan.ts` prints it. */
+/** One thing of the live world that is not as the config has it. Data; `src/plan/report.ts` prints it. */
 export interface Difference {
   /** `+` is missing and would be made, `~` differs, `-` is there though nothing names it, `!` stands in the way. */
   readonly sign: '+' | '~' | '-' | '!'

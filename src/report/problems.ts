@@ -1,5 +1,5 @@
 import { createColors } from 'picocolors'
-import type { Problem } from '../config/index.ts'
+import type { Problem } from './problem.ts'
 
 export const formats = ['text', 'json', 'github'] as const
 export type Format = (typeof formats)[number]

@@ -7,7 +7,7 @@ import { ensureVenv, projectRoot } from '../ansible/venv.ts'
 import { definitions } from '../awx/definitions.ts'
 import { readRoleOptions } from '../awx/project.ts'
 import { awxRules } from '../awx/rules/index.ts'
-import { type Config, loadConfig, type Problem } from '../config/index.ts'
+import { type Config, loadConfig } from '../config/index.ts'
 import { problemsOf } from '../config/rules/rule.ts'
 import { documents } from '../generate/documents.ts'
 import { allInventoryFiles, environments } from '../generate/environments.ts'
@@ -16,6 +16,7 @@ import { roleReadmes } from '../generate/roles.ts'
 import { checkInventory } from '../inventory/check.ts'
 import { cronjobsGroup, inventory } from '../inventory/inventory.ts'
 import { checkManifests } from '../kubernetes/schema.ts'
+import type { Problem } from '../report/problem.ts'
 
 /** Everything that is wrong, and whether the config itself is what is broken. */
 export interface Validation {

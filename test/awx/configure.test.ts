@@ -7,7 +7,7 @@ import { projectRoot } from '../../src/ansible/venv.ts'
 import { type Definitions, definitions } from '../../src/awx/definitions.ts'
 import type { Config } from '../../src/config/index.ts'
 import { compareWithAwx } from '../../src/plan/awx.ts'
-import { reportPlan } from '../../src/report/plan.ts'
+import { reportPlan } from '../../src/plan/report.ts'
 import { type Surroundings, surroundings } from '../support/awx.ts'
 
 // A run of the play is some sixty modules, each a Python of its own: half a minute, minutes on a busy machine.

@@ -1,5 +1,5 @@
-import { nearest } from '../../config/problem.ts'
 import type { Finding, Rule } from '../../config/rules/rule.ts'
+import { nearest } from '../../report/problem.ts'
 import type { Project } from '../project.ts'
 import type { Definitions } from '../vocabulary.ts'
 

@@ -1,5 +1,5 @@
 import { kindOf } from '../../kinds/index.ts'
-import { nearest } from '../problem.ts'
+import { nearest } from '../../report/problem.ts'
 import { placeOf, type Rule } from './rule.ts'
 
 export const clusterUnknown: Rule = {

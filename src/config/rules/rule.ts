@@ -1,4 +1,4 @@
-import type { Problem } from '../problem.ts'
+import type { Problem } from '../../report/problem.ts'
 import type { Config } from '../schema.ts'
 
 /** One thing that can be wrong: with a config whose shape is right, or with whatever else is looked at. */

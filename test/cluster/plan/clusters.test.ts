@@ -10,7 +10,7 @@ import { writeFolder } from '../../../src/generate/folder.ts'
 import { launchLocal } from '../../../src/launch/launch-local.ts'
 import { findTemplate } from '../../../src/launch/launchable.ts'
 import { compareWithClusters } from '../../../src/plan/clusters.ts'
-import { reportPlan } from '../../../src/report/plan.ts'
+import { reportPlan } from '../../../src/plan/report.ts'
 import { kubectl, makeTenant, type Tenant } from '../../support/tenant.ts'
 
 // Each looks by a whole play: seconds, minutes on a busy machine.

@@ -1,5 +1,5 @@
 import { createColors } from 'picocolors'
-import type { Comparison, Difference } from '../plan/difference.ts'
+import type { Comparison, Difference } from './difference.ts'
 
 /** A comparison as people know plans, `+ ~ -`, or as JSON. */
 export function reportPlan(comparison: Comparison, format: 'text' | 'json', colour: boolean): string {
