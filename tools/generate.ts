@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { projectRoot } from '../src/ansible/venv.ts'
 import { documents } from '../src/generate/documents.ts'
-import { allInventoryFiles } from '../src/generate/environments.ts'
 import { writeFolder } from '../src/generate/folder.ts'
+import { inventoriesOf } from '../src/generate/inventories.ts'
 import { roleReadmes } from '../src/generate/roles.ts'
 import { configOption, requireConfig } from './options.ts'
 
@@ -16,7 +16,7 @@ export const builder = (args: Argv) =>
 export async function handler(args: { config: string }): Promise<void> {
   const config = await requireConfig(args.config)
   const folders = new Map([
-    ['inventories', allInventoryFiles(config)],
+    ['inventories', inventoriesOf(config)],
     ['docs', documents(config)],
     ['roles', await roleReadmes(join(projectRoot, 'roles'))],
   ])

@@ -1,10 +1,7 @@
-import { join } from 'node:path'
 import type { Argv } from 'yargs'
-import { projectRoot } from '../src/ansible/venv.ts'
-import { type Environment, environments } from '../src/generate/environments.ts'
 import { launch } from '../src/launch/launch.ts'
 import { processTerminal } from '../src/launch/terminal.ts'
-import { colourful, configOption, requireConfig } from './options.ts'
+import { colourful, configOption, inventoryOption, requireConfig } from './options.ts'
 
 export const command = 'launch <template>'
 export const describe = 'Run a job template or a workflow on the AWX that CONTROLLER_HOST names, or here as AWX would'
@@ -13,12 +10,8 @@ export const builder = (args: Argv) =>
     .positional('template', { type: 'string', demandOption: true, describe: "The job template's or workflow's name" })
     .options({
       ...configOption,
-      environment: {
-        choices: Object.keys(environments) as Environment[],
-        default: 'production' as Environment,
-        describe: 'Whose inventory',
-      },
       local: { type: 'boolean', default: false, describe: 'Run it here with ansible-playbook, without AWX' },
+      ...inventoryOption,
       credentials: { type: 'string', describe: 'With --local: the credentials file, AWX credential → its inputs' },
       answer: { type: 'string', array: true, default: [] as string[], describe: 'A survey answer, variable=value' },
       check: { type: 'boolean', default: false, describe: 'With --local: change nothing, say what would change' },
@@ -35,8 +28,8 @@ export const builder = (args: Argv) =>
 interface Args {
   template: string
   config: string
-  environment: Environment
   local: boolean
+  inventory: string
   credentials?: string
   answer: string[]
   check: boolean
@@ -44,7 +37,6 @@ interface Args {
 }
 
 export async function handler({ config: file, answer, ...args }: Args): Promise<void> {
-  const config = environments[args.environment](await requireConfig(file))
-  const inventory = join(projectRoot, 'inventories', args.environment)
-  await launch(config, { ...args, inventory, answers: answer }, processTerminal('launch', colourful(process.stdout)))
+  const config = await requireConfig(file)
+  await launch(config, { ...args, answers: answer }, processTerminal('launch', colourful(process.stdout)))
 }

@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { projectRoot } from '../src/ansible/venv.ts'
 import type { Config } from '../src/config/index.ts'
 import { loadConfig } from '../src/config/index.ts'
 import { exitCodes, Failure } from '../src/report/failure.ts'
@@ -5,6 +7,15 @@ import { type Format, formats, reportProblems } from '../src/report/problems.ts'
 
 export const configOption = {
   config: { type: 'string', default: 'backups.config.ts', describe: 'The config file' },
+} as const
+
+export const inventoryOption = {
+  inventory: {
+    type: 'string',
+    default: join(projectRoot, 'inventories/production'),
+    defaultDescription: 'inventories/production',
+    describe: "The config's inventory, as `generate` writes it",
+  },
 } as const
 
 export const formatOption = {

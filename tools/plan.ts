@@ -1,9 +1,6 @@
-import { join } from 'node:path'
 import type { Argv } from 'yargs'
-import { projectRoot } from '../src/ansible/venv.ts'
 import { openController } from '../src/awx/controller.ts'
 import { definitions } from '../src/awx/definitions.ts'
-import { type Environment, environments } from '../src/generate/environments.ts'
 import { readCredentials } from '../src/launch/credentials.ts'
 import { compareWithAwx } from '../src/plan/awx.ts'
 import { compareWithBuckets } from '../src/plan/buckets.ts'
@@ -11,7 +8,7 @@ import { compareWithClusters } from '../src/plan/clusters.ts'
 import type { Comparison } from '../src/plan/difference.ts'
 import { reportPlan, summarise } from '../src/plan/report.ts'
 import { exitCodes, Failure } from '../src/report/failure.ts'
-import { colourful, configOption, requireConfig } from './options.ts'
+import { colourful, configOption, inventoryOption, requireConfig } from './options.ts'
 
 const parts = ['awx', 'clusters', 'buckets'] as const
 type Part = (typeof parts)[number]
@@ -22,11 +19,7 @@ export const builder = (args: Argv) =>
   args
     .options({
       ...configOption,
-      environment: {
-        choices: Object.keys(environments) as Environment[],
-        default: 'production' as Environment,
-        describe: 'Whose inventory',
-      },
+      ...inventoryOption,
       only: { choices: parts, array: true, default: [...parts] as Part[], describe: 'Which of the three' },
       credentials: { type: 'string', describe: 'The credentials file, for clusters and buckets' },
       format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How differences are printed' },
@@ -37,22 +30,21 @@ export const builder = (args: Argv) =>
 
 interface Args {
   config: string
-  environment: Environment
+  inventory: string
   only: Part[]
   credentials?: string
   format: 'text' | 'json'
 }
 
 export async function handler(args: Args): Promise<void> {
-  const config = environments[args.environment](await requireConfig(args.config))
-  const all = definitions(config, args.environment)
+  const config = await requireConfig(args.config)
+  const all = definitions(config)
   const credentials = args.credentials === undefined ? {} : await readCredentials(args.credentials)
-  const inventory = join(projectRoot, 'inventories', args.environment)
   const interrupt = new AbortController()
   process.once('SIGINT', () => interrupt.abort())
   const compare: Record<Part, () => Promise<Comparison>> = {
     awx: () => compareWithAwx(all, openController(process.env)),
-    clusters: () => compareWithClusters(all, inventory, credentials, interrupt.signal),
+    clusters: () => compareWithClusters(all, args.inventory, credentials, interrupt.signal),
     buckets: () => compareWithBuckets(config, credentials),
   }
   const found = await Promise.all(args.only.map(part => reached(part, compare[part])))

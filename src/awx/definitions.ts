@@ -28,8 +28,8 @@ export type * from './vocabulary.ts'
 /** Our mark on AWX: a label, where AWX can label; else the end of the description. What has it and is not here is surplus. */
 export const mark = 'fragalysis-backups'
 
-/** AWX's definitions for a config whose inventory lies in `inventories/<environment>/`. */
-export function definitions(config: Config, environment: string): Definitions {
+/** AWX's definitions for a config; AWX reads its inventory from `inventories/production/`. */
+export function definitions(config: Config): Definitions {
   const organization = config.organisation
   // Execution environments and, for a lookup by name, much else share one space of names on an AWX.
   const name = `${organization} backups`
@@ -77,7 +77,7 @@ export function definitions(config: Config, environment: string): Definitions {
         organization,
         source: 'scm',
         source_project: name,
-        source_path: `inventories/${environment}/hosts.yml`,
+        source_path: 'inventories/production/hosts.yml',
         overwrite: true,
         overwrite_vars: true,
         update_on_launch: true,

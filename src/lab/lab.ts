@@ -1,10 +1,12 @@
+import { writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { runPlaybook } from '../ansible/playbook.ts'
 import type { Config } from '../config/index.ts'
-import { environmentFiles } from '../generate/environments.ts'
 import { writeFolder } from '../generate/folder.ts'
+import { inventoryOf } from '../generate/inventories.ts'
+import { inventoryFiles } from '../inventory/files.ts'
 import { kindOf } from '../kinds/index.ts'
 import { readCredentials } from '../launch/credentials.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
@@ -47,7 +49,8 @@ export interface LabOptions {
 export async function raiseLab(production: Config, options: LabOptions): Promise<Lab> {
   const wanted = await wantedLab(production, options)
   await withLock('/run/fragalysis-backups-lab.lock', async () => {
-    await writeFolder(inventoryFolder, environmentFiles(wanted.config, 'lab'))
+    await writeFolder(inventoryFolder, inventoryFiles(inventoryOf(wanted.config)))
+    await writeFile(configFile, `export default ${JSON.stringify(wanted.config, null, 2)}\n`)
     await play('playbooks/lab.yml', inventoryFile, variables(wanted, options), options.log, options.signal)
   })
   return await standing(wanted, options)
@@ -114,8 +117,10 @@ export async function testEnvironment(lab: Lab): Promise<Record<string, string>>
   }
 }
 
-/** Made anew for each run, so that a lab of another config leaves `inventories/` alone. */
+/** Written on each run. */
 const inventoryFolder = join(labState, 'inventory')
+/** The lab's config, for `--config` of the other commands. */
+const configFile = join(labState, 'backups.config.mjs')
 const inventoryFile = join(inventoryFolder, 'hosts.yml')
 const credentialsFile = join(labState, 'credentials.yml')
 /** A user of the store who may make buckets, for tests alone. */

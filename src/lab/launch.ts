@@ -16,7 +16,7 @@ export type Launch = (name: string, answers?: Readonly<Record<string, string>>) 
 
 /** Launches on the lab what AWX would launch: its definitions, with the credentials it would inject. */
 export async function launcher(lab: Lab, log: (line: string) => void, signal: AbortSignal): Promise<Launch> {
-  const all = definitions(lab.config, 'lab')
+  const all = definitions(lab.config)
   const credentials = await readCredentials(lab.credentials)
   return async (name, answers = {}) => {
     const started = performance.now()

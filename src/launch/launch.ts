@@ -14,9 +14,7 @@ import type { Terminal } from './terminal.ts'
 export interface LaunchRequest {
   /** The name of a job template or a workflow. */
   readonly template: string
-  /** The name of the inventory's folder. */
-  readonly environment: string
-  /** The inventory's folder. */
+  /** The inventory's folder, for a local run. */
   readonly inventory: string
   /** Run it here with ansible-playbook, without AWX. */
   readonly local: boolean
@@ -36,7 +34,7 @@ export interface LaunchRequest {
  * @throws Failure if it cannot be launched, does not succeed, or can no longer be followed
  */
 export async function launch(config: Config, request: LaunchRequest, terminal: Terminal): Promise<void> {
-  const all = definitions(config, request.environment)
+  const all = definitions(config)
   const launchable = findLaunchable(all, request.template)
   if (request.local) return here(request, all, launchable, terminal)
   if (!process.env.CONTROLLER_HOST) {

@@ -10,8 +10,8 @@ import { awxRules } from '../awx/rules/index.ts'
 import { type Config, loadConfig } from '../config/index.ts'
 import { problemsOf } from '../config/rules/rule.ts'
 import { documents } from '../generate/documents.ts'
-import { allInventoryFiles, environments } from '../generate/environments.ts'
 import { compareFolder } from '../generate/folder.ts'
+import { inventoriesOf, inventoryOf } from '../generate/inventories.ts'
 import { roleReadmes } from '../generate/roles.ts'
 import { checkInventory } from '../inventory/check.ts'
 import { cronjobsGroup, inventory } from '../inventory/inventory.ts'
@@ -38,7 +38,8 @@ export async function validate(configFile: string, log: (line: string) => void):
   log('generated files, playbooks, manifests')
   const drifted = await compareGenerated(config)
   // What Ansible reads from files that are not the config's would only say the same again.
-  const inventories = drifted.length > 0 ? [] : readByAnsible(config)
+  const inventories =
+    drifted.length > 0 ? [] : checkInventory(join(projectRoot, 'inventories/production'), inventoryOf(config))
   const found = await Promise.all([drifted, inventories, checkAwx(config), manifests(config)])
   return { problems: [...problems, ...found.flat()].map(fromRoot), configBroken: false }
 }
@@ -51,21 +52,10 @@ function fromRoot(problem: Problem): Problem {
 async function compareGenerated(config: Config): Promise<Problem[]> {
   const roles = join(projectRoot, 'roles')
   const found = await Promise.all([
-    compareFolder(join(projectRoot, 'inventories'), allInventoryFiles(config)),
+    compareFolder(join(projectRoot, 'inventories'), inventoriesOf(config)),
     compareFolder(join(projectRoot, 'docs'), documents(config)),
     roleReadmes(roles).then(files => compareFolder(roles, files)),
   ])
-  return found.flat()
-}
-
-async function readByAnsible(config: Config): Promise<Problem[]> {
-  const found = await Promise.all(
-    Object.entries(environments).map(([name, of]) => {
-      const moved = of(config)
-      const meant = inventory(moved, { ...definitions(moved, name) })
-      return checkInventory(join(projectRoot, 'inventories', name), meant)
-    }),
-  )
   return found.flat()
 }
 
@@ -84,7 +74,7 @@ async function checkAwx(config: Config): Promise<Problem[]> {
     inventory: inventory(config, {}),
   }
   const file = 'inventories/production/host_vars/awx.yml'
-  return [...broken, ...problemsOf(awxRules, file, definitions(config, 'production'), project)]
+  return [...broken, ...problemsOf(awxRules, file, definitions(config), project)]
 }
 
 async function manifests(config: Config): Promise<Problem[]> {

@@ -20,7 +20,7 @@ let all: Definitions
 function onAwx(systems?: readonly string[]): void {
   beforeAll(async () => {
     awx = await surroundings(systems)
-    const made = definitions(awx.config, 'production')
+    const made = definitions(awx.config)
     // In a century: a schedule of a test must not come due on a real AWX.
     const controller_schedules = made.controller_schedules.map(schedule => ({
       ...schedule,

@@ -16,7 +16,7 @@ import { type Controller, type Run, startController } from '../support/controlle
 
 // Always on the stand-in: what a job prints and how it ends is played here, so that each end can be seen.
 
-const all = definitions(production, 'production')
+const all = definitions(production)
 const rancher = findTemplate(all, 'Back up: rancher-server')
 let standIn: Controller
 let api: Api

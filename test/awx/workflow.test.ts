@@ -14,7 +14,7 @@ import { type Controller, type Run, startController } from '../support/controlle
 
 // Always on the stand-in, as jobs are played here; a workflow without AWX is run by ansible-playbook for real.
 
-const all = definitions(production, 'production')
+const all = definitions(production)
 const name = 'Recover everything: production'
 const recovery = all.controller_workflows.find(workflow => workflow.name === name) as Workflow
 const steps = recovery.nodes.flatMap(node => node.unified_job_template ?? [])

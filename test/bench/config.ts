@@ -64,7 +64,7 @@ export async function work(size: number): Promise<void> {
   const { config, problems } = checkConfig(configOf(size), 'bench')
   if (!config)
     throw new Error(`the config of the bench is broken: ${problems[0]?.location.path} ${problems[0]?.message}`)
-  const all = definitions(config, 'production')
+  const all = definitions(config)
   const made = inventory(config, { ...all })
   inventoryFiles(made)
   const project = {

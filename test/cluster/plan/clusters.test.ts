@@ -5,8 +5,10 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import production from '../../../backups.config.ts'
 import { type Definitions, definitions } from '../../../src/awx/definitions.ts'
 import type { Config } from '../../../src/config/index.ts'
-import { environmentFiles } from '../../../src/generate/environments.ts'
+
 import { writeFolder } from '../../../src/generate/folder.ts'
+import { inventoryOf } from '../../../src/generate/inventories.ts'
+import { inventoryFiles } from '../../../src/inventory/files.ts'
 import { launchLocal } from '../../../src/launch/launch-local.ts'
 import { findTemplate } from '../../../src/launch/launchable.ts'
 import { compareWithClusters } from '../../../src/plan/clusters.ts'
@@ -25,9 +27,9 @@ beforeAll(async () => {
   tenant = await makeTenant()
   const { K8S_AUTH_HOST = '', K8S_AUTH_API_KEY = '', K8S_AUTH_SSL_CA_CERT = '' } = tenant.environment
   const config = oneSystem(tenant.namespace, K8S_AUTH_HOST)
-  all = definitions(config, 'tests')
+  all = definitions(config)
   folder = await mkdtemp(join(tmpdir(), 'backups-plan-'))
-  await writeFolder(folder, environmentFiles(config, 'tests'))
+  await writeFolder(folder, inventoryFiles(inventoryOf(config)))
   const ssl_ca_cert = await readFile(K8S_AUTH_SSL_CA_CERT, 'utf8')
   credentials = {
     'Kubernetes: production': { host: K8S_AUTH_HOST, bearer_token: K8S_AUTH_API_KEY, ssl_ca_cert },

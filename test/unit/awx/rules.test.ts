@@ -12,7 +12,7 @@ const rancher = 'Back up: rancher-server'
 const recovery = 'Recover everything: production'
 
 /** Production's definitions, to be broken. */
-const sound = (): Definitions => structuredClone(withoutClasses(definitions(production, 'production')))
+const sound = (): Definitions => structuredClone(withoutClasses(definitions(production)))
 
 /** structuredClone loses classes; injectors are put back from their text. */
 function withoutClasses(all: Definitions): Definitions {
@@ -31,7 +31,7 @@ let project: Project
 beforeAll(async () => {
   const made = inventory(production, {})
   const hosts = Object.keys(made.hosts)
-  const named = new Set(definitions(production, 'production').controller_templates.map(({ playbook }) => playbook))
+  const named = new Set(definitions(production).controller_templates.map(({ playbook }) => playbook))
   const playsOf = (playbook: string) =>
     playbook.includes('-rancher')
       ? { hosts: ['rancher-server'], tags: ['always', 'upload'] }
@@ -47,7 +47,7 @@ const found = (all: Definitions) =>
   problemsOf(awxRules, 'awx.yml', all, project).map(p => `${p.ruleId} ${p.location.path}: ${p.message} → ${p.suggest}`)
 
 it('finds nothing in the definitions of production', () => {
-  expect(found(definitions(production, 'production'))).toEqual([])
+  expect(found(definitions(production))).toEqual([])
   expect(found(sound())).toEqual([])
 })
 

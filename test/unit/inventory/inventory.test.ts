@@ -5,13 +5,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import production from '../../../backups.config.ts'
 import { runPlaybook } from '../../../src/ansible/playbook.ts'
 import { projectRoot } from '../../../src/ansible/venv.ts'
-import { definitions } from '../../../src/awx/definitions.ts'
 import type { Config } from '../../../src/config/index.ts'
-import { allInventoryFiles, environments } from '../../../src/generate/environments.ts'
 import { compareFolder, writeFolder } from '../../../src/generate/folder.ts'
+import { inventoriesOf, inventoryOf } from '../../../src/generate/inventories.ts'
 import { checkInventory } from '../../../src/inventory/check.ts'
 import { inventoryFiles } from '../../../src/inventory/files.ts'
 import { inventory } from '../../../src/inventory/inventory.ts'
+import { labConfig } from '../../../src/lab/config.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -20,13 +20,15 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }))
 
 it('what is committed is what the config makes', async () => {
-  expect(await compareFolder(join(projectRoot, 'inventories'), allInventoryFiles(production))).toEqual([])
+  expect(await compareFolder(join(projectRoot, 'inventories'), inventoriesOf(production))).toEqual([])
 })
 
-describe.each(Object.entries(environments))('%s', (name, of) => {
+describe.each([
+  ['production', production],
+  ['the lab', labConfig(production)],
+])('the inventory of %s', (_, config) => {
   it('is read by ansible-inventory exactly as it is meant', async () => {
-    const config = of(production)
-    const meant = inventory(config, { ...definitions(config, name) })
+    const meant = inventoryOf(config)
     await writeFolder(folder, inventoryFiles(meant))
     expect(await checkInventory(folder, meant)).toEqual([])
   }, 600_000)
@@ -73,7 +75,7 @@ it('no text of the config is ever evaluated by Ansible', async () => {
   const attack = `{{ lookup('pipe', 'touch ${witness}') }}`
   for (const system of config.systems) system.description = attack
   config.repository.branch = `{% set x = ${attack.slice(3, -3)} %}`
-  const meant = inventory(config, { ...definitions(config, 'production') })
+  const meant = inventoryOf(config)
   await writeFolder(folder, inventoryFiles(meant))
   expect(await checkInventory(folder, meant)).toEqual([])
   const playbook = join(folder, 'print.yml')
@@ -118,7 +120,7 @@ it('a sixth system in the config alone gets its host, its groups, its job templa
     namespace: 'staging-stack',
     bucket: 'staging-backup',
   })
-  const made = inventory(sixth, { ...definitions(sixth, 'production') })
+  const made = inventoryOf(sixth)
   const groups = Object.entries(made.groups).filter(([, hosts]) => hosts.includes('staging-stack-db'))
   expect(groups.map(([name]) => name).sort()).toEqual([
     'cluster_development',

@@ -105,7 +105,7 @@ describe('usage', () => {
 
 describe('launch --local', () => {
   it('names the credential that is missing, exit code 3', async () => {
-    const { code, err } = await backups('launch', 'Deploy backups: production', '--local', '--environment', 'lab')
+    const { code, err } = await backups('launch', 'Deploy backups: production', '--local')
     expect(code).toBe(3)
     expect(err).toContain('`Kubernetes: production`')
   })
@@ -116,15 +116,7 @@ describe('launch --local', () => {
       file,
       '{"Kubernetes: production": {"host": "https://10.213.7.10:1", "bearer_token": ""}, "Store: production": {"access_key_id": "a", "secret_access_key": "s3cr3t"}}',
     )
-    const { code, err } = await backups(
-      'launch',
-      'Deploy backups: production',
-      '--local',
-      '--environment',
-      'lab',
-      '--credentials',
-      file,
-    )
+    const { code, err } = await backups('launch', 'Deploy backups: production', '--local', '--credentials', file)
     expect(code).toBe(3)
     expect(err).toContain('`Kubernetes: production` has no `bearer_token`')
     expect(err).not.toContain('s3cr3t')
