@@ -54,9 +54,15 @@ export function deadlines(schedule: Schedule): { active: number; starting: numbe
 /** The part of `copies` that is the same for every system that a CronJob runs. */
 export function cronjobCopies({
   schedule,
-}: ClusterSystem): Pick<CopyFacts, 'clock' | 'startsWithinSeconds' | 'endsWithinSeconds'> {
+  image,
+}: ClusterSystem): Pick<CopyFacts, 'clock' | 'startsWithinSeconds' | 'endsWithinSeconds' | 'writesReceipts'> {
   const { active, starting } = deadlines(schedule)
-  return { clock: 'kubernetes', startsWithinSeconds: starting, endsWithinSeconds: active }
+  return {
+    clock: 'kubernetes',
+    startsWithinSeconds: starting,
+    endsWithinSeconds: active,
+    writesReceipts: image === undefined,
+  }
 }
 
 /** How old the copies of a system in a cluster may be: a period, and half a period because a run may start that late. */

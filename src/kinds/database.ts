@@ -109,6 +109,7 @@ export const database: SystemKind<DatabaseSystem> = {
     objects: { prefix: 'hourly/', pattern: /^hourly\/backup-([\dT:-]+Z)-dumpall\.sql\.(?:gz|zst)$/ },
     keeps: { copies: system.keep },
     ...cronjobCopies(system),
+    plainFiles: false,
     drills: drillSchedule,
   }),
   templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],

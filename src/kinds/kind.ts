@@ -149,6 +149,10 @@ export interface CopyFacts {
    * the time that the copy was taken, in UTC (`2026-01-31T03:07:00Z`, or with hyphens instead of colons).
    */
   readonly objects: { readonly prefix: string; readonly pattern: RegExp }
+  /** Whether the image that makes them writes receipts; the old images do not. */
+  readonly writesReceipts: boolean
+  /** Whether the old image leaves plain files, whose names tell no time. */
+  readonly plainFiles: boolean
   /** A number of copies, or every state of so many days. */
   readonly keeps: { readonly copies: number } | { readonly days: number }
   /** What starts a run: AWX's schedule or the CronJob's. */

@@ -86,6 +86,7 @@ export const kit: SystemKind<KitSystem> = {
     objects: { prefix: 'kit-', pattern: /^kit-([\dT:-]+Z)\.json\.age$/ },
     keeps: { copies: system.keep },
     ...cronjobCopies(system),
+    plainFiles: false,
     ...(system.drillIdentity && { drills: drillSchedule }),
   }),
   templates: system => [

@@ -89,6 +89,7 @@ export const media: SystemKind<MediaSystem> = {
     objects: { prefix: `.manifests/${system.name}/`, pattern: /\/([\dT:.-]+Z)\.jsonl\.gz$/ },
     keeps: { days: trashDays },
     ...cronjobCopies(system),
+    plainFiles: true,
     drills: drillSchedule,
   }),
   templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],

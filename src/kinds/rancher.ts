@@ -81,6 +81,8 @@ export const rancher: SystemKind<RancherSystem> = {
   copies: system => ({
     objects: { prefix: 'rancher-data-backup-', pattern: /^rancher-data-backup-.+-(\d{4}-\d\d-\d\dT[\d-]+Z)\.tar\.gz$/ },
     keeps: { copies: system.keep },
+    writesReceipts: true,
+    plainFiles: false,
     clock: 'awx',
     startsWithinSeconds: system.windowMinutes * 60,
     endsWithinSeconds: backupTimeoutSeconds,

@@ -5,8 +5,9 @@ import {
   ListMultipartUploadsCommand,
 } from '@aws-sdk/client-s3'
 import type { Config } from '../config/index.ts'
-import { kindOf, type System } from '../kinds/index.ts'
+import type { System } from '../kinds/index.ts'
 import type { CredentialInputs } from '../launch/credentials.ts'
+import { storeCredential, storeEnvironment } from '../launch/stores.ts'
 import { openStore, type Store } from '../store/client.ts'
 import type { Comparison, Difference } from './difference.ts'
 
@@ -27,20 +28,16 @@ export async function compareWithBuckets(config: Config, credentials: Credential
 }
 
 async function compareBucket(config: Config, system: System, credentials: CredentialInputs): Promise<Comparison> {
-  const credential = `Store: ${kindOf(system).cluster(system) ?? system.name}`
+  const credential = storeCredential(system)
   const away = (why: string, next: string): Comparison => ({
     differences: [],
     compared: 0,
     unreachable: [{ what: `bucket ${system.bucket}`, why, next }],
   })
-  const keys = credentials[credential]
-  if (!keys) return away(`the credential \`${credential}\` is missing`, 'add it to the file that --credentials names')
-  const store = openStore({
-    RCLONE_S3_ENDPOINT: config.store.endpoint,
-    AWS_DEFAULT_REGION: config.store.region,
-    AWS_ACCESS_KEY_ID: String(keys.access_key_id ?? ''),
-    AWS_SECRET_ACCESS_KEY: String(keys.secret_access_key ?? ''),
-  })
+  const environment = storeEnvironment(config, system, credentials)
+  if (!environment)
+    return away(`the credential \`${credential}\` is missing`, 'add it to the file that --credentials names')
+  const store = openStore(environment)
   const found = (sign: Difference['sign'], note: string): Difference => ({
     sign,
     where: 'bucket',

@@ -25,15 +25,22 @@ export class StoreNotConfigured extends Error {
 // Tries of one request before it counts as failed. The SDK waits between them, longer each time
 // (100 ms doubling to 20 s), so eight tries outlast the restart of a gateway.
 const ATTEMPTS = 8
+// A gateway may take long to assemble a large multipart upload, but never minutes without a byte.
+const SILENCE_MS = 180_000
 
 /**
  * Open the bucket store that the images' contract describes: `RCLONE_S3_ENDPOINT`, `AWS_ACCESS_KEY_ID`,
  * `AWS_SECRET_ACCESS_KEY` and, optionally, `AWS_DEFAULT_REGION`. `USE_RCLONE_NO_CHECK_CERTIFICATE=yes`
  * accepts any certificate. Nothing is sent yet.
  *
+ * @param options.attempts tries of one request before it fails; the default outlasts the restart of a gateway
+ * @param options.silenceMs how long a request may be without a byte
  * @throws StoreNotConfigured naming every variable that is missing
  */
-export function openStore(env: Environment, options: { connections?: number } = {}): Store {
+export function openStore(
+  env: Environment,
+  options: { connections?: number; attempts?: number; silenceMs?: number } = {},
+): Store {
   const needed = ['RCLONE_S3_ENDPOINT', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']
   const missing = needed.filter(name => !env[name])
   if (missing.length > 0) throw new StoreNotConfigured(missing)
@@ -51,11 +58,10 @@ export function openStore(env: Environment, options: { connections?: number } = 
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     retryMode: 'standard',
-    maxAttempts: ATTEMPTS,
+    maxAttempts: options.attempts ?? ATTEMPTS,
     requestHandler: {
-      connectionTimeout: 10_000,
-      // A gateway may take long to assemble a large multipart upload, but never minutes without a byte.
-      socketTimeout: 180_000,
+      connectionTimeout: Math.min(10_000, options.silenceMs ?? SILENCE_MS),
+      socketTimeout: options.silenceMs ?? SILENCE_MS,
       httpAgent: agent,
       httpsAgent: { ...agent, rejectUnauthorized: env.USE_RCLONE_NO_CHECK_CERTIFICATE !== 'yes' },
     },

@@ -25,6 +25,11 @@ export function receiptPrefix(system: string): string {
   return `${FOLDER}${system}/`
 }
 
+/** The name under which a system's drills keep their receipts. No system's own name has a dot. */
+export function drillSystem(system: string): string {
+  return `drill.${system}`
+}
+
 /** The systems that have receipts in a bucket; those of drills count as systems. One LIST for each. */
 export async function systemsIn(store: Store, bucket: string): Promise<string[]> {
   const systems: string[] = []
@@ -66,7 +71,8 @@ export async function writeReceipt(
   return { receipt, key, sha256: written.sha256 }
 }
 
-const UNFINISHED = '.unfinished'
+/** What the keys of `markStarted` end in. */
+export const UNFINISHED = '.unfinished'
 
 /**
  * Leave a mark beside the receipts that a run is about to change the bucket. It is taken away after the receipt was
@@ -123,7 +129,8 @@ export async function readReceipts(
   return { receipts, problems, unfinished }
 }
 
-async function readReceipt(store: Store, bucket: string, key: string): Promise<StoredReceipt | string> {
+/** Read one receipt. @returns a message where it is none */
+export async function readReceipt(store: Store, bucket: string, key: string): Promise<StoredReceipt | string> {
   const body = await readObject(store, bucket, key)
   const sha256 = createHash('sha256').update(body).digest('hex')
   let value: unknown
@@ -145,7 +152,7 @@ async function receiptProblem(value: unknown): Promise<string | undefined> {
 }
 
 // Receipts of copies that are gone stay for reports and for the chain: as long as a monthly report looks back.
-const HISTORY_DAYS = 35
+export const HISTORY_DAYS = 35
 
 /**
  * Remove receipts that have served: older than 35 days, and vouching for nothing that still stands. Only those of that

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import production from '../../backups.config.ts'
-import { drillSystem } from '../../src/agent/run/drill-receipt.ts'
 import { inParallel } from '../../src/agent/run/parallel.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import { recoveryOrder } from '../../src/kinds/index.ts'
@@ -13,7 +12,7 @@ import { launcher } from '../../src/lab/launch.ts'
 import type { MainJobRow } from '../../src/lab/main-job.ts'
 import { storeOf } from '../../src/lab/proof/receipts.ts'
 import type { RecoveryRow } from '../../src/lab/recover.ts'
-import { readReceipts } from '../../src/store/receipt.ts'
+import { drillSystem, readReceipts } from '../../src/store/receipt.ts'
 
 let folder: string
 beforeAll(async () => {

@@ -1,11 +1,6 @@
 import packageFile from '../../../package.json' with { type: 'json' }
 import type { Store } from '../../store/client.ts'
-import { type Receipt, writeReceipt } from '../../store/receipt.ts'
-
-/** The name under which a system's drills keep their receipts. No system's own name has a dot. */
-export function drillSystem(system: string): string {
-  return `drill.${system}`
-}
+import { drillSystem, type Receipt, writeReceipt } from '../../store/receipt.ts'
 
 /** What a drill has to tell in its receipt, beyond the copy. */
 export interface DrillFacts {

@@ -2,6 +2,7 @@ import { bucketUsedTwice } from './bucket-used-twice.ts'
 import { clusterUnknown } from './cluster-unknown.ts'
 import { imageNotPinned } from './image-not-pinned.ts'
 import { nameUsedTwice } from './name-used-twice.ts'
+import { promiseNotKept } from './promise-not-kept.ts'
 import type { Rule } from './rule.ts'
 import { scheduleNeverFires } from './schedule-never-fires.ts'
 import { scheduleSkipped } from './schedule-skipped.ts'
@@ -15,5 +16,6 @@ export const rules: readonly Rule[] = [
   clusterUnknown,
   scheduleNeverFires,
   scheduleSkipped,
+  promiseNotKept,
   imageNotPinned,
 ]

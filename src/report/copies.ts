@@ -1,0 +1,34 @@
+import { type Assessment, type Copy, duration } from '../store/assess.ts'
+import { inBytes } from './quantities.ts'
+import { table } from './table.ts'
+
+/** The copies that can be restored, newest first; `taken` is what a restore is asked for. */
+export function reportCopies({ good, unproven }: Assessment, format: 'text' | 'json', now: Date): string {
+  const copies: Copy[] = [...good, ...unproven].sort((a, b) => b.taken.getTime() - a.taken.getTime())
+  if (format === 'json') {
+    const plain = copies.map(({ taken, key, bytes, receipt }) => ({
+      taken,
+      key,
+      bytes,
+      receipt: receipt?.receipt ?? null,
+    }))
+    return `${JSON.stringify(plain, null, 2)}\n`
+  }
+  if (copies.length === 0) return 'There is no copy.\n'
+  const rows = copies.map(({ taken, key, bytes, receipt }) => [
+    `${taken.toISOString().slice(0, 19)}Z`,
+    duration(now.getTime() - taken.getTime()),
+    inBytes(bytes),
+    receipt ? countsOf(receipt.receipt.counts) : 'no receipt: not known to be complete',
+    key,
+  ])
+  return table(['taken', 'age', 'size', 'holds', 'object'], rows)
+}
+
+// What a line has room for.
+const COUNTS = 4
+
+function countsOf(counts: Readonly<Record<string, number>>): string {
+  const all = Object.entries(counts).map(([name, count]) => `${count} ${name}`)
+  return all.length > COUNTS ? `${all.slice(0, COUNTS).join(', ')}, …` : all.join(', ')
+}

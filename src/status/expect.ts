@@ -1,0 +1,55 @@
+import { Temporal } from 'temporal-polyfill'
+import { kindOf, type System } from '../kinds/index.ts'
+import { before, occurrences, parseDuration, type Schedule, timezoneOf } from '../schedule/index.ts'
+import { type Expected, runSeconds } from '../store/assess.ts'
+import type { StoredReceipt } from '../store/receipt.ts'
+
+const HOUR_MS = 3_600_000
+// How many of the newest runs tell how long a run takes.
+const RECENT_RUNS = 10
+
+/**
+ * What a system's schedule and promises demand of its copies.
+ *
+ * A copy is overdue when the run after it had time enough: as late as a run may start, and then an hour or twice the
+ * longest of the recent runs, but no longer than a run may take. So a control plane that is away for some hours raises
+ * no alarm as long as it comes back in time to start the run.
+ *
+ * @param receipts newest first; they tell how long its runs take
+ */
+export function expectationsOf(system: System, receipts: readonly StoredReceipt[]): Expected {
+  const facts = kindOf(system).copies(system)
+  const longest = Math.max(0, ...receipts.slice(0, RECENT_RUNS).map(({ receipt }) => runSeconds(receipt) * 1000))
+  const endsWithinMs = facts.endsWithinSeconds * 1000
+  const graceMs = facts.startsWithinSeconds * 1000 + Math.min(endsWithinMs, Math.max(HOUR_MS, 2 * longest))
+  const { drills } = facts
+  const loseAtMost = lengthOf(system.loseAtMost)
+  const restorableFor = lengthOf(system.restorableFor)
+  return {
+    system: system.name,
+    bucket: system.bucket,
+    keeps: facts.keeps,
+    writesReceipts: facts.writesReceipts,
+    endsWithinMs,
+    dueBy: taken => new Date(nextRuns(system.schedule, taken, 1).getTime() + graceMs),
+    // One drill may fail; two in a row are too many.
+    ...(drills && { drillDueBy: last => new Date(nextRuns(drills, last, 2).getTime() + endsWithinMs) }),
+    ...(loseAtMost && { loseAtMostMs: loseAtMost.total({ unit: 'milliseconds', relativeTo: '2026-01-01' }) }),
+    ...(restorableFor && {
+      restorableAt: now => {
+        const at = Temporal.Instant.fromEpochMilliseconds(now.getTime())
+        return new Date(before(at, restorableFor, timezoneOf(system.schedule)).epochMilliseconds)
+      },
+    }),
+  }
+}
+
+/** When a schedule runs next, or the time after that, counted from 1. */
+export function nextRuns(schedule: Schedule, from: Date, count: number): Date {
+  const runs = occurrences(schedule, Temporal.Instant.fromEpochMilliseconds(from.getTime()), count)
+  return new Date((runs.at(-1) as Temporal.Instant).epochMilliseconds)
+}
+
+function lengthOf(text: string | undefined): Temporal.Duration | undefined {
+  return text === undefined ? undefined : parseDuration(text)
+}

@@ -1,0 +1,528 @@
+import { CLOCK_TOLERANCE_MS } from './clock.ts'
+import type { ListedObject } from './list.ts'
+import { chainProblems, type Receipt, type StoredReceipt } from './receipt.ts'
+
+/** What a system's copies should be, by its config. */
+export interface Expected {
+  readonly system: string
+  readonly bucket: string
+  readonly keeps: { readonly copies: number } | { readonly days: number }
+  /** The moment by which the copy after one taken at `taken` must be there. */
+  dueBy(taken: Date): Date
+  /** The moment by which the drill after one that ended at `last` must be there; missing if it is never drilled. */
+  drillDueBy?(last: Date): Date
+  /** How long a run may take, milliseconds. */
+  readonly endsWithinMs: number
+  /** The age, in milliseconds, that the newest copy must never exceed, where the config promises one. */
+  readonly loseAtMostMs?: number
+  /** The moment that a restore must be able to go back to, where the config promises one. */
+  restorableAt?(now: Date): Date
+  /** Whether the image that makes the copies writes receipts. */
+  readonly writesReceipts: boolean
+}
+
+/** What a bucket holds of a system. */
+export interface Observed {
+  /** Newest first. */
+  readonly receipts: readonly StoredReceipt[]
+  /** The receipts of its drills, newest first. */
+  readonly drills: readonly StoredReceipt[]
+  /** The objects that are copies by their names. */
+  readonly objects: readonly ListedCopy[]
+  /** Keys of the marks that runs left which did not end. */
+  readonly unfinished: readonly string[]
+  /** What is among the receipts and is none, a message each. */
+  readonly unreadable: readonly string[]
+  /** Receipts that claim to be of a later time than that at which the store took them in. */
+  readonly fromFuture: readonly { readonly message: string; readonly since: Date; readonly sha256?: string }[]
+  /** Receipts that were there before and should be there still, newest first. */
+  readonly removed: readonly StoredReceipt[]
+  /** A tree of plain files without a manifest, as the old replicator leaves it. */
+  readonly tree?: { readonly objects: number; readonly more: boolean; readonly newest?: Date }
+}
+
+/** An object that is a copy by its name. */
+export interface ListedCopy extends ListedObject {
+  /** From its name. */
+  readonly taken: Date
+}
+
+/** A copy that can be restored. */
+export interface Copy {
+  readonly taken: Date
+  readonly key: string
+  readonly bytes: number
+  /** Missing for a copy that no receipt vouches for. */
+  readonly receipt?: StoredReceipt
+  /** The earliest moment whose data it holds, where the data did not change for a while. */
+  readonly from?: Date
+}
+
+/** Every way in which copies can be wrong, worst first: what it means, and what to do. */
+export const findingKinds = {
+  'no-answer': {
+    severity: 'critical',
+    title: 'The bucket does not answer',
+    next: 'check the store, the network and the credential; nothing is known of the copies until it answers',
+  },
+  'no-copy': {
+    severity: 'critical',
+    title: 'There is no good copy',
+    next: 'run the backup, and read the log of the last run',
+  },
+  'newest-copy-lost': {
+    severity: 'critical',
+    title: 'The newest copy is missing or was changed',
+    next: 'find out who changed the bucket, then run the backup',
+  },
+  overdue: {
+    severity: 'critical',
+    title: 'The newest good copy is too old',
+    next: 'read the log of the last run and find out why the schedule made no copy, then run the backup',
+  },
+  'promise-broken': {
+    severity: 'critical',
+    title: 'A promise of the config is not kept',
+    next: 'run the backup if the newest copy is too old; raise `keep` if the oldest is too young',
+  },
+  'from-the-future': {
+    severity: 'critical',
+    title: 'A receipt is dated in the future',
+    next: 'correct the clock that the backup ran under; the copy counts for nothing until its receipt is set aside',
+  },
+  'receipt-invalid': {
+    severity: 'critical',
+    title: 'A receipt is unreadable, misplaced or contradicts another',
+    next: 'find out who wrote it; the agent never changes a receipt',
+  },
+  'chain-broken': {
+    severity: 'critical',
+    title: 'A receipt was changed or removed',
+    next: 'find out who changed the bucket, and check the copies with `verify`',
+  },
+  'copy-lost': {
+    severity: 'warning',
+    title: 'An older copy is missing or was changed',
+    next: 'find out who changed the bucket; newer copies are not affected',
+  },
+  shrunk: {
+    severity: 'warning',
+    title: 'The copy is much smaller than those before',
+    next: 'check whether the data was really deleted; if not, restore from a copy before the change',
+  },
+  'too-few-copies': {
+    severity: 'warning',
+    title: 'Fewer copies are kept than promised',
+    next: 'find out what removes copies; it resolves itself if `keep` was raised lately',
+  },
+  'drill-overdue': {
+    severity: 'warning',
+    title: 'No restore was tested for too long',
+    next: 'run the drill, and read the log of the last one',
+  },
+  'run-unfinished': {
+    severity: 'warning',
+    title: 'A run began and never ended',
+    next: 'read its log; the next run resumes it',
+  },
+  'no-receipts': {
+    severity: 'warning',
+    title: 'There are copies, and no receipt for any of them',
+    next: 'run the backup once with the agent image; whether the present copies are complete cannot be known',
+  },
+  grown: {
+    severity: 'warning',
+    title: 'The copy is much larger than those before',
+    next: 'check what was added, and whether the bucket and the volumes have room',
+  },
+  slower: {
+    severity: 'warning',
+    title: 'Runs take much longer than before',
+    next: 'compare the steps in the logs of the last runs',
+  },
+  'longer-outage': {
+    severity: 'warning',
+    title: 'The system is down for much longer during its backup',
+    next: 'compare the steps in the logs of the last runs',
+  },
+} as const satisfies Record<string, { severity: Severity; title: string; next: string }>
+
+/** The page of the runbook about a kind of finding. */
+export function findingPage(id: FindingId): string {
+  return `docs/FINDINGS.md#${id}`
+}
+
+export type Severity = 'critical' | 'warning'
+export type FindingId = keyof typeof findingKinds
+
+/** Something wrong with a system's copies. */
+export interface Finding {
+  readonly id: FindingId
+  readonly severity: Severity
+  readonly system: string
+  /** What is wrong, with the figures, one line. */
+  readonly message: string
+  /** Missing where the bucket does not tell. */
+  readonly since?: Date
+  /** What to do. */
+  readonly next: string
+}
+
+/** What a bucket tells of a system's copies. */
+export interface Assessment {
+  /** Copies that a receipt vouches for and that are still what it says, newest first, one an object. */
+  readonly good: readonly (Copy & { readonly receipt: StoredReceipt })[]
+  /** Copies without a receipt, newest first. */
+  readonly unproven: readonly Copy[]
+  /** Worst first. */
+  readonly findings: readonly Finding[]
+  /** When the newest copy's successor must be there. */
+  readonly dueBy?: Date
+  readonly lastDrill?: StoredReceipt
+  /** The findings hold until then if the bucket does not change. */
+  readonly until?: Date
+}
+
+/**
+ * Judge a system's copies by its receipts, its bucket's listing and the clock. An object's own time proves nothing;
+ * only a receipt does whose object is still there, unchanged.
+ */
+export function assess(expected: Expected, observed: Observed, now: Date): Assessment {
+  const findings: Finding[] = []
+  const found = (id: FindingId, message: string, since?: Date) => {
+    const { severity, next } = findingKinds[id]
+    findings.push({ id, severity, system: expected.system, message, next, ...(since && { since }) })
+  }
+  const moments: number[] = []
+  const latest = now.getTime() + CLOCK_TOLERANCE_MS
+
+  const present = observed.receipts
+  for (const { message, since } of observed.fromFuture) found('from-the-future', message, since)
+  const receipts = present.filter(stored => rightPlace(stored, expected))
+  for (const message of observed.unreadable) found('receipt-invalid', message)
+  for (const stored of present) {
+    if (!rightPlace(stored, expected)) {
+      const { system, bucket } = stored.receipt
+      found('receipt-invalid', `${stored.key} is the receipt of ${system} in ${bucket}`, new Date(stored.receipt.start))
+    }
+  }
+  for (const [message, since] of contradictions(receipts)) found('receipt-invalid', message, since)
+  for (const { key } of observed.removed) found('chain-broken', `${key} was there and is gone`)
+  const chain = [...present, ...observed.removed].sort((a, b) => (a.key < b.key ? 1 : -1))
+  for (const message of chainProblems(chain)) found('chain-broken', message)
+
+  const good = goodCopies(receipts, observed.objects)
+  const vouched = new Set(receipts.map(({ receipt }) => receipt.object.key))
+  const unproven = observed.objects
+    .filter(({ key, taken }) => !vouched.has(key) && taken.getTime() <= latest)
+    .map(({ key, bytes, taken }): Copy => ({ key, bytes, taken }))
+    .sort(byTaken)
+
+  lost(receipts, observed.objects, good, expected, found)
+
+  const newest = good[0]
+  const candidate = newest ?? (expected.writesReceipts ? undefined : unproven[0])
+  let dueBy: Date | undefined
+  if (candidate) {
+    dueBy = expected.dueBy(candidate.taken)
+    moments.push(dueBy.getTime())
+    if (dueBy <= now) {
+      const proof = candidate.receipt ? '' : ', going by its name alone'
+      const newer =
+        unproven[0] && unproven[0].taken > candidate.taken ? `; ${unproven[0].key} is newer and has no receipt` : ''
+      found(
+        'overdue',
+        `the newest copy is ${age(candidate.taken, now)} old${proof}; the next was due by ${iso(dueBy)}${newer}`,
+        dueBy,
+      )
+    }
+    if (expected.loseAtMostMs !== undefined) {
+      const limit = candidate.taken.getTime() + expected.loseAtMostMs
+      moments.push(limit)
+      if (limit <= now.getTime()) {
+        found(
+          'promise-broken',
+          `${age(candidate.taken, now)} of data would be lost now, \`loseAtMost\` is ${duration(expected.loseAtMostMs)}`,
+          new Date(limit),
+        )
+      }
+    }
+  } else if (unproven.length > 0 || (observed.tree?.objects ?? 0) > 0) {
+    if (expected.writesReceipts) found('no-receipts', unprovenText(unproven, observed.tree))
+  } else {
+    const last = receipts[0]?.receipt
+    found(
+      'no-copy',
+      last
+        ? `none of the ${receipts.length} copies that have a receipt is left in ${expected.bucket}`
+        : `${expected.bucket} holds no copy and no receipt`,
+      last && new Date(last.end),
+    )
+  }
+
+  counted(receipts, good, expected, now, found)
+  const lastDrill = observed.drills.find(({ receipt }) => time(receipt.end) <= latest)
+  const first = lastDrill?.receipt.end ?? receipts.at(-1)?.receipt.end
+  if (expected.drillDueBy && first) {
+    const due = expected.drillDueBy(new Date(first))
+    moments.push(due.getTime())
+    if (due <= now) {
+      found(
+        'drill-overdue',
+        lastDrill
+          ? `the last drill was ${age(new Date(first), now)} ago; the next was due by ${iso(due)}`
+          : `no copy was ever restored in a drill; the first was due by ${iso(due)}`,
+        due,
+      )
+    }
+  }
+  for (const key of observed.unfinished) {
+    const start = /([\dT:.-]+Z)\.unfinished$/.exec(key)?.[1]
+    if (!start) continue
+    const limit = time(start) + expected.endsWithinMs
+    moments.push(limit)
+    if (limit <= now.getTime()) found('run-unfinished', `the run of ${start} left ${key}`, new Date(limit))
+  }
+  trends(receipts, found)
+
+  const later = moments.filter(moment => moment > now.getTime())
+  return {
+    good,
+    unproven,
+    findings: worstFirst(findings),
+    ...(dueBy && { dueBy }),
+    ...(lastDrill && { lastDrill }),
+    ...(later.length > 0 && { until: new Date(Math.min(...later)) }),
+  }
+}
+
+/** Findings in the order in which a person should deal with them: worst kind first, then the oldest. */
+export function worstFirst(findings: readonly Finding[]): Finding[] {
+  const rank = Object.keys(findingKinds)
+  return [...findings].sort(
+    (a, b) => rank.indexOf(a.id) - rank.indexOf(b.id) || (a.since?.getTime() ?? 0) - (b.since?.getTime() ?? 0),
+  )
+}
+
+/** A time span for people: the two largest units that matter, `3 d 4 h`, `1 h 10 min`, `42 s`. */
+export function duration(ms: number): string {
+  const seconds = Math.round(Math.abs(ms) / 1000)
+  const units = [
+    ['d', 86_400],
+    ['h', 3600],
+    ['min', 60],
+    ['s', 1],
+  ] as const
+  const at = units.findIndex(([, size]) => seconds >= size)
+  if (at < 0) return '0 s'
+  let rest = seconds
+  const parts: string[] = []
+  for (const [unit, size] of units.slice(at, at + 2)) {
+    const count = Math.floor(rest / size)
+    rest -= count * size
+    if (count > 0) parts.push(`${count} ${unit}`)
+  }
+  return parts.join(' ')
+}
+
+type Found = (id: FindingId, message: string, since?: Date) => void
+
+function goodCopies(receipts: readonly StoredReceipt[], objects: readonly ListedCopy[]) {
+  const standing = new Map(objects.map(object => [object.key, object]))
+  const copies = new Map<string, Copy & { receipt: StoredReceipt }>()
+  for (const stored of receipts) {
+    const { object, taken, bytes } = stored.receipt
+    const there = standing.get(object.key)
+    if (!there || there.bytes !== object.bytes || there.etag !== object.etag) continue
+    // Many receipts may vouch for one object, as for the manifest of a tree that did not change: the newest counts.
+    const known = copies.get(object.key)
+    const at = new Date(taken)
+    const from = known?.from && known.from < at ? known.from : at
+    if (known && known.taken >= at) copies.set(object.key, { ...known, from })
+    else copies.set(object.key, { taken: at, from, key: object.key, bytes, receipt: stored })
+  }
+  return [...copies.values()].sort(byTaken)
+}
+
+/** Copies that pruning cannot have removed: it removes the oldest first. */
+function lost(
+  receipts: readonly StoredReceipt[],
+  objects: readonly ListedCopy[],
+  good: readonly Copy[],
+  expected: Expected,
+  found: Found,
+): void {
+  const oldest = good.at(-1)?.taken.getTime()
+  if (oldest === undefined) return
+  const standing = new Map(objects.map(object => [object.key, object]))
+  const seen = new Set<string>()
+  const newest = Math.max(...receipts.map(({ receipt }) => time(receipt.taken)))
+  for (const { receipt } of receipts) {
+    const { key, bytes, etag } = receipt.object
+    if (seen.has(key) || time(receipt.taken) < oldest) continue
+    seen.add(key)
+    const there = standing.get(key)
+    if (there && there.bytes === bytes && there.etag === etag) continue
+    const id = time(receipt.taken) === newest ? 'newest-copy-lost' : 'copy-lost'
+    if (there)
+      found(
+        id,
+        `${expected.bucket}/${key} has ${there.bytes} bytes with ETag ${there.etag}, its receipt says ${bytes} bytes with ${etag}`,
+        there.modified,
+      )
+    else found(id, `${expected.bucket}/${key} is missing, its receipt says that it was there`)
+  }
+}
+
+function counted(
+  receipts: readonly StoredReceipt[],
+  good: readonly Copy[],
+  expected: Expected,
+  now: Date,
+  found: Found,
+): void {
+  const oldest = good.at(-1)
+  const first = receipts.at(-1)
+  if (!oldest || !first) return
+  // Copies older than those that stand were pruned; until then a new system is only filling up.
+  const pruned = first.receipt.previous !== null || time(first.receipt.taken) < oldest.taken.getTime()
+  if (!pruned) return
+  if ('copies' in expected.keeps && good.length < expected.keeps.copies) {
+    found(
+      'too-few-copies',
+      `${good.length} of ${expected.keeps.copies} copies are there, the oldest taken at ${iso(oldest.taken)}`,
+    )
+  }
+  const wanted = expected.restorableAt?.(now)
+  const reach = oldest.from ?? oldest.taken
+  if (wanted && reach > wanted) {
+    found(
+      'promise-broken',
+      `the oldest copy was taken at ${iso(reach)}; by \`restorableFor\` a restore must reach back to ${iso(wanted)}`,
+    )
+  }
+}
+
+function* contradictions(receipts: readonly StoredReceipt[]): Generator<[string, Date]> {
+  const byObject = new Map<string, StoredReceipt>()
+  for (const stored of receipts) {
+    const { object, start, end } = stored.receipt
+    const other = byObject.get(object.key)
+    if (!other) byObject.set(object.key, stored)
+    else if (other.receipt.object.sha256 !== object.sha256 || other.receipt.object.bytes !== object.bytes) {
+      yield [`${stored.key} and ${other.key} say different things about ${object.key}`, new Date(other.receipt.start)]
+    }
+    if (time(end) < time(start)) yield [`${stored.key} ends before it starts`, new Date(start)]
+  }
+}
+
+// A step stays a finding for so many runs, unless the old level returns before.
+const STEP_RUNS = 10
+// Runs whose ordinary changes are the measure, and how many of them it takes to judge at all.
+const HISTORY_RUNS = 30
+const HISTORY_LEAST = 5
+// A change must be larger than this many times the largest of its history,
+const BEYOND_ORDINARY = 3
+// and at least this: a fifth less, or half more.
+const SHRUNK = 0.8
+const GROWN = 1.5
+// Runs and outages are longer when the last three take twice the time of the history, and so many seconds more.
+const DRIFT_RUNS = 3
+const SLOWER_SECONDS = 60
+const OUTAGE_SECONDS = 5
+
+function trends(receipts: readonly StoredReceipt[], found: Found): void {
+  const newestFirst = receipts.slice(0, STEP_RUNS + HISTORY_RUNS + 1).map(({ receipt }) => receipt)
+  const series: [string, (receipt: Receipt) => number | undefined][] = [['bytes', receipt => receipt.bytes]]
+  for (const name of Object.keys(newestFirst[0]?.counts ?? {})) series.push([name, receipt => receipt.counts[name]])
+  const steps = series.flatMap(([name, value]) => {
+    const at = step(newestFirst.map(value))
+    return at === undefined ? [] : [{ name, ...at }]
+  })
+  for (const id of ['shrunk', 'grown'] as const) {
+    const of = steps.filter(({ before, after }) => (id === 'shrunk' ? after < before : after > before))
+    const start = Math.max(-1, ...of.map(({ index }) => index))
+    const since = newestFirst[start]?.end
+    if (of.length === 0 || !since) continue
+    const named = of.slice(0, 3).map(({ name, before, after }) => `${name} ${before} → ${after}`)
+    found(id, `${named.join(', ')}${of.length > 3 ? `, and ${of.length - 3} more` : ''}`, new Date(since))
+  }
+  drift('slower', newestFirst, runSeconds, SLOWER_SECONDS, found)
+  drift('longer-outage', newestFirst, outageSeconds, OUTAGE_SECONDS, found)
+}
+
+/** A step in a series, newest first, that is larger than what was ordinary before and that still holds. */
+function step(series: readonly (number | undefined)[]): { index: number; before: number; after: number } | undefined {
+  const now = series[0]
+  if (now === undefined) return undefined
+  for (let index = 0; index < STEP_RUNS; index += 1) {
+    const history = series.slice(index + 1, index + 1 + HISTORY_RUNS).filter(value => value !== undefined)
+    const [after, before] = [series[index], history[0]]
+    if (after === undefined || before === undefined || history.length < HISTORY_LEAST) return undefined
+    const ordinary = Math.max(...history.slice(1).map((value, i) => change(value, history[i] as number)))
+    if (change(before, after) <= BEYOND_ORDINARY * ordinary) continue
+    if (after < before * SHRUNK && now < before * SHRUNK) return { index, before, after: now }
+    if (after > before * GROWN && now > before * GROWN) return { index, before, after: now }
+  }
+  return undefined
+}
+
+// Alike for a half and a double; nothing is infinitely smaller.
+function change(from: number, to: number): number {
+  return Math.abs(Math.log((to + 1) / (from + 1)))
+}
+
+function drift(
+  id: 'slower' | 'longer-outage',
+  newestFirst: readonly Receipt[],
+  secondsOf: (receipt: Receipt) => number | undefined,
+  least: number,
+  found: Found,
+): void {
+  const measured = newestFirst.flatMap(receipt => {
+    const seconds = secondsOf(receipt)
+    return seconds === undefined ? [] : [{ receipt, seconds }]
+  })
+  const history = measured.slice(DRIFT_RUNS, DRIFT_RUNS + HISTORY_RUNS).map(({ seconds }) => seconds)
+  if (history.length < HISTORY_LEAST) return
+  const recent = measured.slice(0, DRIFT_RUNS)
+  const [before, now] = [median(history), median(recent.map(({ seconds }) => seconds))]
+  const since = recent.at(-1)?.receipt.end
+  if (since && now > 2 * before && now - before > least) {
+    found(id, `${duration(now * 1000)} in the last runs, ${duration(before * 1000)} before`, new Date(since))
+  }
+}
+
+/** How long a run took, seconds. */
+export function runSeconds({ start, end }: Receipt): number {
+  return (time(end) - time(start)) / 1000
+}
+
+/** How long the system was down for its backup, seconds; undefined for one that stays up. */
+export function outageSeconds(receipt: Receipt): number | undefined {
+  const seconds = (receipt.details as Record<string, unknown>).healthySeconds
+  return typeof seconds === 'number' ? seconds : undefined
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? 0
+}
+
+function unprovenText(copies: readonly Copy[], tree: Observed['tree']): string {
+  const newest = copies[0]
+  if (newest)
+    return `${copies.length} copies, by their names; the newest, ${newest.key}, was taken at ${iso(newest.taken)}`
+  if (!tree) return ''
+  const count = `${tree.more ? 'more than ' : ''}${tree.objects} files`
+  return `${count}${tree.newest ? `, the newest seen was written at ${iso(tree.newest)}` : ''}`
+}
+
+function rightPlace({ key, receipt }: StoredReceipt, { system, bucket }: Expected): boolean {
+  return receipt.system === system && receipt.bucket === bucket && key.endsWith(`/${receipt.start}.json`)
+}
+
+const time = (text: string) => Date.parse(text)
+const iso = (at: Date) => `${at.toISOString().slice(0, 19)}Z`
+const age = (from: Date, now: Date) => duration(now.getTime() - from.getTime())
+const byTaken = (a: Copy, b: Copy) => b.taken.getTime() - a.taken.getTime()

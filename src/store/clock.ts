@@ -1,0 +1,40 @@
+// The Date header of an answer has whole seconds, and the answer took its time: a difference up to this is none.
+const SAME_MS = 3_000
+
+/** Copies of runs whose clock was ahead by no more than this (ms) count: machines' clocks differ a little. */
+export const CLOCK_TOLERANCE_MS = 5 * 60_000
+
+/** The bucket store's own clock, from the `Date` header of its answers. Until the first answer it is this machine's. */
+export class StoreClock {
+  #aheadMs = 0
+
+  /** Take the `Date` header of an answer that has just arrived. */
+  observe(header: string | undefined): void {
+    const sent = Date.parse(header ?? '')
+    if (Number.isNaN(sent)) return
+    const ahead = sent + 500 - Date.now()
+    this.#aheadMs = Math.abs(ahead) <= SAME_MS ? 0 : ahead
+  }
+
+  /** Milliseconds that the store's clock is ahead of this machine's; negative: behind. */
+  get aheadMs(): number {
+    return this.#aheadMs
+  }
+
+  now(): Date {
+    return new Date(Date.now() + this.#aheadMs)
+  }
+}
+
+/** Whether something claims to be of a later time than that at which the store (or a volume) took it in. */
+export function isFromFuture(claimed: Date, written: Date): boolean {
+  return claimed.getTime() > written.getTime() + CLOCK_TOLERANCE_MS
+}
+
+/** Why a copy or receipt from the future vouches for nothing, and what to do. */
+export function fromFuture(place: string, claimed: Date, written: Date): string {
+  return (
+    `${place} claims to be of ${claimed.toISOString()}, but was written at ${written.toISOString()}: ` +
+    'the clock of its run was ahead, and it vouches for nothing. Set it aside with "agent set-aside"'
+  )
+}

@@ -1,0 +1,57 @@
+import type { Argv } from 'yargs'
+import { type Environment, environments } from '../src/generate/environments.ts'
+import { readCredentials } from '../src/launch/credentials.ts'
+import { storeCredential, storeEnvironment } from '../src/launch/stores.ts'
+import { reportCopies } from '../src/report/copies.ts'
+import { exitCodes, Failure } from '../src/report/failure.ts'
+import { memoryFolder } from '../src/status/memory.ts'
+import { readSystem } from '../src/status/status.ts'
+import { openStore } from '../src/store/client.ts'
+import { configOption, requireConfig } from './options.ts'
+
+export const command = 'copies <system>'
+export const describe = 'List the copies of a system that can be restored; reads only'
+export const builder = (args: Argv) =>
+  args
+    .positional('system', { type: 'string', demandOption: true, describe: "The system's name" })
+    .options({
+      ...configOption,
+      environment: {
+        choices: Object.keys(environments) as Environment[],
+        default: 'production' as Environment,
+        describe: 'Whose buckets',
+      },
+      credentials: { type: 'string', describe: 'The credentials file, as for `plan`' },
+      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How it is printed' },
+    })
+    .example('$0 copies infra-db-production --credentials secrets.yml', 'newest first')
+
+interface Args {
+  config: string
+  environment: Environment
+  system: string
+  credentials?: string
+  format: 'text' | 'json'
+}
+
+export async function handler(args: Args): Promise<void> {
+  const config = environments[args.environment](await requireConfig(args.config))
+  const system = config.systems.find(({ name }) => name === args.system)
+  if (!system) {
+    const names = config.systems.map(({ name }) => name).join(', ')
+    throw new Failure(exitCodes.broken, `there is no system \`${args.system}\``, `name one of ${names}`)
+  }
+  const credentials = args.credentials === undefined ? {} : await readCredentials(args.credentials)
+  const environment = storeEnvironment(config, system, credentials)
+  if (!environment) {
+    const missing = `the credential \`${storeCredential(system)}\` is missing`
+    throw new Failure(exitCodes.unreachable, missing, 'add it to the file that --credentials names')
+  }
+  const store = openStore(environment)
+  const { assessment, findings } = await readSystem(store, system, memoryFolder(process.env), new Date())
+  store.s3.destroy()
+  const [first] = findings
+  if (!assessment) throw new Failure(exitCodes.unreachable, first?.message ?? 'no answer', first?.next ?? '')
+  process.stdout.write(reportCopies(assessment, args.format, new Date()))
+  for (const { message } of findings) process.stderr.write(`copies: ${message}\n`)
+}

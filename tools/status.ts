@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Argv } from 'yargs'
+import { type Environment, environments } from '../src/generate/environments.ts'
+import { readCredentials } from '../src/launch/credentials.ts'
+import { exitCodes } from '../src/report/failure.ts'
+import { reportStatus, summariseStatus } from '../src/report/status.ts'
+import { memoryFolder } from '../src/status/memory.ts'
+import { readStatus, type Status } from '../src/status/status.ts'
+import { colourful, configOption, requireConfig } from './options.ts'
+
+export const command = 'status'
+export const describe = 'Show how old and how many the copies of every system are, and what is wrong; reads only'
+export const builder = (args: Argv) =>
+  args
+    .options({
+      ...configOption,
+      environment: {
+        choices: Object.keys(environments) as Environment[],
+        default: 'production' as Environment,
+        describe: 'Whose buckets',
+      },
+      credentials: { type: 'string', describe: 'The credentials file, as for `plan`; its `Store: …` entries are used' },
+      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How it is printed' },
+      watch: { type: 'boolean', default: false, describe: 'Show it again every minute until interrupted' },
+    })
+    .example('$0 status --credentials secrets.yml', 'the table, and the findings, worst first')
+    .example('$0 status --credentials secrets.yml --watch', 'again every minute')
+    .epilogue('Exit codes: 0 no findings, 1 findings, 2 config broken, 3 no bucket answered.')
+
+interface Args {
+  config: string
+  environment: Environment
+  credentials?: string
+  format: 'text' | 'json'
+  watch: boolean
+}
+
+const WATCH_MS = 60_000
+
+export async function handler(args: Args): Promise<void> {
+  const config = environments[args.environment](await requireConfig(args.config))
+  const credentials = args.credentials === undefined ? {} : await readCredentials(args.credentials)
+  const folder = memoryFolder(process.env)
+  const interrupt = new AbortController()
+  if (args.watch) process.once('SIGINT', () => interrupt.abort())
+  for (;;) {
+    const status = await readStatus({ config, credentials, folder, now: new Date() })
+    if (args.watch && process.stdout.isTTY) process.stdout.write('\u001b[2J\u001b[H')
+    process.stdout.write(reportStatus(status, args.format, colourful(process.stdout)))
+    process.stderr.write(`status: ${summariseStatus(status)}\n`)
+    process.exitCode = exitCodeOf(status)
+    if (!args.watch) return
+    await sleep(WATCH_MS, undefined, { signal: interrupt.signal }).catch(() => {})
+    if (interrupt.signal.aborted) return
+  }
+}
+
+function exitCodeOf({ rows, findings }: Status): number {
+  if (findings.length === 0) return exitCodes.well
+  return rows.every(({ state }) => state === 'no answer') ? exitCodes.unreachable : exitCodes.findings
+}
