@@ -39,7 +39,7 @@ export async function handler(args: Args): Promise<void> {
   const system = config.systems.find(({ name }) => name === args.system)
   if (!system) {
     const names = config.systems.map(({ name }) => name).join(', ')
-    throw new Failure(exitCodes.broken, `there is no system \`${args.system}\``, `name one of ${names}`)
+    throw new Failure(exitCodes.usage, `there is no system \`${args.system}\``, `name one of ${names}`)
   }
   const credentials = args.credentials === undefined ? {} : await readCredentials(args.credentials)
   const environment = storeEnvironment(config, system, credentials)

@@ -56,6 +56,6 @@ export async function handler(args: Args): Promise<void> {
 }
 
 function exitCodeOf({ rows, findings }: Status): number {
-  if (findings.length === 0) return exitCodes.well
+  if (findings.length === 0) return exitCodes.success
   return rows.every(({ state }) => state === 'no answer') ? exitCodes.unreachable : exitCodes.findings
 }

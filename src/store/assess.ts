@@ -260,7 +260,7 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
     )
   }
 
-  counted(receipts, good, expected, now, found)
+  counted(observed, good, expected, now, found)
   const lastDrill = observed.drills.find(({ receipt }) => time(receipt.end) <= latest)
   const first = lastDrill?.receipt.end ?? receipts.at(-1)?.receipt.end
   if (expected.drillDueBy && first) {
@@ -344,7 +344,7 @@ function goodCopies(receipts: readonly StoredReceipt[], objects: readonly Listed
   return [...copies.values()].sort(byTaken)
 }
 
-/** Copies that pruning cannot have removed: it removes the oldest first. */
+/** Copies that were changed, and those that pruning cannot have removed: it removes the oldest first. */
 function lost(
   receipts: readonly StoredReceipt[],
   objects: readonly ListedCopy[],
@@ -352,41 +352,41 @@ function lost(
   expected: Expected,
   found: Found,
 ): void {
-  const oldest = good.at(-1)?.taken.getTime()
-  if (oldest === undefined) return
+  const oldest = good.at(-1)?.taken.getTime() ?? Number.POSITIVE_INFINITY
   const standing = new Map(objects.map(object => [object.key, object]))
   const seen = new Set<string>()
   const newest = Math.max(...receipts.map(({ receipt }) => time(receipt.taken)))
   for (const { receipt } of receipts) {
     const { key, bytes, etag } = receipt.object
-    if (seen.has(key) || time(receipt.taken) < oldest) continue
+    if (seen.has(key)) continue
     seen.add(key)
     const there = standing.get(key)
-    if (there && there.bytes === bytes && there.etag === etag) continue
     const id = time(receipt.taken) === newest ? 'newest-copy-lost' : 'copy-lost'
-    if (there)
-      found(
-        id,
-        `${expected.bucket}/${key} has ${there.bytes} bytes with ETag ${there.etag}, its receipt says ${bytes} bytes with ${etag}`,
-        there.modified,
-      )
-    else found(id, `${expected.bucket}/${key} is missing, its receipt says that it was there`)
+    const place = `${expected.bucket}/${key}`
+    if (there && (there.bytes !== bytes || there.etag !== etag)) {
+      const is = `${there.bytes} bytes with ETag ${there.etag}`
+      found(id, `${place} has ${is}, its receipt says ${bytes} bytes with ${etag}`, there.modified)
+    } else if (!there && time(receipt.taken) >= oldest) {
+      found(id, `${place} is missing, its receipt says that it was there`)
+    }
   }
 }
 
 function counted(
-  receipts: readonly StoredReceipt[],
+  { receipts, objects }: Observed,
   good: readonly Copy[],
   expected: Expected,
   now: Date,
   found: Found,
 ): void {
   const oldest = good.at(-1)
-  const first = receipts.at(-1)
-  if (!oldest || !first) return
-  // Copies older than those that stand were pruned; until then a new system is only filling up.
-  const pruned = first.receipt.previous !== null || time(first.receipt.taken) < oldest.taken.getTime()
-  if (!pruned) return
+  if (!oldest) return
+  // Until copies were pruned, a new system is only filling up.
+  const standing = new Set(objects.map(({ key }) => key))
+  const pruned = receipts.some(
+    ({ receipt: { object, taken } }) => time(taken) < oldest.taken.getTime() && !standing.has(object.key),
+  )
+  if (!pruned && receipts.at(-1)?.receipt.previous === null) return
   if ('copies' in expected.keeps && good.length < expected.keeps.copies) {
     found(
       'too-few-copies',

@@ -1,0 +1,168 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { projectRoot } from '../../src/ansible/venv.ts'
+import { deleteKeys } from '../../src/store/list.ts'
+import { markStarted, type ReceiptDraft, writeReceipt } from '../../src/store/receipt.ts'
+import { putVerified } from '../../src/store/upload.ts'
+import { freshBucket, storeEnvironment, type TestBucket } from '../support/bucket.ts'
+
+const HOUR_MS = 3_600_000
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'backups-status-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+/** Runs a command of ours as a user would, on production's systems in buckets of a test. */
+async function backups(buckets: Record<string, string>, ...args: string[]) {
+  const environment = storeEnvironment()
+  const config = join(folder, 'backups.config.ts')
+  await writeFile(
+    config,
+    `import production from ${JSON.stringify(join(projectRoot, 'backups.config.ts'))}
+const buckets = ${JSON.stringify(buckets)}
+export default {
+  ...production,
+  store: { ...production.store, endpoint: ${JSON.stringify(environment.RCLONE_S3_ENDPOINT)} },
+  systems: production.systems.filter(s => s.name in buckets).map(s => ({ ...s, bucket: buckets[s.name] })),
+}
+`,
+  )
+  const keys = { access_key_id: environment.AWS_ACCESS_KEY_ID, secret_access_key: environment.AWS_SECRET_ACCESS_KEY }
+  const credentials = join(folder, 'secrets.yml')
+  await writeFile(
+    credentials,
+    JSON.stringify({ 'Store: production': keys, 'Store: development': keys, 'Store: rancher-server': keys }),
+  )
+  const { exitCode, stdout, stderr } = await execa(
+    'node',
+    [join(projectRoot, 'tools/backups.js'), ...args, '--config', config, '--credentials', credentials],
+    { reject: false, env: { XDG_CACHE_HOME: join(folder, 'cache') } },
+  )
+  return { exitCode, stdout, stderr }
+}
+
+const status = async (buckets: Record<string, string>) => {
+  const { exitCode, stdout, stderr } = await backups(buckets, 'status', '--format', 'json')
+  expect(stderr).toMatch(/status: \d+ systems/)
+  const { rows, findings, requests } = JSON.parse(stdout)
+  return {
+    exitCode,
+    rows,
+    requests,
+    findings: findings.map((f: Record<string, string>) => `${f.system} ${f.id}: ${f.message}`),
+    whole: findings,
+  }
+}
+
+/** A run of the nightly database, so many hours ago: the copy, then its receipt. */
+async function run({ bucket, store }: TestBucket, hoursAgo: number, bytes = 1000): Promise<string> {
+  const taken = new Date(Date.now() - hoursAgo * HOUR_MS)
+  const key = `hourly/backup-${taken.toISOString().slice(0, 19)}Z-dumpall.sql.gz`
+  const object = await putVerified(store, { bucket, key, body: Buffer.alloc(bytes, hoursAgo % 256) })
+  await writeReceipt(store, {
+    system: 'infra-db-production',
+    kind: 'database',
+    start: taken.toISOString(),
+    end: new Date(taken.getTime() + 60_000).toISOString(),
+    bucket,
+    object: { key, bytes, sha256: object.sha256, etag: object.etag },
+    bytes,
+    versions: {},
+    counts: { databases: 3 },
+    details: { tier: 'hourly', database: null },
+  } as ReceiptDraft)
+  return key
+}
+
+it('a healthy system: exit 0, three requests when nothing is new, and what can be restored', async () => {
+  const test = await freshBucket()
+  const keys = [await run(test, 30), await run(test, 6)]
+  const first = await status({ 'infra-db-production': test.bucket })
+  expect(first).toMatchObject({ exitCode: 0, findings: [], requests: 5 })
+  expect(first.rows).toMatchObject([
+    { state: 'good', copies: { good: 2, unproven: 0 }, newest: { key: keys[1], proven: true }, runSeconds: 60 },
+  ])
+  expect(await status({ 'infra-db-production': test.bucket })).toMatchObject({ exitCode: 0, findings: [], requests: 3 })
+
+  const { stdout, exitCode } = await backups({ 'infra-db-production': test.bucket }, 'copies', 'infra-db-production')
+  expect(exitCode).toBe(0)
+  const lines = stdout.split('\n').slice(2)
+  expect(lines).toHaveLength(2)
+  expect(lines[0]).toMatch(new RegExp(`6 h\\s+1000 B\\s+3 databases\\s+${keys[1]}`))
+})
+
+it('a bucket that does not answer costs one line, and the others are read all the same', async () => {
+  const test = await freshBucket()
+  await run(test, 6)
+  const found = await status({
+    'infra-db-production': test.bucket,
+    'infra-db-development': 'no-such-bucket-of-the-tests',
+  })
+  expect(found.exitCode).toBe(1)
+  expect(found.rows.map((row: { state: string }) => row.state)).toEqual(['no answer', 'good'])
+  expect(found.findings).toEqual([
+    expect.stringMatching(
+      /^infra-db-development no-answer: no-such-bucket-of-the-tests at .*NoSuchBucket \(HTTP 404\)$/,
+    ),
+  ])
+})
+
+it('exit 3 when no bucket answers', async () => {
+  expect(await status({ 'infra-db-production': 'no-such-bucket-of-the-tests' })).toMatchObject({ exitCode: 3 })
+})
+
+it('everything that was made wrong on purpose is found, worst first, with since when, what to do and where to read', async () => {
+  const test = await freshBucket()
+  const { bucket, store } = test
+  for (const hours of [144, 120, 96, 72]) await run(test, hours)
+  const middle = (await test.objects()).filter(({ key }) => key.startsWith('hourly/'))[0]
+  const before = await status({ 'infra-db-production': bucket })
+  expect(before.findings).toEqual([expect.stringMatching(/overdue: the newest copy is 3 d old; the next was due by/)])
+
+  // Replaced by something of the same size; a foreign file among the receipts; a run that was killed; a receipt removed.
+  await test.put(middle?.key ?? '', Buffer.alloc(middle?.bytes ?? 0))
+  await test.put('.receipts/infra-db-production/2026-01-01T00:00:00.000Z.json', '{"half": ')
+  await markStarted(store, { bucket, system: 'infra-db-production', start: new Date(Date.now() - 30 * HOUR_MS) })
+  const receipts = (await test.objects()).filter(({ key }) => /\.receipts\/.*Z\.json$/.test(key))
+  await deleteKeys(store, bucket, [receipts.at(-1)?.key ?? ''])
+
+  const { findings, exitCode, whole } = await status({ 'infra-db-production': bucket })
+  expect(exitCode).toBe(1)
+  expect(findings).toEqual([
+    expect.stringContaining('overdue: the newest copy is 4 d old'),
+    expect.stringContaining('receipt-invalid:'),
+    expect.stringMatching(/chain-broken: .* was there and is gone/),
+    expect.stringMatching(/copy-lost: .* has 1000 bytes with ETag/),
+    expect.stringContaining('run-unfinished:'),
+  ])
+  for (const finding of whole) {
+    expect(finding).toMatchObject({
+      since: expect.stringMatching(/^\d{4}-/),
+      next: expect.any(String),
+      page: `docs/FINDINGS.md#${finding.id}`,
+    })
+  }
+})
+
+it('a bucket of the old images: what their names tell, and what cannot be known', async () => {
+  const [dumps, files] = [await freshBucket(), await freshBucket()]
+  const taken = new Date(Date.now() - 5 * HOUR_MS)
+  await dumps.put(`hourly/backup-${taken.toISOString().slice(0, 19)}Z-dumpall.sql.gz`, 'dump')
+  for (const name of ['a.txt', 'b/c.txt']) await files.put(name, 'content')
+  const { rows, findings } = await status({
+    'infra-db-production': dumps.bucket,
+    'production-stack-media': files.bucket,
+  })
+  expect(rows).toMatchObject([
+    { state: 'warning', copies: { good: 0, unproven: 1 }, note: expect.stringContaining('whether a copy is complete') },
+    { state: 'warning', note: expect.stringContaining('nor when the last run was') },
+  ])
+  expect(findings).toEqual([
+    expect.stringMatching(/^infra-db-production no-receipts: 1 copies, by their names/),
+    expect.stringMatching(/^production-stack-media no-receipts: 2 files, the newest seen was written at/),
+  ])
+})
