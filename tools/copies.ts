@@ -1,10 +1,9 @@
 import type { Argv } from 'yargs'
-import { type Environment, environments } from '../src/generate/environments.ts'
 import { readCredentials } from '../src/launch/credentials.ts'
 import { storeCredential, storeEnvironment } from '../src/launch/stores.ts'
-import { reportCopies } from '../src/report/copies.ts'
 import { exitCodes, Failure } from '../src/report/failure.ts'
 import { memoryFolder } from '../src/status/memory.ts'
+import { reportCopies } from '../src/status/report-copies.ts'
 import { readSystem } from '../src/status/status.ts'
 import { openStore } from '../src/store/client.ts'
 import { configOption, requireConfig } from './options.ts'
@@ -16,11 +15,6 @@ export const builder = (args: Argv) =>
     .positional('system', { type: 'string', demandOption: true, describe: "The system's name" })
     .options({
       ...configOption,
-      environment: {
-        choices: Object.keys(environments) as Environment[],
-        default: 'production' as Environment,
-        describe: 'Whose buckets',
-      },
       credentials: { type: 'string', describe: 'The credentials file, as for `plan`' },
       format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How it is printed' },
     })
@@ -28,14 +22,13 @@ export const builder = (args: Argv) =>
 
 interface Args {
   config: string
-  environment: Environment
   system: string
   credentials?: string
   format: 'text' | 'json'
 }
 
 export async function handler(args: Args): Promise<void> {
-  const config = environments[args.environment](await requireConfig(args.config))
+  const config = await requireConfig(args.config)
   const system = config.systems.find(({ name }) => name === args.system)
   if (!system) {
     const names = config.systems.map(({ name }) => name).join(', ')

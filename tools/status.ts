@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Argv } from 'yargs'
-import { type Environment, environments } from '../src/generate/environments.ts'
 import { readCredentials } from '../src/launch/credentials.ts'
 import { exitCodes } from '../src/report/failure.ts'
-import { reportStatus, summariseStatus } from '../src/report/status.ts'
 import { memoryFolder } from '../src/status/memory.ts'
+import { reportStatus, summariseStatus } from '../src/status/report.ts'
 import { readStatus, type Status } from '../src/status/status.ts'
 import { colourful, configOption, requireConfig } from './options.ts'
 
@@ -14,11 +13,6 @@ export const builder = (args: Argv) =>
   args
     .options({
       ...configOption,
-      environment: {
-        choices: Object.keys(environments) as Environment[],
-        default: 'production' as Environment,
-        describe: 'Whose buckets',
-      },
       credentials: { type: 'string', describe: 'The credentials file, as for `plan`; its `Store: …` entries are used' },
       format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How it is printed' },
       watch: { type: 'boolean', default: false, describe: 'Show it again every minute until interrupted' },
@@ -29,7 +23,6 @@ export const builder = (args: Argv) =>
 
 interface Args {
   config: string
-  environment: Environment
   credentials?: string
   format: 'text' | 'json'
   watch: boolean
@@ -38,7 +31,7 @@ interface Args {
 const WATCH_MS = 60_000
 
 export async function handler(args: Args): Promise<void> {
-  const config = environments[args.environment](await requireConfig(args.config))
+  const config = await requireConfig(args.config)
   const credentials = args.credentials === undefined ? {} : await readCredentials(args.credentials)
   const folder = memoryFolder(process.env)
   const interrupt = new AbortController()

@@ -1,9 +1,9 @@
 import { createColors } from 'picocolors'
-import type { Row, State } from '../status/row.ts'
-import type { Status } from '../status/status.ts'
+import { atMinute, inBytes, inPercent } from '../report/quantities.ts'
+import { table } from '../report/table.ts'
 import { duration, type Finding, findingPage } from '../store/assess.ts'
-import { atMinute, inBytes, inPercent } from './quantities.ts'
-import { table } from './table.ts'
+import type { Row, State } from './row.ts'
+import type { Status } from './status.ts'
 
 /** The table of every system and then the findings, worst first; or all of it as JSON. */
 export function reportStatus(status: Status, format: 'text' | 'json', colour: boolean): string {

@@ -1,6 +1,6 @@
+import { inBytes } from '../report/quantities.ts'
+import { table } from '../report/table.ts'
 import { type Assessment, type Copy, duration } from '../store/assess.ts'
-import { inBytes } from './quantities.ts'
-import { table } from './table.ts'
 
 /** The copies that can be restored, newest first; `taken` is what a restore is asked for. */
 export function reportCopies({ good, unproven }: Assessment, format: 'text' | 'json', now: Date): string {
