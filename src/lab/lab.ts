@@ -10,25 +10,26 @@ import { inventoryFiles } from '../inventory/files.ts'
 import { kindOf } from '../kinds/index.ts'
 import { readCredentials } from '../launch/credentials.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
-import { givenSite, type LabSite, labConfig, labImages, ownSite } from './config.ts'
+import { labConfig } from './config.ts'
 import { withLock } from './lock.ts'
 import { type LabPlan, labPlan } from './plan.ts'
-import type { ProofLab } from './proof/index.ts'
+import type { LabAccess } from './reach.ts'
+import { givenSite, type LabSite, labImages, ownSite } from './site.ts'
 
-/** Where the lab lives while it stands: one a machine, whatever the clone. */
+/** Where the lab lives while it is up: one on each machine, whichever clone started it. */
 export const labState = '/var/lib/fragalysis-backups-lab'
-/** What outlives the lab: root file systems, Kubernetes' binary, base images. */
+/** What `lab down` keeps: root file systems, Kubernetes' binaries, base images. */
 export const labCache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fragalysis-backups')
 
-/** A lab that stands, and how to reach its parts. */
-export interface Lab extends ProofLab {
+/** A lab that is up, and how to reach its parts. */
+export interface Lab extends LabAccess {
   readonly config: Config
   readonly plan: LabPlan
-  /** The file that holds what AWX's credentials would hold. */
+  /** The credentials file, with what AWX's credentials would hold. */
   readonly credentials: string
-  /** The inventory that the config makes, a file. */
+  /** The inventory's file. */
   readonly inventory: string
-  /** The environment in which ssh finds the Rancher host's key. */
+  /** The environment in which ssh knows the Docker host's key. */
   readonly sshEnvironment: Readonly<Record<string, string>>
 }
 
@@ -43,8 +44,9 @@ export interface LabOptions {
 }
 
 /**
- * Raises the lab for a config: machines, cluster, store, databases, media, Rancher. What stands already is used.
- * Throws a `Failure` that says what this machine lacks, or which step did not go.
+ * Starts the lab for a config: machines, cluster, store, databases, media, Rancher. Parts that are up already are used.
+ *
+ * @throws Failure that says what this machine lacks, or which step failed
  */
 export async function raiseLab(production: Config, options: LabOptions): Promise<Lab> {
   const wanted = await wantedLab(production, options)
@@ -56,28 +58,28 @@ export async function raiseLab(production: Config, options: LabOptions): Promise
   return await standing(wanted, options)
 }
 
-/** The lab that was raised for a config before. */
-export async function standingLab(production: Config, options: Wishes = {}): Promise<Lab> {
+/** The lab that `raiseLab` started for a config. */
+export async function standingLab(production: Config, options: LabChoices = {}): Promise<Lab> {
   return await standing(await wantedLab(production, options), options)
 }
 
-type Wishes = Pick<LabOptions, 'files' | 'kubeconfig' | 'registry'>
+type LabChoices = Pick<LabOptions, 'files' | 'kubeconfig' | 'registry'>
 
-/** What a lab is to be. */
+/** The lab that a config and its options ask for. */
 interface WantedLab {
   readonly config: Config
   readonly plan: LabPlan
   readonly site: LabSite
 }
 
-async function wantedLab(production: Config, options: Wishes): Promise<WantedLab> {
+async function wantedLab(production: Config, options: LabChoices): Promise<WantedLab> {
   const site = await siteOf(options)
   const config = labConfig(production, site)
-  return { config, plan: labPlan(config, options.files ?? 3000, site), site }
+  return { config, plan: labPlan(config, { files: options.files ?? 3000, serverImage: site.images.base }), site }
 }
 
-/** The lab's own cluster, or the user's: its API, and a node by which its ports are reached. */
-async function siteOf({ kubeconfig, registry }: Wishes): Promise<LabSite> {
+/** The lab's own cluster, or the user's: its API, and the address of a node. */
+async function siteOf({ kubeconfig, registry }: LabChoices): Promise<LabSite> {
   if (kubeconfig === undefined || registry === undefined) return ownSite
   const ask = async (args: string[]): Promise<string> => {
     const { stdout, stderr, failed } = await execa('kubectl', [`--kubeconfig=${kubeconfig}`, ...args], {
@@ -86,8 +88,8 @@ async function siteOf({ kubeconfig, registry }: Wishes): Promise<LabSite> {
     if (!failed && stdout !== '') return stdout
     throw new Failure(
       exitCodes.unreachable,
-      `the cluster of ${kubeconfig} does not answer \`kubectl ${args[0]}\`: ${stderr || 'nothing was found'}`,
-      'install the kubectl that belongs to it, and see that it can list its nodes',
+      `\`kubectl ${args[0]}\` failed for the cluster of ${kubeconfig}: ${stderr || 'it printed nothing'}`,
+      'install a kubectl that fits the cluster, and check that it can list the nodes',
     )
   }
   const api = await ask(['config', 'view', '--minify', '--output=jsonpath={.clusters[0].cluster.server}'])
@@ -99,13 +101,13 @@ async function siteOf({ kubeconfig, registry }: Wishes): Promise<LabSite> {
   return givenSite(api, node.split(' ')[0] ?? node, registry)
 }
 
-/** Ends the lab and removes all of it but the cache; from a cluster of the user's, what it made there. */
+/** Stops the lab and removes everything but the cache; from a cluster of the user's, what it created there. */
 export async function endLab(log: (line: string) => void, kubeconfig = ''): Promise<void> {
   const extraVars = { lab_state: labState, lab_cache: labCache, lab_kubeconfig: kubeconfig }
   await withLock('/run/fragalysis-backups-lab.lock', () => play('playbooks/lab-down.yml', 'localhost,', extraVars, log))
 }
 
-/** What the tests of every level find their parts by. */
+/** The environment in which the tests find the lab. */
 export async function testEnvironment(lab: Lab): Promise<Record<string, string>> {
   const credentials = await readCredentials(lab.credentials)
   const tests = credentials[testsCredential]
@@ -123,10 +125,10 @@ const inventoryFolder = join(labState, 'inventory')
 const configFile = join(labState, 'backups.config.mjs')
 const inventoryFile = join(inventoryFolder, 'hosts.yml')
 const credentialsFile = join(labState, 'credentials.yml')
-/** A user of the store who may make buckets, for tests alone. */
+/** A user of the store who may create buckets, for tests. */
 const testsCredential = 'Store: tests'
 
-function variables({ plan, site }: WantedLab, { kubeconfig, registry }: Wishes): Record<string, unknown> {
+function variables({ plan, site }: WantedLab, { kubeconfig, registry }: LabChoices): Record<string, unknown> {
   return {
     lab_state: labState,
     lab_cache: labCache,
@@ -136,15 +138,15 @@ function variables({ plan, site }: WantedLab, { kubeconfig, registry }: Wishes):
     lab_tenants: plan.tenants,
     lab_secrets: plan.secrets,
     lab_stores: plan.stores,
-    lab_servers: plan.servers,
-    lab_media: plan.media,
+    lab_hosts: plan.hosts,
+    ...plan.content,
     lab_images: labImages,
     lab_store_endpoint: site.store,
     lab_pod_images: site.images,
   }
 }
 
-async function standing({ config, plan, site }: WantedLab, { kubeconfig }: Wishes): Promise<Lab> {
+async function standing({ config, plan, site }: WantedLab, { kubeconfig }: LabChoices): Promise<Lab> {
   const credentials = await readCredentials(credentialsFile)
   return {
     config,
@@ -152,7 +154,7 @@ async function standing({ config, plan, site }: WantedLab, { kubeconfig }: Wishe
     credentials: credentialsFile,
     inventory: inventoryFile,
     kubectl: { binary: join(labState, 'kubectl'), kubeconfig: kubeconfig ?? join(labState, 'kubeconfig') },
-    rancherHost: [join(labState, 'machine'), 'exec', 'rancher'],
+    dockerHost: [join(labState, 'machine'), 'exec', 'rancher'],
     images: site.images,
     sshEnvironment: {
       ANSIBLE_SSH_COMMON_ARGS: `-o UserKnownHostsFile=${join(labState, 'ssh/known_hosts')} -o StrictHostKeyChecking=yes`,
@@ -189,11 +191,11 @@ async function play(
     },
   )
   if (exitCode === 0) return
-  // The last is the one that nothing rescued.
+  // The last failure is the one that no rescue handled.
   const failed = lines.findLastIndex(line => /^fatal/.test(line))
   throw new Failure(
     exitCodes.unreachable,
     `${playbook} failed (ansible-playbook: ${exitCode})\n${lines.slice(failed === -1 ? -30 : failed, failed === -1 ? undefined : failed + 30).join('\n')}`,
-    'see the task above; what stands is kept, and the next run goes on from there',
+    'see the task above; the next run keeps the parts that are up and continues from there',
   )
 }

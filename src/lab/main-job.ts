@@ -1,6 +1,6 @@
 import type { Lab } from './lab.ts'
 import { backUpAll, deployAll, launcher } from './launch.ts'
-import { type ProofRow, prove } from './proof/index.ts'
+import { type ProofRow, prove } from './prove.ts'
 
 /** What the lab says of each system in the end. */
 export interface MainJobRow extends ProofRow {

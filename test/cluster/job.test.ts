@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { type PlaybookResult, runPlaybook } from '../../src/ansible/playbook.ts'
-import { labImages } from '../../src/lab/config.ts'
+import { labImages } from '../../src/lab/site.ts'
 import { kubectl, makeTenant, type Tenant } from '../support/tenant.ts'
 
 // A dozen modules, each a Python of its own: half a minute, more on a busy machine.

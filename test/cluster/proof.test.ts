@@ -7,13 +7,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import config from '../../backups.config.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import type { DatabaseSystem, MediaSystem } from '../../src/kinds/index.ts'
-import { labConfig, labImages } from '../../src/lab/config.ts'
+import { labConfig } from '../../src/lab/config.ts'
 import { databaseFingerprint, type Sql } from '../../src/lab/content/database.ts'
 import { differences } from '../../src/lab/content/difference.ts'
-import { freshServer, psql } from '../../src/lab/proof/database.ts'
-import { type ProofLab, prove } from '../../src/lab/proof/index.ts'
-import { type InContainer, withPod } from '../../src/lab/proof/pod.ts'
-import { inPod } from '../../src/lab/proof/reach.ts'
+import { freshServer, psql } from '../../src/lab/kinds/database.ts'
+import { type InContainer, withPod } from '../../src/lab/pod.ts'
+import { prove } from '../../src/lab/prove.ts'
+import { inPod, type LabAccess } from '../../src/lab/reach.ts'
+import { labImages } from '../../src/lab/site.ts'
 import { openStore } from '../../src/store/client.ts'
 import { listObjects } from '../../src/store/list.ts'
 import { writeReceipt } from '../../src/store/receipt.ts'
@@ -30,9 +31,9 @@ const access = {
   accessKeyId: need('BACKUPS_TEST_S3_ACCESS_KEY_ID'),
   secretAccessKey: need('BACKUPS_TEST_S3_SECRET_ACCESS_KEY'),
 }
-const lab: ProofLab = {
+const lab: LabAccess = {
   kubectl: { binary: join(state, 'kubectl'), kubeconfig: join(state, 'kubeconfig') },
-  rancherHost: [join(state, 'machine'), 'exec', 'rancher'],
+  dockerHost: [join(state, 'machine'), 'exec', 'rancher'],
   storeOf: () => access,
   images: labImages,
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type PlaybookResult, runPlaybook } from '../../src/ansible/playbook.ts'
-import { labImages } from '../../src/lab/config.ts'
+import { labImages } from '../../src/lab/site.ts'
 import { makeTenant, type Tenant } from '../support/tenant.ts'
 
 let tenant: Tenant

@@ -9,7 +9,7 @@ import { load } from 'js-yaml'
 import type { GuardRecord, RunRecord } from '../../src/agent/rancher/records.ts'
 import { ansibleEnvironment } from '../../src/ansible/playbook.ts'
 import { ensureVenv, projectRoot } from '../../src/ansible/venv.ts'
-import { labImages } from '../../src/lab/config.ts'
+import { labImages } from '../../src/lab/site.ts'
 import { openStore, type Store } from '../../src/store/client.ts'
 import { readReceipts, type StoredReceipt } from '../../src/store/receipt.ts'
 

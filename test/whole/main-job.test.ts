@@ -10,7 +10,7 @@ import { recoveryOrder } from '../../src/kinds/index.ts'
 import { standingLab } from '../../src/lab/lab.ts'
 import { launcher } from '../../src/lab/launch.ts'
 import type { MainJobRow } from '../../src/lab/main-job.ts'
-import { storeOf } from '../../src/lab/proof/receipts.ts'
+import { storeOf } from '../../src/lab/receipts.ts'
 import type { RecoveryRow } from '../../src/lab/recover.ts'
 import { drillSystem, readReceipts } from '../../src/store/receipt.ts'
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { inPod, kubectl, type ProofLab } from './reach.ts'
+import { inPod, kubectl, type LabAccess } from './reach.ts'
 
-/** A pod for one proof, and what it needs; all of it goes when the proof ends. */
-export interface ProofPod {
+/** A pod for one piece of work, and what it needs; all of it is removed afterwards. */
+export interface LabPod {
   readonly namespace: string
-  /** The namespace is the proof's own, and goes with it. */
+  /** Whether the namespace is created for the pod and removed with it. */
   readonly ownNamespace: boolean
   readonly name: string
   readonly containers: readonly ({ readonly name: string } & Record<string, unknown>)[]
@@ -19,18 +19,15 @@ export type InContainer = (container: string, command: readonly string[], input?
 /** Seconds that a pod may take until it is ready, or until it is gone. */
 const POD_SECONDS = 120
 
-/**
- * Makes the pod, waits until it is ready, does the work in it, and has every trace of it removed, whatever came of the
- * work.
- */
+/** Creates the pod, waits until it is ready, works in it, and removes it in the end, also if the work fails. */
 export async function withPod<T>(
-  lab: ProofLab,
-  pod: ProofPod,
+  lab: LabAccess,
+  pod: LabPod,
   work: (inContainer: InContainer) => Promise<T>,
 ): Promise<T> {
   const objects = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objectsOf(pod) })
   const remove = (...wait: string[]) => kubectl(lab, ['delete', '-f', '-', '--ignore-not-found', ...wait], objects)
-  // What the proof before left behind; a namespace takes its time to go.
+  // An interrupted run may have left one behind; a namespace takes a while to go.
   await remove(`--timeout=${POD_SECONDS}s`)
   try {
     await kubectl(lab, ['apply', '-f', '-'], objects)
@@ -43,22 +40,52 @@ export async function withPod<T>(
   }
 }
 
-/** A container that only waits for commands; it has rclone, with the remote `store:`. */
+/** A container that waits for commands; it has rclone, with the remote `store:`. */
 export function toolsContainer(
-  lab: ProofLab,
+  lab: LabAccess,
   pod: string,
   mounts: readonly Record<string, unknown>[],
-): ProofPod['containers'][number] {
+): LabPod['containers'][number] {
   return {
     name: 'tools',
     image: lab.images.agent,
     imagePullPolicy: 'IfNotPresent',
     command: ['sleep', 'infinity'],
-    // Owners and modes can be brought back by root alone.
+    // Only root can restore owners and modes.
     securityContext: { runAsUser: 0, runAsGroup: 0 },
     envFrom: [{ secretRef: { name: pod } }],
     volumeMounts: mounts,
   }
+}
+
+/** Works in a pod that has a claim at /volume. */
+export async function withVolume<T>(
+  lab: LabAccess,
+  system: { readonly name: string; readonly namespace: string },
+  claimName: string,
+  work: (inContainer: InContainer) => Promise<T>,
+): Promise<T> {
+  const name = `volume-of-${system.name}`
+  const pod = {
+    namespace: system.namespace,
+    ownNamespace: false,
+    name,
+    containers: [toolsContainer(lab, name, [{ name: 'volume', mountPath: '/volume' }])],
+    volumes: [{ name: 'volume', persistentVolumeClaim: { claimName } }],
+    variables: {},
+  }
+  return await withPod(lab, pod, work)
+}
+
+/** Deletes everything on a claim. */
+export async function emptyVolume(
+  lab: LabAccess,
+  system: { readonly name: string; readonly namespace: string },
+  claim: string,
+): Promise<void> {
+  await withVolume(lab, system, claim, inContainer =>
+    inContainer('tools', ['find', '/volume', '-mindepth', '1', '-delete']),
+  )
 }
 
 function objectsOf({
@@ -68,7 +95,7 @@ function objectsOf({
   containers,
   volumes,
   variables,
-}: ProofPod): Record<string, unknown>[] {
+}: LabPod): Record<string, unknown>[] {
   const metadata = { namespace, name }
   return [
     ...(ownNamespace ? [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }] : []),
@@ -88,7 +115,7 @@ function objectsOf({
   ]
 }
 
-async function ready(lab: ProofLab, { namespace, name }: ProofPod): Promise<void> {
+async function ready(lab: LabAccess, { namespace, name }: LabPod): Promise<void> {
   const deadline = performance.now() + POD_SECONDS * 1000
   for (;;) {
     const { status } = JSON.parse(await kubectl(lab, ['get', 'pod', name, `--namespace=${namespace}`, '--output=json']))

@@ -1,12 +1,12 @@
 import { execa } from 'execa'
-import type { System } from '../../kinds/index.ts'
+import type { System } from '../kinds/index.ts'
 
-/** How the proofs reach the parts of the lab. */
-export interface ProofLab {
-  /** A binary that is kubectl when it is called so, and the kubeconfig of the cluster that stands for all clusters. */
+/** How to reach the parts of the lab. */
+export interface LabAccess {
+  /** A binary that acts as kubectl when called by that name, and the kubeconfig of the cluster that stands for all clusters. */
   readonly kubectl: { readonly binary: string; readonly kubeconfig: string }
-  /** Begins every command on the Docker host; passes on standard input, and every argument as it is (ssh would not). */
-  readonly rancherHost: readonly string[]
+  /** The first words of every command on the Docker host; passes standard input and each argument unchanged (ssh would not). */
+  readonly dockerHost: readonly string[]
   /** The store, and the keys that open a system's bucket. The endpoint is the same for pods, the Docker host and this machine. */
   readonly storeOf: (system: System) => StoreAccess
   /** `agent` has rclone and node, `base` a PostgreSQL server; both are present on the node, `agent` on the Docker host too. */
@@ -23,10 +23,10 @@ export interface StoreAccess {
   readonly secretAccessKey: string
 }
 
-/** Seconds that one command of a proof may take. */
+/** Seconds that one command may take. */
 const COMMAND_SECONDS = 600
 
-/** The variables that make `store:` an rclone remote, for anyone who has nothing but rclone and the bucket's keys. */
+/** The variables that define the rclone remote `store:`. */
 export function rcloneRemote(store: StoreAccess): Record<string, string> {
   return {
     RCLONE_CONFIG_STORE_TYPE: 's3',
@@ -38,15 +38,15 @@ export function rcloneRemote(store: StoreAccess): Record<string, string> {
   }
 }
 
-/** Runs kubectl with this standard input and returns what it prints. Rejects with kubectl's own words. */
-export async function kubectl(lab: ProofLab, args: readonly string[], input = ''): Promise<string> {
+/** Runs kubectl with this standard input and returns what it prints. Rejects with kubectl's own message. */
+export async function kubectl(lab: LabAccess, args: readonly string[], input = ''): Promise<string> {
   const { binary, kubeconfig } = lab.kubectl
   return await run(binary, [`--kubeconfig=${kubeconfig}`, ...args], input, 'kubectl')
 }
 
 /** Runs a command in a container and returns what it prints. `target` is `pod/NAME` or `statefulset/NAME`. */
 export async function inPod(
-  lab: ProofLab,
+  lab: LabAccess,
   { namespace, target, container }: { namespace: string; target: string; container: string },
   command: readonly string[],
   input?: string,
@@ -55,8 +55,8 @@ export async function inPod(
 }
 
 /** Runs a command on the Docker host and returns what it prints. */
-export async function onRancherHost(lab: ProofLab, command: readonly string[], input = ''): Promise<string> {
-  const [file = '', ...args] = lab.rancherHost
+export async function onDockerHost(lab: LabAccess, command: readonly string[], input = ''): Promise<string> {
+  const [file = '', ...args] = lab.dockerHost
   return await run(file, [...args, ...command], input)
 }
 
@@ -74,7 +74,7 @@ async function run(file: string, args: readonly string[], input: string, argv0 =
   throw new Error(`${shown([argv0, ...args])}: ${said || result.shortMessage}`)
 }
 
-/** A command without what a reader knows anyway. */
+/** A command for an error message: short, without the kubeconfig. */
 function shown(command: readonly string[]): string {
   const text = command.filter(word => !word.startsWith('--kubeconfig=')).join(' ')
   return text.length > 200 ? `${text.slice(0, 200)}…` : text
