@@ -1,26 +1,19 @@
 import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { projectRoot } from '../src/ansible/venv.ts'
-import { documents } from '../src/generate/documents.ts'
+import { generatedFolders } from '../src/generate/documents.ts'
 import { writeFolder } from '../src/generate/folder.ts'
-import { inventoriesOf } from '../src/generate/inventories.ts'
-import { roleReadmes } from '../src/generate/roles.ts'
 import { configOption, requireConfig } from './options.ts'
 
 export const command = 'generate'
 export const describe =
-  "Write the inventories that the config makes, the runbook, the reference, and the roles' READMEs"
+  "Write the inventory, the runbook, the reference, the roles' READMEs and the picture of the rooms"
 export const builder = (args: Argv) =>
-  args.options(configOption).example('$0 generate', 'writes inventories/, each file only where it differs')
+  args.options(configOption).example('$0 generate', 'writes each file only if it differs')
 
 export async function handler(args: { config: string }): Promise<void> {
   const config = await requireConfig(args.config)
-  const folders = new Map([
-    ['inventories', inventoriesOf(config)],
-    ['docs', documents(config)],
-    ['roles', await roleReadmes(join(projectRoot, 'roles'))],
-  ])
-  for (const [folder, files] of folders) {
+  for (const [folder, files] of await generatedFolders(config, projectRoot)) {
     const { written, removed } = await writeFolder(join(projectRoot, folder), files)
     for (const path of written) process.stdout.write(`written ${folder}/${path}\n`)
     for (const path of removed) process.stdout.write(`removed ${folder}/${path}\n`)

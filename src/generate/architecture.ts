@@ -54,7 +54,7 @@ export async function architecturePicture(rooms: readonly Room[]): Promise<strin
   const nodes = (of: readonly Room[]) => of.map(({ name }) => `"${name}"`).join('; ')
   const graph = `digraph {
     graph [bgcolor=transparent nodesep=0.25 ranksep=0.45]
-    node [shape=box style="rounded,filled" fontname="sans-serif" fontsize=13 height=0.4]
+    node [shape=box style="rounded,filled" fontname="sans-serif" fontsize=13 height=0.4 margin="0.2,0.05"]
     edge [arrowsize=0.7]
     ${nodes(rest)}
     subgraph cluster_agent { label="inside the agent's image" fontname="sans-serif" fontsize=12 style="rounded,dashed"; ${nodes(agent)} }

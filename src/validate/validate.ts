@@ -9,10 +9,9 @@ import { readRoleOptions } from '../awx/project.ts'
 import { awxRules } from '../awx/rules/index.ts'
 import { type Config, loadConfig } from '../config/index.ts'
 import { problemsOf } from '../config/rules/rule.ts'
-import { documents } from '../generate/documents.ts'
+import { generatedFolders } from '../generate/documents.ts'
 import { compareFolder } from '../generate/folder.ts'
-import { inventoriesOf, inventoryOf } from '../generate/inventories.ts'
-import { roleReadmes } from '../generate/roles.ts'
+import { inventoryOf } from '../generate/inventories.ts'
 import { checkInventory } from '../inventory/check.ts'
 import { cronjobsGroup, inventory } from '../inventory/inventory.ts'
 import { checkManifests } from '../kubernetes/schema.ts'
@@ -50,12 +49,8 @@ function fromRoot(problem: Problem): Problem {
 }
 
 async function compareGenerated(config: Config): Promise<Problem[]> {
-  const roles = join(projectRoot, 'roles')
-  const found = await Promise.all([
-    compareFolder(join(projectRoot, 'inventories'), inventoriesOf(config)),
-    compareFolder(join(projectRoot, 'docs'), documents(config)),
-    roleReadmes(roles).then(files => compareFolder(roles, files)),
-  ])
+  const folders = [...(await generatedFolders(config, projectRoot))]
+  const found = await Promise.all(folders.map(([folder, files]) => compareFolder(join(projectRoot, folder), files)))
   return found.flat()
 }
 
