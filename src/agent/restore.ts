@@ -1,9 +1,6 @@
 import type { CommandModule } from 'yargs'
 import type { Environment } from '../store/client.ts'
-import { restoreDatabase } from './database/restore.ts'
-import { restoreMedia } from './media/restore.ts'
 import { conclude, type Result } from './run/outcome.ts'
-import { restoreSettings } from './run/restore-settings.ts'
 
 const variables = `Variables, beside those of dump and replicate:
   FROM_BACKUP                  LATEST, NONE (list the copies), or a time in UTC: the newest copy taken at or before it
@@ -36,10 +33,15 @@ export const command: CommandModule = {
   handler: () => conclude('restore', process.env, stop => restore(process.env, stop)),
 }
 
-/** One restore, from its environment. */
+/** Restore a database if `PGHOST` is set, else media. */
 export async function restore(env: Environment, stop: AbortSignal): Promise<Result> {
-  const settings = restoreSettings(env)
-  return settings.kind === 'media'
-    ? await restoreMedia(settings, env, stop)
-    : await restoreDatabase(settings, env, stop)
+  // Each kind is loaded only where it is needed: a pod has a limit on its memory.
+  if (env.PGHOST) {
+    const { restoreDatabase } = await import('./database/restore.ts')
+    const { databaseRestoreSettings } = await import('./database/settings.ts')
+    return await restoreDatabase(databaseRestoreSettings(env), env, stop)
+  }
+  const { restoreMedia } = await import('./media/restore.ts')
+  const { mediaRestoreSettings } = await import('./media/settings.ts')
+  return await restoreMedia(mediaRestoreSettings(env), env, stop)
 }

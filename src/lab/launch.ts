@@ -1,4 +1,3 @@
-import { inParallel } from '../agent/run/parallel.ts'
 import { definitions } from '../awx/definitions.ts'
 import { kindOf, type System } from '../kinds/index.ts'
 import type { TemplateUse } from '../kinds/kind.ts'
@@ -6,6 +5,7 @@ import { readCredentials } from '../launch/credentials.ts'
 import { launchLocal } from '../launch/launch-local.ts'
 import { findTemplate } from '../launch/launchable.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
+import { inParallel } from '../store/parallel.ts'
 import type { Lab } from './lab.ts'
 
 /** Jobs at once, as AWX runs those of different templates: most of a job is waiting for a pod. */

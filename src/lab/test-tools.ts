@@ -5,6 +5,8 @@ import { exitCodes, Failure } from '../report/failure.ts'
 
 /** The programs that tests of the agent call on this machine, as Debian's packages bring them. */
 const packages: Readonly<Record<string, string>> = {
+  'age-keygen': 'age',
+  faketime: 'faketime',
   flock: 'util-linux',
   igzip: 'isal',
   initdb: 'postgresql',

@@ -3,6 +3,7 @@ import { load } from 'js-yaml'
 import { Unsafe } from '../ansible/yaml.ts'
 import type { Controller, LiveObject } from '../awx/controller.ts'
 import { type Definitions, mark } from '../awx/definitions.ts'
+import { inParallel } from '../store/parallel.ts'
 import type { Comparison, Difference, FieldDifference } from './difference.ts'
 
 /** A defined object, as far as the comparison cares. */
@@ -41,7 +42,7 @@ export async function compareWithAwx(definitions: Definitions, controller: Contr
     const live = await controller.list(kind.endpoint, kind.query)
     const byName = new Map(live.map(object => [object.name, object]))
     compared += kind.wanted.length
-    const found = await inTurn(kind.wanted, async wanted => {
+    const found = await inParallel(kind.wanted, atOnce, async wanted => {
       const object = byName.get(wanted.name)
       if (!object) return missing(kind, wanted)
       return differing(kind.title, wanted.name, await fieldDifferences(kind, wanted, object, controller))
@@ -370,15 +371,4 @@ async function roleGrants(definitions: Definitions, organization: string, contro
     for (const role of has) if (!wanted.has(role)) differences.push(difference('-', role))
   }
   return { differences, compared }
-}
-
-/** The results of `work` for each item, in their order, some of them at once. */
-async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = []
-  const queue = items.entries()
-  const worker = async () => {
-    for (const [index, item] of queue) results[index] = await work(item)
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
-  return results
 }

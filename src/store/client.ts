@@ -1,4 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3'
+import { StoreClock } from './clock.ts'
 
 /** The variables of a process, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -10,6 +11,8 @@ export interface Store {
   readonly endpoint: string
   /** HTTP requests sent so far, retries included. */
   readonly requests: () => number
+  /** The store's own clock, not this machine's: no copy is newer than it says. */
+  readonly clock: StoreClock
 }
 
 /** Something the store needs is not in the environment; `names` are the missing variables. */
@@ -74,7 +77,18 @@ export function openStore(
     },
     { step: 'finalizeRequest', priority: 'low', name: 'countRequests' },
   )
-  return { s3, endpoint, requests: () => sent }
+  const clock = new StoreClock()
+  s3.middlewareStack.add(
+    next => async args => {
+      const answer = await next(args)
+      const { headers } = answer.response as { headers?: Record<string, string> }
+      clock.observe(headers?.date)
+      return answer
+    },
+    // Below the part that turns an answer into an error: a refusal tells the time, too.
+    { step: 'deserialize', priority: 'low', name: 'readClock' },
+  )
+  return { s3, endpoint, requests: () => sent, clock }
 }
 
 function withScheme(endpoint: string): string {

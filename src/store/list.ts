@@ -1,10 +1,4 @@
-import {
-  DeleteObjectCommand,
-  DeleteObjectsCommand,
-  GetObjectCommand,
-  ListObjectsV2Command,
-  type ListObjectsV2CommandOutput,
-} from '@aws-sdk/client-s3'
+import { DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
 import type { Store } from './client.ts'
 
 /** An object as a listing of its bucket shows it. */
@@ -24,16 +18,16 @@ export async function* listObjects(
   store: Store,
   where: { bucket: string; prefix?: string; startAfter?: string },
 ): AsyncGenerator<ListedObject> {
-  let token: string | undefined
-  do {
-    const page: ListObjectsV2CommandOutput = await store.s3.send(
-      new ListObjectsV2Command({
-        Bucket: where.bucket,
-        EncodingType: 'url',
-        ...(where.prefix ? { Prefix: where.prefix } : {}),
-        ...(token ? { ContinuationToken: token } : where.startAfter ? { StartAfter: where.startAfter } : {}),
-      }),
-    )
+  const pages = paginateListObjectsV2(
+    { client: store.s3 },
+    {
+      Bucket: where.bucket,
+      EncodingType: 'url',
+      ...(where.prefix ? { Prefix: where.prefix } : {}),
+      ...(where.startAfter ? { StartAfter: where.startAfter } : {}),
+    },
+  )
+  for await (const page of pages) {
     for (const object of page.Contents ?? []) {
       yield {
         key: decodeKey(object.Key ?? ''),
@@ -42,8 +36,7 @@ export async function* listObjects(
         modified: object.LastModified ?? new Date(0),
       }
     }
-    token = page.IsTruncated ? page.NextContinuationToken : undefined
-  } while (token)
+  }
 }
 
 /** A key from an answer that was asked for URL-encoded. */

@@ -1,18 +1,30 @@
 import { createHash } from 'node:crypto'
 import { DeleteObjectCommand } from '@aws-sdk/client-s3'
 import type { Store } from './client.ts'
-import { deleteKeys, listObjects, readObject } from './list.ts'
-import type { Receipt } from './receipt-schema.ts'
+import { fromFuture, isFromFuture } from './clock.ts'
+import { deleteKeys, type ListedObject, listObjects, readObject } from './list.ts'
+import { inParallel } from './parallel.ts'
+import type { ReceiptData, ReceiptKind } from './receipt-schema.ts'
 import { putVerified } from './upload.ts'
 
-export type { Receipt }
+export type { ReceiptKind }
 
-/** What a run says of itself; the rest of the receipt is filled in when it is written. */
-export type ReceiptDraft = Omit<Receipt, 'schema' | 'taken' | 'previous'> & { taken?: string }
+type Distribute<T, Extra> = T extends unknown ? T & Extra : never
+
+/** A receipt of a copy in a bucket. */
+export type Receipt<Kind extends ReceiptKind = ReceiptKind> = Distribute<
+  Extract<ReceiptData, { kind: Kind }>,
+  { bucket: string; object: { etag: string } }
+>
+
+type Draft<T> = T extends unknown ? Omit<T, 'schema' | 'taken' | 'previous'> & { taken?: string } : never
+
+/** What a run records of itself; `writeReceipt` adds the rest. */
+export type ReceiptDraft = Draft<Receipt>
 
 /** A receipt where it lies. */
-export interface StoredReceipt {
-  receipt: Receipt
+export type StoredReceipt<Kind extends ReceiptKind = ReceiptKind> = {
+  receipt: Receipt<Kind>
   key: string
   /** Of the receipt's own bytes: what the next one names as `previous`. */
   sha256: string
@@ -52,13 +64,13 @@ export async function systemsIn(store: Store, bucket: string): Promise<string[]>
 export async function writeReceipt(
   store: Store,
   draft: ReceiptDraft,
-  previous?: StoredReceipt | null,
+  previous?: { sha256: string } | null,
 ): Promise<StoredReceipt> {
   const before =
     previous === undefined
       ? (await readReceipts(store, { bucket: draft.bucket, system: draft.system, newest: 1 })).receipts[0]
       : previous
-  const receipt: Receipt = { schema: 1, taken: draft.start, ...draft, previous: before?.sha256 ?? null }
+  const receipt = { schema: 1, taken: draft.start, ...draft, previous: before?.sha256 ?? null } as Receipt
   const problem = await receiptProblem(receipt)
   if (problem) throw new Error(`receipt of ${draft.system} is not well formed: ${problem}`)
   const key = `${receiptPrefix(receipt.system)}${receipt.start}.json`
@@ -91,42 +103,72 @@ export async function clearMarks(store: Store, bucket: string, marks: readonly s
   for (const Key of marks) await store.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
 }
 
+const READS_AT_ONCE = 8
+
+/** What a folder of receipts holds. */
+export interface Receipts<Kind extends ReceiptKind = ReceiptKind> {
+  /** Newest first. */
+  receipts: StoredReceipt<Kind>[]
+  /** What vouches for nothing, a sentence each: what is not a receipt, and what claims to be from the future. */
+  problems: string[]
+  /** Keys of the receipts that claim to be from the future; they are among the problems. */
+  future: string[]
+  /** The marks of runs that did not end (`markStarted`). */
+  unfinished: string[]
+}
+
 /**
- * Read a system's receipts, newest first: one LIST, then one GET each. Whatever is no receipt is told in
- * `problems` and left out. `unfinished` are the marks of runs that did not end (`markStarted`).
+ * Read a system's receipts, newest first: one LIST, then one GET each. A receipt that claims a later time than that at
+ * which the store took it in is left out, whatever its age: the clock of its run was ahead.
  *
+ * @param where.kind receipts of another kind are problems
  * @param where.newest read only so many
  * @param where.since read only those of runs that began then or later: a copy's receipt is never older than the copy
  * @param where.before read only those of runs that began before
  */
-export async function readReceipts(
+export async function readReceipts<Kind extends ReceiptKind = ReceiptKind>(
   store: Store,
-  where: { bucket: string; system: string; newest?: number; since?: string; before?: string },
-): Promise<{ receipts: StoredReceipt[]; problems: string[]; unfinished: string[] }> {
-  const keys: string[] = []
-  const unfinished: string[] = []
+  where: { bucket: string; system: string; kind?: Kind; newest?: number; since?: string; before?: string },
+): Promise<Receipts<Kind>> {
+  const { bucket, kind } = where
+  const listed: ListedObject[] = []
+  const found: Receipts<Kind> = { receipts: [], problems: [], future: [], unfinished: [] }
   const prefix = receiptPrefix(where.system)
   const startAfter = where.since !== undefined ? { startAfter: prefix + where.since } : {}
-  for await (const object of listObjects(store, { bucket: where.bucket, prefix, ...startAfter })) {
+  const leaveOut = (object: ListedObject, claimed: Date): void => {
+    found.problems.push(fromFuture(`${bucket}/${object.key}`, claimed, object.modified))
+    found.future.push(object.key)
+  }
+  for await (const object of listObjects(store, { bucket, prefix, ...startAfter })) {
     // Keys hold the start of the run, so they come in the order of time.
     if (where.before !== undefined && object.key >= prefix + where.before) break
-    if (object.key.endsWith('.json')) keys.push(object.key)
-    else if (object.key.endsWith(UNFINISHED)) unfinished.push(object.key)
+    const claimed = new Date(object.key.slice(prefix.length).replace(/\.json$/, ''))
+    if (object.key.endsWith(UNFINISHED)) found.unfinished.push(object.key)
+    else if (!object.key.endsWith('.json')) continue
+    else if (isFromFuture(claimed, object.modified)) leaveOut(object, claimed)
+    else listed.push(object)
   }
-  keys.reverse()
-  const receipts: StoredReceipt[] = []
-  const problems: string[] = []
-  const wanted = where.newest ?? keys.length
-  // Eight at once: a promise each would open a thousand connections for a thousand receipts.
-  for (let at = 0; at < keys.length && receipts.length < wanted; ) {
-    const batch = keys.slice(at, at + Math.min(8, wanted - receipts.length))
+  listed.reverse()
+  const wanted = where.newest ?? listed.length
+  for (let at = 0; at < listed.length && found.receipts.length < wanted; ) {
+    const batch = listed.slice(at, at + wanted - found.receipts.length)
     at += batch.length
-    for (const read of await Promise.all(batch.map(key => readReceipt(store, where.bucket, key)))) {
-      if (typeof read === 'string') problems.push(read)
-      else receipts.push(read)
+    const read = await inParallel(batch, READS_AT_ONCE, ({ key }) => readReceipt(store, bucket, key))
+    for (const [index, stored] of read.entries()) {
+      const object = batch[index] as ListedObject
+      if (typeof stored === 'string') {
+        found.problems.push(stored)
+        continue
+      }
+      const { receipt } = stored
+      const latest = new Date(Math.max(...[receipt.start, receipt.taken, receipt.end].map(Date.parse)))
+      if (isFromFuture(latest, object.modified)) leaveOut(object, latest)
+      else if (kind === undefined || receipt.kind === kind)
+        found.receipts.push(stored as unknown as StoredReceipt<Kind>)
+      else found.problems.push(`${bucket}/${object.key} is a receipt of the kind ${receipt.kind}, not ${kind}`)
     }
   }
-  return { receipts, problems, unfinished }
+  return found
 }
 
 /** Read one receipt. @returns a message where it is none */
@@ -137,18 +179,20 @@ export async function readReceipt(store: Store, bucket: string, key: string): Pr
   try {
     value = JSON.parse(body.toString('utf8'))
   } catch (error) {
-    return `${bucket}/${key}: not JSON (${(error as Error).message})`
+    return `${bucket}/${key} is not a receipt: not JSON (${(error as Error).message})`
   }
   const problem = await receiptProblem(value)
-  return problem ? `${bucket}/${key}: ${problem}` : { receipt: value as Receipt, key, sha256 }
+  return problem ? `${bucket}/${key} is not a receipt: ${problem}` : { receipt: value as Receipt, key, sha256 }
 }
 
-/** What keeps a value from being a receipt. */
+/** Why a value is not a receipt of a bucket. */
 async function receiptProblem(value: unknown): Promise<string | undefined> {
   // The schema's library takes 0.2 s to load, which a run that meets no receipt need not wait for.
   const { receiptErrors } = await import('./receipt-schema.ts')
   const [first] = receiptErrors(value)
-  return first ? `${first.instancePath || 'receipt'} ${first.message}` : undefined
+  if (first) return `${first.instancePath || 'receipt'} ${first.message}`
+  const { bucket, object } = value as ReceiptData
+  return bucket === undefined || object.etag === undefined ? 'it names no bucket, or no ETag' : undefined
 }
 
 // Receipts of copies that are gone stay for reports and for the chain: as long as a monthly report looks back.
@@ -176,8 +220,13 @@ export async function expireReceipts(
 /**
  * The breaks in a chain of receipts given newest first: each must name the hash of the one before it. Beyond the 35
  * days after which receipts are removed, a gap is no break.
+ *
+ * @param leftOut hashes of receipts that are not among these because they claim to be from the future
  */
-export function chainProblems(receipts: readonly StoredReceipt[]): string[] {
+export function chainProblems(
+  receipts: readonly { key: string; sha256: string; receipt: { start: string; previous: string | null } }[],
+  leftOut: ReadonlySet<string> = new Set(),
+): string[] {
   const newest = receipts[0]
   if (!newest) return []
   const horizon = new Date(newest.receipt.start).getTime() - HISTORY_DAYS * 86_400_000
@@ -185,7 +234,8 @@ export function chainProblems(receipts: readonly StoredReceipt[]): string[] {
   receipts.forEach((stored, index) => {
     const before = receipts[index + 1]
     if (!before || new Date(before.receipt.start).getTime() < horizon) return
-    if (stored.receipt.previous !== before.sha256) {
+    const { previous } = stored.receipt
+    if (previous !== before.sha256 && !(previous !== null && leftOut.has(previous))) {
       problems.push(`${stored.key} does not follow ${before.key}: one of them was changed, or one between them removed`)
     }
   })

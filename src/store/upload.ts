@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { Transform } from 'node:stream'
+import { Readable } from 'node:stream'
 import {
   AbortMultipartUploadCommand,
   HeadObjectCommand,
@@ -13,9 +13,9 @@ import type { Store } from './client.ts'
 import { bareEtag, decodeKey } from './list.ts'
 
 const MIB = 1024 * 1024
-// What is held in memory while a file goes up: three parts in flight and one being filled.
+// What is held in memory of a file that is uploaded: two parts in flight and one being filled.
 const PART_BYTES = 8 * MIB
-const PARTS_AT_ONCE = 3
+const PARTS_AT_ONCE = 2
 // S3 takes 10,000 parts; larger files get larger parts.
 const MOST_PARTS = 9_000
 
@@ -52,53 +52,93 @@ export interface UploadRequest {
 }
 
 /**
- * Upload a file and return once the bucket says that it holds the same bytes: size, ETag (MD5, or the
- * multipart form of it, worked out here from what was read) and the SHA-256 kept in the object's metadata.
- * An interrupted multipart upload is aborted.
+ * Upload a file and return once the bucket says that it holds the same bytes: size, ETag, and the SHA-256 kept in the
+ * object's metadata. An interrupted multipart upload is aborted.
  *
  * @throws VerificationFailed when the bucket's answer differs, or the file is not what `sha256` says
  */
 export async function uploadVerified(store: Store, request: UploadRequest): Promise<VerifiedObject> {
-  const { bucket, key, file } = request
+  const { bucket, key, file, onProgress, stop } = request
   const { size } = await stat(file)
   const sha256 = request.sha256 ?? (await sha256OfFile(file))
-  const partBytes = partBytesFor(size)
-  const expected = new EtagHash(partBytes)
   const read = createHash('sha256')
-  const tap = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      expected.update(chunk)
+  async function* content(): AsyncGenerator<Buffer> {
+    for await (const chunk of createReadStream(file, { highWaterMark: MIB })) {
       read.update(chunk)
-      done(null, chunk)
-    },
-  })
-  const source = createReadStream(file, { highWaterMark: MIB / 4 })
-  source.on('error', error => tap.destroy(error))
-  const upload = new Upload({
-    client: store.s3,
-    params: { Bucket: bucket, Key: key, Body: source.pipe(tap), Metadata: { sha256 } },
-    partSize: partBytes,
-    queueSize: PARTS_AT_ONCE,
-    leavePartsOnError: false,
-  })
-  if (request.onProgress) {
-    const report = request.onProgress
-    upload.on('httpUploadProgress', progress => report(progress.loaded ?? 0))
+      yield chunk
+    }
   }
-  const abort = (): void => void upload.abort()
-  request.stop?.addEventListener('abort', abort)
-  try {
-    request.stop?.throwIfAborted()
-    await upload.done()
-  } finally {
-    request.stop?.removeEventListener('abort', abort)
-    source.destroy()
-  }
+  const { etag } = await uploadStream(store, {
+    bucket,
+    key,
+    content: content(),
+    bytes: size,
+    metadata: { sha256 },
+    ...(onProgress ? { onProgress } : {}),
+    ...(stop ? { stop } : {}),
+  })
   const readSha256 = read.digest('hex')
   if (readSha256 !== sha256) {
     throw new VerificationFailed(bucket, key, [`${file} was read back with SHA-256 ${readSha256}, not ${sha256}`])
   }
-  return await verifyObject(store, { bucket, key, bytes: size, sha256, etags: expected.both() })
+  return { bucket, key, bytes: size, sha256, etag }
+}
+
+/**
+ * Upload a content, in parts if it is large, and return once the bucket says that it holds the same bytes and metadata.
+ * An interrupted multipart upload is aborted.
+ *
+ * @param request.bytes as many as the content is expected to have, which decides the size of the parts
+ * @throws VerificationFailed when the bucket's answer differs
+ */
+export async function uploadStream(
+  store: Store,
+  request: {
+    bucket: string
+    key: string
+    content: AsyncIterable<Buffer>
+    bytes: number
+    metadata: Record<string, string>
+    onProgress?: (sent: number) => void
+    stop?: AbortSignal
+  },
+): Promise<{ md5: string; etag: string }> {
+  const { bucket, key, content, metadata, stop } = request
+  const partSize = partBytesFor(request.bytes)
+  const hash = new EtagHash(partSize)
+  let bytes = 0
+  async function* hashed(): AsyncGenerator<Buffer> {
+    for await (const chunk of content) {
+      stop?.throwIfAborted()
+      hash.update(chunk)
+      bytes += chunk.length
+      yield chunk
+    }
+  }
+  const upload = new Upload({
+    client: store.s3,
+    params: {
+      Bucket: bucket,
+      Key: key,
+      Body: Readable.from(hashed(), { objectMode: false, highWaterMark: MIB }),
+      Metadata: metadata,
+    },
+    partSize,
+    queueSize: PARTS_AT_ONCE,
+    leavePartsOnError: false,
+  })
+  upload.on('httpUploadProgress', progress => request.onProgress?.(progress.loaded ?? 0))
+  const abort = (): void => void upload.abort()
+  stop?.addEventListener('abort', abort)
+  try {
+    stop?.throwIfAborted()
+    await upload.done()
+  } finally {
+    stop?.removeEventListener('abort', abort)
+  }
+  const [md5, multipart] = hash.both()
+  const etag = await verifyObject(store, { bucket, key, bytes, metadata, etags: [md5, multipart] })
+  return { md5, etag }
 }
 
 /**
@@ -129,23 +169,34 @@ export async function putVerified(
 }
 
 /**
- * Ask the bucket what it holds and compare. `etags` are the forms that are right for the content.
+ * Ask the bucket what it holds and compare. radosgw's answer to the last request of a multipart upload has no ETag.
  *
+ * @param expected.etags the forms that are right for the content
+ * @returns the object's ETag
  * @throws VerificationFailed with every difference
  */
 export async function verifyObject(
   store: Store,
-  expected: { bucket: string; key: string; bytes: number; sha256: string; etags: readonly string[] },
-): Promise<VerifiedObject> {
-  const { bucket, key, bytes, sha256 } = expected
+  expected: {
+    bucket: string
+    key: string
+    bytes: number
+    metadata: Record<string, string>
+    etags: readonly string[]
+  },
+): Promise<string> {
+  const { bucket, key, bytes, metadata, etags } = expected
   const head = await store.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }))
   const etag = bareEtag(head.ETag)
   const findings: string[] = []
   if (head.ContentLength !== bytes) findings.push(`${head.ContentLength} bytes, sent ${bytes}`)
-  if (!expected.etags.includes(etag)) findings.push(`ETag ${etag}, expected ${expected.etags.join(' or ')}`)
-  if (head.Metadata?.sha256 !== sha256) findings.push(`SHA-256 ${head.Metadata?.sha256 ?? 'missing'}, sent ${sha256}`)
+  if (!etags.includes(etag)) findings.push(`ETag ${etag}, expected ${etags.join(' or ')}`)
+  for (const [name, value] of Object.entries(metadata)) {
+    const held = head.Metadata?.[name]
+    if (held !== value) findings.push(`metadata ${name}: ${held ?? 'missing'}, sent ${value}`)
+  }
   if (findings.length > 0) throw new VerificationFailed(bucket, key, findings)
-  return { bucket, key, bytes, sha256, etag }
+  return etag
 }
 
 /**
@@ -187,6 +238,15 @@ export async function abortUploads(store: Store, where: { bucket: string; prefix
 /** Bytes in a part of a multipart upload of `size` bytes. */
 export function partBytesFor(size: number): number {
   return Math.max(PART_BYTES, Math.ceil(size / MOST_PARTS / MIB) * MIB)
+}
+
+// What rclone cuts large files into, unless configured otherwise.
+const RCLONE_PART_BYTES = 5 * MIB
+
+/** Bytes in a part of the upload that gave an object its ETag, if it was ours or rclone's; undefined for others. */
+export function partBytesOf(size: number, etag: string): number | undefined {
+  const parts = Number(etag.split('-')[1] ?? 1)
+  return [partBytesFor(size), RCLONE_PART_BYTES].find(bytes => Math.max(1, Math.ceil(size / bytes)) === parts)
 }
 
 /** Works out, in one pass, the ETags that S3 gives to a content sent whole or in parts of `partBytes`. */

@@ -22,7 +22,7 @@ async function copiesOf(days: readonly number[]) {
       bytes: object.bytes,
       versions: {},
       counts: {},
-      details: {},
+      details: { tier: 'hourly', database: null },
     })
   }
   const copies = {

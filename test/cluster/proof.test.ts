@@ -134,13 +134,17 @@ describe('prove', { timeout: 300_000 }, () => {
   })
 
   /** Puts an object and a receipt that vouches for `said`, as a run would that knows no better. */
-  async function copyWith(system: { name: string; kind: string }, object: Buffer, said = object): Promise<void> {
+  async function copyWith(system: DatabaseSystem | MediaSystem, object: Buffer, said = object): Promise<void> {
     const put = await store.s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: object }))
     const now = new Date().toISOString()
     const sha256 = createHash('sha256').update(said).digest('hex')
+    const details =
+      system.kind === 'media'
+        ? { kind: system.kind, details: { prefix: '' } }
+        : { kind: system.kind, details: { tier: 'hourly', database: null } }
     await writeReceipt(store, {
       system: system.name,
-      kind: system.kind,
+      ...details,
       start: now,
       end: now,
       bucket,
@@ -148,7 +152,6 @@ describe('prove', { timeout: 300_000 }, () => {
       bytes: said.length,
       versions: {},
       counts: {},
-      details: {},
     })
   }
 

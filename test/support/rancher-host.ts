@@ -226,8 +226,8 @@ PYTHON
     await until('the guard has ended', seconds, async () => !(await this.running(`${this.container}-guard`)))
   }
 
-  async receipts(): Promise<StoredReceipt[]> {
-    return (await readReceipts(this.store, { bucket: this.bucket, system: this.system })).receipts
+  async receipts(): Promise<StoredReceipt<'rancher'>[]> {
+    return (await readReceipts(this.store, { bucket: this.bucket, system: this.system, kind: 'rancher' })).receipts
   }
 
   /**

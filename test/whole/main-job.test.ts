@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import production from '../../backups.config.ts'
-import { inParallel } from '../../src/agent/run/parallel.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import { recoveryOrder } from '../../src/kinds/index.ts'
 import { standingLab } from '../../src/lab/lab.ts'
@@ -12,6 +11,7 @@ import { launcher } from '../../src/lab/launch.ts'
 import type { MainJobRow } from '../../src/lab/main-job.ts'
 import { storeOf } from '../../src/lab/receipts.ts'
 import type { RecoveryRow } from '../../src/lab/recover.ts'
+import { inParallel } from '../../src/store/parallel.ts'
 import { drillSystem, readReceipts } from '../../src/store/receipt.ts'
 
 let folder: string
@@ -87,7 +87,7 @@ it('every restore is rehearsed and every copy verified, by the job templates of 
     await launch(`Verify: ${name}`)
   })
   for (const system of standing.config.systems) {
-    const drills = { bucket: system.bucket, system: drillSystem(system.name), newest: 1 }
+    const drills = { bucket: system.bucket, system: drillSystem(system.name), kind: 'drill', newest: 1 } as const
     const [drill] = (await readReceipts(storeOf(system, standing), drills)).receipts
     expect(drill?.receipt.kind, system.name).toBe('drill')
     expect(new Date(drill?.receipt.start ?? 0).getTime(), system.name).toBeGreaterThan(started.getTime())

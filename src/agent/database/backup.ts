@@ -7,13 +7,14 @@ import { type Environment, openStore } from '../../store/client.ts'
 import { writeReceipt } from '../../store/receipt.ts'
 import { listCopies, prune, receiptsOf, vouchesFor } from '../../store/retention.ts'
 import { abortUploads, uploadVerified } from '../../store/upload.ts'
-import { type BucketPlace, type DumpSettings, dumpSettings } from '../run/environment.ts'
+import type { BucketPlace } from '../run/environment.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
 import { conclude, type Result } from '../run/outcome.ts'
 import { dumpToFile, suffixOf } from './dump-stream.ts'
 import { countDatabase, countServer, Session, serverOf } from './postgres.ts'
 import { dumpProgramFor, mismatch } from './programs.ts'
+import { type DumpSettings, dumpSettings } from './settings.ts'
 import { BackupVolume, dumpName, takenAt, type VolumeCopy, type VolumeReceipt } from './volume.ts'
 
 export const command: CommandModule = {
@@ -44,9 +45,9 @@ export async function dump(env: Environment, stop: AbortSignal): Promise<Result>
     const result: Result = {
       system: settings.system,
       tier: settings.tier,
-      copy: made?.name ?? null,
+      copy: made?.object.key ?? null,
       bytes: made?.bytes ?? 0,
-      sha256: made?.sha256 ?? null,
+      sha256: made?.object.sha256 ?? null,
       prunedVolume: prunedVolume.length,
     }
     if (settings.bucket) Object.assign(result, await toBucket(settings, settings.bucket, env, volume, start, stop))
@@ -92,10 +93,16 @@ async function newDump(
       onProgress: tell,
     })
     const receipt: VolumeReceipt = {
-      name,
+      schema: 1,
+      system: settings.system,
+      kind: 'database',
       start: start.toISOString(),
       end: new Date().toISOString(),
-      ...dumped,
+      taken: start.toISOString(),
+      object: { key: name, bytes: dumped.bytes, sha256: dumped.sha256 },
+      bytes: dumped.bytes,
+      details: { tier: settings.tier, database: settings.database || null, plainBytes: dumped.plainBytes },
+      previous: null,
       versions: { agent: packageFile.version, [program]: client.version.text, server: version.text },
       counts: await counts(),
     }
@@ -173,7 +180,7 @@ async function toBucket(
   const copies = { bucket, system, prefix, takenAt: (key: string) => takenAt(key.slice(prefix.length)) }
   const onVolume = await volume.copies(tier)
   const { receipts, problems } = await receiptsOf(store, copies, [...onVolume, ...(await listCopies(store, copies))])
-  for (const problem of problems) log(`not a receipt: ${problem}`)
+  for (const problem of problems) log(problem)
   const missing = onVolume
     .filter(isVerified)
     .filter(copy => !vouchesFor(receipts, { key: prefix + copy.name, bytes: copy.bytes }))
@@ -185,7 +192,7 @@ async function toBucket(
       bucket,
       key: prefix + copy.name,
       file: copy.path,
-      sha256: copy.receipt.sha256,
+      sha256: copy.receipt.object.sha256,
       onProgress: progress(`upload of ${copy.name}`, copy.bytes),
       stop,
     })
@@ -202,7 +209,7 @@ async function toBucket(
         bytes: object.bytes,
         versions: copy.receipt.versions,
         counts: copy.receipt.counts,
-        details: { tier, database: settings.database || null, plainBytes: copy.receipt.plainBytes },
+        details: { ...copy.receipt.details, tier, database: settings.database || null },
       },
       receipts[0],
     )

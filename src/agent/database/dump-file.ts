@@ -8,17 +8,18 @@ import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { type Environment, openStore, type Store } from '../../store/client.ts'
 import { listObjects } from '../../store/list.ts'
-import { type Receipt, readReceipts, systemsIn } from '../../store/receipt.ts'
+import { readReceipts, systemsIn } from '../../store/receipt.ts'
+import type { ReceiptData } from '../../store/receipt-schema.ts'
 import { receiptsOf, vouchesFor } from '../../store/retention.ts'
 import type { Copy } from '../run/copies.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { Failure } from '../run/outcome.ts'
-import type { DatabaseSettings } from '../run/restore-settings.ts'
 import { type DumpFacts, readDump } from './dump-facts.ts'
-import { BackupVolume, takenAt, type VolumeReceipt } from './volume.ts'
+import { type DatabaseRestoreSettings, TIERS } from './settings.ts'
+import { BackupVolume, takenAt } from './volume.ts'
 
 /** What a receipt, of the bucket or of the volume, says of a dump. */
-export type Vouched = Pick<VolumeReceipt, 'sha256' | 'counts' | 'versions'>
+export type Vouched = Pick<ReceiptData, 'object' | 'counts' | 'versions'>
 
 /** A dump that could be restored. */
 export interface DumpCopy extends Copy {
@@ -27,11 +28,9 @@ export interface DumpCopy extends Copy {
   fetch(): Promise<{ path: string; remove: () => Promise<void> }>
 }
 
-const TIERS = ['hourly', 'daily', 'weekly', 'monthly'] as const
-
 /** The copies on the backup volume or in the bucket, ours and those of the images in use before; none of another system, where one is named. */
 export async function copiesOf(
-  settings: DatabaseSettings,
+  settings: DatabaseRestoreSettings,
   env: Environment,
 ): Promise<{ copies: DumpCopy[]; place: string }> {
   // Whoever does not say which system is meant, as the recovery images before, may restore any.
@@ -63,9 +62,14 @@ export async function copiesOf(
   return { copies, place: `the volume ${root}` }
 }
 
-async function inBucket(store: Store, settings: DatabaseSettings, bucket: string, path: string): Promise<DumpCopy[]> {
+async function inBucket(
+  store: Store,
+  settings: DatabaseRestoreSettings,
+  bucket: string,
+  path: string,
+): Promise<DumpCopy[]> {
   const { receipts, problems } = await readReceipts(store, { bucket, system: settings.system })
-  for (const problem of problems) log(`not a receipt: ${problem}`)
+  for (const problem of problems) log(problem)
   const copies: DumpCopy[] = []
   for await (const object of listObjects(store, { bucket, ...(path ? { prefix: `${path}/` } : {}) })) {
     const taken = takenAt(basename(object.key))
@@ -81,7 +85,7 @@ async function inBucket(store: Store, settings: DatabaseSettings, bucket: string
       taken,
       bytes: object.bytes,
       verified: stored !== undefined,
-      vouched: stored && fromReceipt(stored.receipt),
+      vouched: stored?.receipt,
       fetch: () => download(store, settings.work, bucket, object),
     })
   }
@@ -104,10 +108,6 @@ async function withoutOthers(
     for (const { receipt } of receipts) keys.add(receipt.object.key)
   }
   return copies.filter(({ name, verified }) => verified || !keys.has(name))
-}
-
-function fromReceipt({ object, counts, versions }: Receipt): Vouched {
-  return { sha256: object.sha256, counts, versions }
 }
 
 async function download(store: Store, work: string, bucket: string, object: { key: string; bytes: number }) {
@@ -178,8 +178,8 @@ export async function checkDump(path: string, copy: DumpCopy): Promise<DumpFacts
     throw damaged((error as Error).message, error)
   }
   const sha256 = hash.digest('hex')
-  if (copy.vouched && sha256 !== copy.vouched.sha256) {
-    throw damaged(`its SHA-256 is ${sha256}, its receipt says ${copy.vouched.sha256}`)
+  if (copy.vouched && sha256 !== copy.vouched.object.sha256) {
+    throw damaged(`its SHA-256 is ${sha256}, its receipt says ${copy.vouched.object.sha256}`)
   }
   if (!facts.complete) throw damaged('its last words ("dump complete") are missing: it was cut off')
   return facts

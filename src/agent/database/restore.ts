@@ -7,13 +7,13 @@ import type { Environment } from '../../store/client.ts'
 import { choose, list } from '../run/copies.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
 import { Failure, type Result } from '../run/outcome.ts'
-import type { DatabaseSettings } from '../run/restore-settings.ts'
 import { type DumpFacts, literal, quoted } from './dump-facts.ts'
 import { checkDump, copiesOf, type DumpCopy, sqlOf } from './dump-file.ts'
 import { DumpFilter } from './dump-filter.ts'
 import { type Server, Session, serverOf } from './postgres.ts'
 import { psql as psqlPath, type Version, versionOf } from './programs.ts'
 import { verifies } from './scram.ts'
+import type { DatabaseRestoreSettings } from './settings.ts'
 
 // Databases that are being loaded, and those that were replaced, begin so. Names have 63 bytes at most.
 const RESTORING = 'restoring_'
@@ -57,7 +57,7 @@ interface Plan {
  * databases and the old ones change names. Until that moment the old ones are as they were.
  */
 export async function restoreDatabase(
-  settings: DatabaseSettings,
+  settings: DatabaseRestoreSettings,
   env: Environment,
   stop: AbortSignal,
 ): Promise<Result> {
@@ -91,7 +91,7 @@ export async function restoreDatabase(
   }
 }
 
-function checkAge(copy: DumpCopy, { wanted, maximumAge }: DatabaseSettings): void {
+function checkAge(copy: DumpCopy, { wanted, maximumAge }: DatabaseRestoreSettings): void {
   if (wanted.which !== 'latest' || maximumAge === undefined) return
   const hours = (Date.now() - copy.taken.getTime()) / 3_600_000
   if (hours > maximumAge) {
@@ -104,7 +104,7 @@ function checkAge(copy: DumpCopy, { wanted, maximumAge }: DatabaseSettings): voi
 
 /** Hold the copy against the server. @throws Failure restore with the first reason why it cannot or may not be restored */
 async function makePlan(
-  settings: DatabaseSettings,
+  settings: DatabaseRestoreSettings,
   copy: DumpCopy,
   facts: DumpFacts,
   server: Server,
@@ -196,7 +196,7 @@ async function makePlan(
 }
 
 async function targetsOf(
-  { database, into }: DatabaseSettings,
+  { database, into }: DatabaseRestoreSettings,
   facts: DumpFacts,
   refuse: (why: string) => Failure,
 ): Promise<{ of: string; name: string }[]> {
@@ -237,7 +237,7 @@ async function tablesIn(server: Server, database: string): Promise<number> {
 }
 
 /** Say what will be done. */
-function describe(plan: Plan, settings: DatabaseSettings): Result {
+function describe(plan: Plan, settings: DatabaseRestoreSettings): Result {
   const { facts, targets, roles } = plan
   log(`PostgreSQL ${facts.versions.server} → ${plan.version.text} on ${settings.host}; ${sized(facts.bytes)} of SQL`)
   for (const { name, exists, tables, sessions, before, of } of targets) {
@@ -267,7 +267,7 @@ function describe(plan: Plan, settings: DatabaseSettings): Result {
 async function carryOut(
   plan: Plan,
   path: string,
-  settings: DatabaseSettings,
+  settings: DatabaseRestoreSettings,
   env: Environment,
   stop: AbortSignal,
   began: number,
@@ -401,7 +401,7 @@ async function load(
   path: string,
   filter: DumpFilter,
   database: string,
-  settings: DatabaseSettings,
+  settings: DatabaseRestoreSettings,
   stop: AbortSignal,
 ): Promise<number> {
   const args = ['--no-psqlrc', '--quiet', '--no-password', '--output=/dev/null', '--dbname', database]
@@ -441,7 +441,7 @@ async function load(
 }
 
 /** Hold what was loaded against what the dump holds: its tables, the rows of each, its large objects. */
-async function compare(plan: Plan, settings: DatabaseSettings): Promise<string[]> {
+async function compare(plan: Plan, settings: DatabaseRestoreSettings): Promise<string[]> {
   const findings: string[] = []
   for (const { of, name, beside } of plan.targets) {
     const dumped = plan.facts.databases.find(database => text(database.name) === of)
@@ -474,7 +474,12 @@ async function compare(plan: Plan, settings: DatabaseSettings): Promise<string[]
 }
 
 /** The old databases' names go to the new ones, all in one transaction, with what the dump says of roles that exist. */
-async function changePlaces(plan: Plan, filter: DumpFilter, home: string, settings: DatabaseSettings): Promise<void> {
+async function changePlaces(
+  plan: Plan,
+  filter: DumpFilter,
+  home: string,
+  settings: DatabaseRestoreSettings,
+): Promise<void> {
   const old = plan.targets.filter(target => target.exists)
   await inDatabase(plan.server, home, async session => {
     try {
@@ -507,7 +512,7 @@ async function changePlaces(plan: Plan, filter: DumpFilter, home: string, settin
 }
 
 /** Remove what is not kept. @returns the names of what is */
-async function tidy(plan: Plan, home: string, { keepBefore }: DatabaseSettings): Promise<string[]> {
+async function tidy(plan: Plan, home: string, { keepBefore }: DatabaseRestoreSettings): Promise<string[]> {
   const kept: string[] = []
   await inDatabase(plan.server, plan.targets[0]?.name ?? 'postgres', async session => {
     for (const { exists, tables, before } of plan.targets) {

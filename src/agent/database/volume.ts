@@ -1,10 +1,11 @@
 import { constants } from 'node:fs'
 import { access, copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { ReceiptData } from '../../store/receipt-schema.ts'
 import { copiesToRemove } from '../../store/retention.ts'
-import type { Tier } from '../run/environment.ts'
 import { log } from '../run/log.ts'
 import { Failure } from '../run/outcome.ts'
+import type { Tier } from './settings.ts'
 
 // As the images in use name them, so that both can work on one volume; also for one database.
 const NAME = /^backup-(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)-dumpall\.sql\.(?:gz|zst)$/
@@ -23,17 +24,8 @@ export function takenAt(name: string): Date | undefined {
 // Hidden, and not beginning with "backup": neither retention nor recovery of either image takes it for a copy.
 const UNFINISHED = '.unfinished-'
 
-/** Says of a file on the volume that it was whole when it was made. Its twin in the bucket is the receipt. */
-export interface VolumeReceipt {
-  name: string
-  start: string
-  end: string
-  bytes: number
-  sha256: string
-  plainBytes: number
-  versions: Record<string, string>
-  counts: Record<string, number>
-}
+/** The receipt of a dump on the volume: the type of the bucket's receipts, without bucket and ETag. */
+export type VolumeReceipt = Extract<ReceiptData, { kind: 'database' }>
 
 /** A copy on the volume. */
 export interface VolumeCopy {
@@ -89,10 +81,10 @@ export class BackupVolume {
 
   /** Give a copy that is whole and synced its final name, with its receipt. */
   async finish(tier: Tier, receipt: VolumeReceipt): Promise<string> {
-    const path = this.path(tier, receipt.name)
-    await rename(this.unfinished(tier, receipt.name), path)
+    const path = this.path(tier, receipt.object.key)
+    await rename(this.unfinished(tier, receipt.object.key), path)
     await syncFolder(join(this.root, tier))
-    const file = join(this.#receipts, tier, `${receipt.name}.json`)
+    const file = join(this.#receipts, tier, `${receipt.object.key}.json`)
     await writeFile(`${file}.new`, `${JSON.stringify(receipt, null, 2)}\n`, { flush: true })
     await rename(`${file}.new`, file)
     return path
@@ -138,9 +130,9 @@ export class BackupVolume {
 
   async #receipt(tier: Tier, name: string): Promise<VolumeReceipt | undefined> {
     try {
-      return JSON.parse(await readFile(join(this.#receipts, tier, `${name}.json`), 'utf8')) as VolumeReceipt
+      return await receiptOf(JSON.parse(await readFile(join(this.#receipts, tier, `${name}.json`), 'utf8')), tier)
     } catch {
-      // Without a readable receipt it is a file that nobody vouches for.
+      // Without a readable receipt it is a file that nothing vouches for.
       return undefined
     }
   }
@@ -171,4 +163,40 @@ async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   await handle.sync()
   await handle.close()
+}
+
+/** What earlier versions of the agent wrote beside a dump on the volume. */
+interface EarlierReceipt {
+  name: string
+  start: string
+  end: string
+  bytes: number
+  sha256: string
+  plainBytes: number
+  versions: Record<string, string>
+  counts: Record<string, number>
+}
+
+/** @throws Error when the value is no receipt */
+async function receiptOf(value: VolumeReceipt | EarlierReceipt, tier: Tier): Promise<VolumeReceipt> {
+  const receipt = 'name' in value ? fromEarlier(value, tier) : value
+  // The schema's library takes 0.2 s to load.
+  const { receiptErrors } = await import('../../store/receipt-schema.ts')
+  const [first] = receiptErrors(receipt)
+  if (first) throw new Error(`${first.instancePath} ${first.message}`)
+  return receipt
+}
+
+function fromEarlier({ name, sha256, plainBytes, ...same }: EarlierReceipt, tier: Tier): VolumeReceipt {
+  return {
+    ...same,
+    schema: 1,
+    kind: 'database',
+    system: 'unknown',
+    taken: same.start,
+    object: { key: name, bytes: same.bytes, sha256 },
+    // It did not say of which database.
+    details: { tier, database: null, plainBytes },
+    previous: null,
+  }
 }

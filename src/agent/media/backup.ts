@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs'
 import type { Environment } from '../../store/client.ts'
-import { replicateSettings } from '../run/environment.ts'
 import { conclude, type Result } from '../run/outcome.ts'
+import { replicateSettings } from './settings.ts'
 
 export const command: CommandModule = {
   command: 'replicate',

@@ -4,10 +4,10 @@ import type { Readable } from 'node:stream'
 import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
 import type { Store } from '../../store/client.ts'
 import { bareEtag, listObjects } from '../../store/list.ts'
-import { EtagHash, partBytesFor } from '../../store/upload.ts'
-import { inParallel } from '../run/parallel.ts'
+import { inParallel } from '../../store/parallel.ts'
+import { EtagHash, partBytesOf } from '../../store/upload.ts'
 import type { ManifestEntry } from './manifest.ts'
-import { OWN_FOLDERS } from './mirror-bucket.ts'
+import { OWN_FOLDERS, TRASH } from './mirror-bucket.ts'
 import { bytesOf, keyOf, rawOf } from './names.ts'
 import { isGone } from './tree.ts'
 
@@ -31,7 +31,6 @@ export interface Opened {
   mtime?: number
 }
 
-const TRASH = '.trash/'
 // A LIST tells of a thousand objects, a HEAD of one: above this many files the LIST of all is the cheaper.
 const ASK_ONE_BY_ONE = 500
 
@@ -192,9 +191,6 @@ export async function objectsAsFiles(store: Store, bucket: string): Promise<Mani
   return files
 }
 
-// What rclone cuts large files into, unless told otherwise.
-const RCLONE_PART_BYTES = 5 * 1024 * 1024
-
 /** Hashes a content as it passes, and says at its end whether it is what the copy has of this file. */
 export class ContentCheck {
   readonly #file: ManifestEntry
@@ -204,10 +200,7 @@ export class ContentCheck {
 
   constructor(file: ManifestEntry) {
     this.#file = file
-    const parts = Number(file.etag?.split('-')[1] ?? 1)
-    const partBytes = [partBytesFor(file.bytes), RCLONE_PART_BYTES].find(
-      bytes => Math.ceil(file.bytes / bytes) === parts,
-    )
+    const partBytes = partBytesOf(file.bytes, file.etag ?? '')
     this.#partsKnown = partBytes !== undefined
     this.#hash = new EtagHash(partBytes ?? Math.max(1, file.bytes))
   }

@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { Readable } from 'node:stream'
-import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
-import { Upload } from '@aws-sdk/lib-storage'
+import { PutObjectCommand } from '@aws-sdk/client-s3'
 import type { Store } from '../../store/client.ts'
 import { bareEtag } from '../../store/list.ts'
-import { EtagHash, partBytesFor } from '../../store/upload.ts'
+import { EtagHash, partBytesOf, uploadStream } from '../../store/upload.ts'
 import { Failure } from '../run/outcome.ts'
 import type { ManifestEntry } from './manifest.ts'
 import { bytesOf, keyOf } from './names.ts'
@@ -15,7 +13,6 @@ import { isGone, microseconds, type TreeEntry } from './tree.ts'
 const MIB = 1024 * 1024
 // Up to here a file is one PUT from memory; above, parts of this size.
 const WHOLE_BYTES = 8 * MIB
-const PARTS_AT_ONCE = 2
 // How often a file that changes while it is read is read again.
 const READS = 3
 
@@ -155,52 +152,24 @@ async function wholeContent(handle: FileHandle, size: number): Promise<Content> 
   }
 }
 
-// What rclone cuts large files into, unless told otherwise.
-const RCLONE_PART_BYTES = 5 * MIB
-
 function largeContent(handle: FileHandle, size: number): Content {
   return {
     bytes: size,
     isHeldBy: async known => {
-      const parts = Number(known.etag.split('-')[1] ?? 1)
-      const partBytes = [partBytesFor(size), RCLONE_PART_BYTES].find(bytes => Math.ceil(size / bytes) === parts)
-      const hash = new EtagHash(partBytes ?? size)
+      const hash = new EtagHash(partBytesOf(size, known.etag) ?? size)
       for await (const chunk of chunks(handle)) hash.update(chunk)
       const [md5, multipart] = hash.both()
       return [md5, multipart].includes(known.etag) || known.md5 === md5 ? { md5 } : undefined
     },
     send: async ({ store, bucket, pace, stop }, key, stats) => {
-      const partSize = partBytesFor(size)
-      const hash = new EtagHash(partSize)
       async function* paced(): AsyncGenerator<Buffer> {
         for await (const chunk of chunks(handle)) {
-          hash.update(chunk)
           await pace(chunk.length)
-          stop.throwIfAborted()
           yield chunk
         }
       }
-      const upload = new Upload({
-        client: store.s3,
-        params: {
-          Bucket: bucket,
-          Key: key,
-          Body: Readable.from(paced(), { objectMode: false, highWaterMark: MIB }),
-          Metadata: { mtime: rcloneTime(stats.mtimeNs) },
-        },
-        partSize,
-        queueSize: PARTS_AT_ONCE,
-        leavePartsOnError: false,
-      })
-      await upload.done()
-      // radosgw's answer to the last request has no ETag, so it is asked once more.
-      const head = await store.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }))
-      const etag = bareEtag(head.ETag)
-      const [md5, multipart] = hash.both()
-      if (etag !== multipart && etag !== md5) {
-        throw new Failure('verification', `${bucket}/${key}: the bucket holds ETag ${etag}, sent was ${multipart}`)
-      }
-      return { md5, etag }
+      const metadata = { mtime: rcloneTime(stats.mtimeNs) }
+      return await uploadStream(store, { bucket, key, content: paced(), bytes: size, metadata, stop })
     },
   }
 }

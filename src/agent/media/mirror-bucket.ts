@@ -3,23 +3,24 @@ import { CopyObjectCommand } from '@aws-sdk/client-s3'
 import packageFile from '../../../package.json' with { type: 'json' }
 import { type Environment, openStore, type Store } from '../../store/client.ts'
 import { deleteKeys, listObjects } from '../../store/list.ts'
+import { inParallel } from '../../store/parallel.ts'
 import {
   clearMarks,
   expireReceipts,
   markStarted,
+  type Receipt,
   readReceipts,
   type StoredReceipt,
   writeReceipt,
 } from '../../store/receipt.ts'
 import { abortUploads } from '../../store/upload.ts'
-import type { ReplicateSettings } from '../run/environment.ts'
 import { lock } from '../run/lock.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { Failure, type Result } from '../run/outcome.ts'
-import { inParallel } from '../run/parallel.ts'
 import { type Destination, type Known, storeFile } from './file-upload.ts'
 import { lineOf, Manifest, type ManifestEntry, manifestPrefix, readManifest, writeManifest } from './manifest.ts'
 import { inWalkOrder, keyOf } from './names.ts'
+import type { ReplicateSettings } from './settings.ts'
 import { checkSize, checkSource, type TreeSize } from './source-check.ts'
 import { type Skipped, sameTime, type TreeEntry, walk } from './tree.ts'
 
@@ -28,15 +29,10 @@ export type BucketMirror = Omit<ReplicateSettings, 'target'> & { bucket: string;
 
 /** Objects that are no copies of files: receipts, manifests and what was deleted. */
 export const OWN_FOLDERS = ['.receipts/', '.manifests/', '.trash/']
-const TRASH = '.trash/'
+/** Where replaced and deleted objects are kept for a while. */
+export const TRASH = '.trash/'
 
-/** What the last LIST of the bucket against the manifest found, as the receipt keeps it. */
-interface Audit {
-  at: string
-  objects: number
-  differences: number
-  repaired: boolean
-}
+type Details = Receipt<'media'>['details']
 
 /** What a run did, as its receipt and its result tell it. */
 interface Done {
@@ -96,13 +92,13 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
       const written = await writeManifest(store, { bucket, system, start }, textOf(plan, manifest, entries))
       object = { key: written.key, bytes: written.bytes, sha256: written.sha256, etag: written.etag }
     }
-    const auditOf: unknown = audit
-      ? ({
+    const auditOf: Details['audit'] = audit
+      ? {
           at: start.toISOString(),
           objects: listed?.size ?? 0,
           differences: plan.differences.length,
           repaired: repair,
-        } satisfies Audit)
+        }
       : last?.receipt.details.audit
     const written = await writeReceipt(
       store,
@@ -119,7 +115,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
         details: {
           prefix: settings.prefix,
           ...done,
-          audit: auditOf,
+          ...(auditOf ? { audit: auditOf } : {}),
           ...(settings.override ? { override: settings.override } : {}),
         },
       },
@@ -168,19 +164,24 @@ async function lockSource(source: string, system: string): Promise<() => Promise
 async function lastReceipt(
   store: Store,
   settings: BucketMirror,
-): Promise<{ last: StoredReceipt | undefined; unfinished: string[] }> {
+): Promise<{ last: StoredReceipt<'media'> | undefined; unfinished: string[] }> {
   const { bucket, system, prefix } = settings
-  const { receipts, problems, unfinished } = await readReceipts(store, { bucket, system, newest: prefix ? 14 : 1 })
-  for (const problem of problems) log(`not a receipt: ${problem}`)
+  const { receipts, problems, unfinished } = await readReceipts(store, {
+    bucket,
+    system,
+    kind: 'media',
+    newest: prefix ? 14 : 1,
+  })
+  for (const problem of problems) log(problem)
   return { last: receipts.find(({ receipt }) => receipt.details.prefix === prefix), unfinished }
 }
 
-function isAuditDue(last: StoredReceipt, days: number, now: Date): boolean {
-  const { at, differences, repaired } = (last.receipt.details.audit ?? {}) as Partial<Audit>
+function isAuditDue(last: StoredReceipt<'media'>, days: number, now: Date): boolean {
+  const { audit } = last.receipt.details
   // One that found something is due again until it finds nothing.
-  if (!at || (differences && !repaired)) return true
+  if (!audit || (audit.differences > 0 && !audit.repaired)) return true
   // Half a day less, or a daily run would find it due a day late.
-  return now.getTime() - new Date(at).getTime() >= (days - 0.5) * 86_400_000
+  return now.getTime() - new Date(audit.at).getTime() >= (days - 0.5) * 86_400_000
 }
 
 function tellDifferences(plan: Plan, bucket: string, repair: boolean): void {

@@ -1,5 +1,5 @@
 import { lstatSync, readlinkSync, type Stats } from 'node:fs'
-import { inParallel } from '../run/parallel.ts'
+import { inParallel } from '../../store/parallel.ts'
 import { md5OfFile, UNKNOWN } from './content.ts'
 import type { ManifestEntry } from './manifest.ts'
 import { bytesOf, keyOf, rawOf } from './names.ts'

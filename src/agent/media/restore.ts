@@ -4,17 +4,17 @@ import { open, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { type Environment, openStore } from '../../store/client.ts'
+import { inParallel } from '../../store/parallel.ts'
 import { readReceipts } from '../../store/receipt.ts'
 import { choose, copyOf, list } from '../run/copies.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
 import { Failure, type Result } from '../run/outcome.ts'
-import { inParallel } from '../run/parallel.ts'
-import type { MediaSettings } from '../run/restore-settings.ts'
 import { BucketContent, type Content, ContentCheck, objectsAsFiles, ReplicaContent, UNKNOWN } from './content.ts'
 import { type ManifestEntry, readManifest } from './manifest.ts'
 import { bytesOf, keyOf } from './names.ts'
 import { dressed, type MediaPlan, planMedia, type Step, select, withFolders } from './restore-plan.ts'
+import type { MediaRestoreSettings } from './settings.ts'
 import { isMountPoint } from './source-check.ts'
 import { walk } from './tree.ts'
 
@@ -34,7 +34,11 @@ interface Source {
  * Bring a tree back to what a copy says: names, contents, owners, modes, times, links and empty folders. Only what
  * differs is fetched; files that the copy does not have are left alone.
  */
-export async function restoreMedia(settings: MediaSettings, env: Environment, stop: AbortSignal): Promise<Result> {
+export async function restoreMedia(
+  settings: MediaRestoreSettings,
+  env: Environment,
+  stop: AbortSignal,
+): Promise<Result> {
   const began = Date.now()
   const source = await find(settings, env)
   if ('listed' in source) return source.listed
@@ -94,7 +98,7 @@ function isIn({ of, index }: { of: number; index: number }, path: string): boole
   return createHash('md5').update(path, 'latin1').digest().readUInt32BE() % of === index
 }
 
-async function find(settings: MediaSettings, env: Environment): Promise<Source | { listed: Result }> {
+async function find(settings: MediaRestoreSettings, env: Environment): Promise<Source | { listed: Result }> {
   const { from, system, wanted, concurrency } = settings
   if ('replica' in from) {
     if (wanted.which === 'time') {
@@ -117,11 +121,9 @@ async function find(settings: MediaSettings, env: Environment): Promise<Source |
     const content = new BucketContent(store, { bucket, prefix: '', concurrency })
     return { name: bucket, taken: 'at various times', entries: withFolders(files), content }
   }
-  const { receipts, problems } = await readReceipts(store, { bucket, system })
-  for (const problem of problems) log(`not a receipt: ${problem}`)
-  const copies = receipts
-    .filter(({ receipt }) => receipt.kind === 'media')
-    .map(stored => ({ ...copyOf(stored), stored }))
+  const { receipts, problems } = await readReceipts(store, { bucket, system, kind: 'media' })
+  for (const problem of problems) log(problem)
+  const copies = receipts.map(stored => ({ ...copyOf(stored), stored }))
   const place = `the bucket ${bucket}`
   if (wanted.which === 'list') return { listed: list(copies, place) }
   if (copies.length === 0) {
@@ -139,7 +141,7 @@ async function find(settings: MediaSettings, env: Environment): Promise<Source |
       `${bucket}/${receipt.object.key}, the manifest of ${receipt.taken}, is gone: it was kept as long as the trash. Nothing was changed; take a later copy (FROM_BACKUP=NONE lists them)`,
     )
   })
-  const prefix = String(receipt.details.prefix ?? '')
+  const { prefix } = receipt.details
   return {
     name: receipt.object.key,
     taken: receipt.taken,
@@ -148,7 +150,7 @@ async function find(settings: MediaSettings, env: Environment): Promise<Source |
   }
 }
 
-function checkTarget({ target, mounted }: MediaSettings): void {
+function checkTarget({ target, mounted }: MediaRestoreSettings): void {
   if (!existsSync(target)) throw new Failure('volume', `the target ${target} is missing: mount it`)
   if (mounted && !isMountPoint(target)) {
     throw new Failure('volume', `the target ${target} is not mounted: what is restored would be lost with the pod`)
@@ -188,7 +190,7 @@ function count(plan: MediaPlan, action: Step['action']): number {
 async function apply(
   plan: MediaPlan,
   source: Source,
-  settings: MediaSettings,
+  settings: MediaRestoreSettings,
   stop: AbortSignal,
 ): Promise<{ failed: Map<ManifestEntry, string>; before: string | undefined }> {
   const { target } = settings

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { Failure } from '../run/outcome.ts'
 import { busyFiles, type Engine, rsyncFiles } from './engine.ts'
-import { bytesOf, type Changes, changesSince, differences, flush, readTree, type Tree } from './tree.ts'
+import { type Changes, changesSince, differences, flush, readTree, type Tree, treeBytes } from './tree.ts'
 import { Update, within } from './update.ts'
 
 // What a message names of very many.
@@ -74,7 +74,7 @@ export async function copyChanges(
   return {
     tree,
     files: touched.size,
-    bytes: bytesOf(tree, touched),
+    bytes: treeBytes(tree, touched),
     complete: stop => update.write(tree, touched, stop),
   }
 }

@@ -1,4 +1,6 @@
 import { type IncomingMessage, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { log } from '../run/log.ts'
 
 /** What a container is started with: an image's own, or with what was given when the container was made. */
 interface Making {
@@ -238,4 +240,22 @@ export function demultiplexed(raw: Buffer): string {
     at = end
   }
   return Buffer.concat(texts).toString('utf8')
+}
+
+// Between two tries of a daemon that does not answer.
+const RETRY_MS = 500
+
+/** Retry while the Docker daemon does not answer. @throws DockerUnreachable once it is `until` (ms since 1970) */
+export async function retryDocker<T>(work: () => Promise<T>, until: number): Promise<T> {
+  let told = false
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof DockerUnreachable) || Date.now() >= until) throw error
+      if (!told) log(`${error.message}; retrying`)
+      told = true
+      await sleep(RETRY_MS)
+    }
+  }
 }

@@ -5,13 +5,13 @@ import type { Receipt } from '../../store/receipt.ts'
 import { writeDrillReceipt } from '../run/drill-receipt.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
 import type { Wanted } from '../run/restore-settings.ts'
+import { checkRoom } from '../run/room.ts'
 import { unpack } from './archive.ts'
-import type { Container, Docker, Image } from './docker.ts'
+import { type Container, type Docker, type Image, retryDocker } from './docker.ts'
 import { SECLUDED } from './isolation.ts'
 import { checkGuard, checkSelf, clearDrill, DRILL, findRancher } from './preflight.ts'
 import { fetchProven, findReceipt } from './restore.ts'
-import { checkRoom } from './room.ts'
-import { LOG_LINES, patiently, type Run, seconds } from './run.ts'
+import { LOG_LINES, type Run, seconds } from './run.ts'
 import { companions } from './settings.ts'
 import { readTree } from './tree.ts'
 import { versionOf } from './version.ts'
@@ -47,7 +47,7 @@ export async function drill(run: Run, wanted: Wanted): Promise<Result> {
     await run.step('wait until healthy', () => untilItAnswers(run))
     took = seconds(began)
   } finally {
-    await run.step('throw away', () => patiently(() => clearDrill(settings, run.docker), Date.now() + NETWORK_MS))
+    await run.step('throw away', () => retryDocker(() => clearDrill(settings, run.docker), Date.now() + NETWORK_MS))
   }
   const written = await run.step('receipt', async () => {
     const details = { image: ready.image.Id, steps: run.stepSeconds() }
@@ -66,7 +66,7 @@ export async function drill(run: Run, wanted: Wanted): Promise<Result> {
 
 /** What the checks found out for the steps that follow. */
 interface Ready {
-  readonly receipt: Receipt
+  readonly receipt: Receipt<'rancher'>
   readonly rancher: Container
   /** The container of this very run, whose image the second Rancher is watched by. */
   readonly self: Container
@@ -85,15 +85,15 @@ async function check(run: Run, wanted: Wanted): Promise<Ready & { detail: string
   const image = await findImage(docker, rancher, receipt)
   const room = await checkRoom([
     { place: settings.staging, bytes: receipt.object.bytes, what: 'the archive' },
-    { place: settings.staging, bytes: Number(receipt.details.treeBytes ?? 0), what: 'the unpacked data' },
+    { place: settings.staging, bytes: receipt.details.treeBytes ?? 0, what: 'the unpacked data' },
   ])
   return { receipt, rancher, self, image, detail: `${receipt.object.key}, taken ${receipt.taken}; ${room}` }
 }
 
 /** The image that the copy was made with, by its id or, where that is gone, its name. */
-async function findImage(docker: Docker, rancher: Container, receipt: Receipt): Promise<Image> {
+async function findImage(docker: Docker, rancher: Container, receipt: Receipt<'rancher'>): Promise<Image> {
   const wanted = receipt.versions.rancher
-  const { imageId, image: name } = receipt.details as { imageId?: string; image?: string }
+  const { imageId, image: name } = receipt.details
   for (const candidate of [imageId, name, rancher.Image]) {
     const image = candidate === undefined ? undefined : await docker.inspectImage(candidate)
     if (image && versionOf(image) === wanted) return image
@@ -120,7 +120,11 @@ const counted = [
   ['links', 'l'],
 ] as const
 
-async function compareCounts(data: string, receipt: Receipt, stop: AbortSignal): Promise<Record<string, number>> {
+async function compareCounts(
+  data: string,
+  receipt: Receipt<'rancher'>,
+  stop: AbortSignal,
+): Promise<Record<string, number>> {
   const entries = [...(await readTree(data, { changing: false, signal: stop })).entries.values()]
   const counts = Object.fromEntries(
     counted.map(([what, kind]) => [what, entries.filter(entry => entry.kind === kind).length]),

@@ -3,7 +3,7 @@ import type { CommandModule } from 'yargs'
 import { heartbeat } from '../run/heartbeat.ts'
 import { log, logTail } from '../run/log.ts'
 import { asFailure, failures } from '../run/outcome.ts'
-import { type Container, Docker, DockerUnreachable } from './docker.ts'
+import { Docker, retryDocker } from './docker.ts'
 import { untilHealthy } from './health.ts'
 import { type GuardRecord, readGuard, writeGuard } from './records.ts'
 import { takeBack } from './restore.ts'
@@ -72,10 +72,10 @@ type Note = (what: string) => Promise<void>
 /** Wait until the run's container has ended, or the deadline finds Rancher stopped. */
 async function untilActing(docker: Docker, settings: GuardSettings, run: string, note: Note): Promise<void> {
   for (;;) {
-    const running = (await patiently(() => docker.inspect(run)))?.State.Running ?? false
+    const running = (await retryDocker(() => docker.inspect(run), Date.now() + UNREACHABLE_MS))?.State.Running ?? false
     if (!running) return await note(`${run} has ended without disarming the guard`)
     if (Date.now() >= settings.deadline.getTime()) {
-      const rancher = await patiently(() => docker.inspect(settings.container))
+      const rancher = await retryDocker(() => docker.inspect(settings.container), Date.now() + UNREACHABLE_MS)
       if (!rancher?.State.Running) {
         await note(`the deadline has passed and ${settings.container} is stopped: ending ${run}`)
         // A process that hangs in the kernel does not even die: Rancher does not wait for it.
@@ -100,7 +100,7 @@ async function ensureRunning(
   let started = false
   let told = ''
   for (;;) {
-    const rancher = await patiently(() => docker.inspect(settings.container))
+    const rancher = await retryDocker(() => docker.inspect(settings.container), Date.now() + UNREACHABLE_MS)
     if (!rancher) {
       await note(`there is no container ${settings.container} any more: nothing to start`)
       return started
@@ -148,18 +148,6 @@ async function ensureHealthy(
 
 async function tail(docker: Docker, settings: GuardSettings): Promise<string> {
   return await docker.lastLines(settings.container, LOG_LINES).catch(error => String(error))
-}
-
-/** Ask Docker, and wait a while where it does not answer. @throws DockerUnreachable when it stays away */
-async function patiently(ask: () => Promise<Container | undefined>): Promise<Container | undefined> {
-  for (const end = Date.now() + UNREACHABLE_MS; ; ) {
-    try {
-      return await ask()
-    } catch (error) {
-      if (!(error instanceof DockerUnreachable) || Date.now() >= end) throw error
-      await sleep(POLL_MS)
-    }
-  }
 }
 
 export const command: CommandModule = {

@@ -9,7 +9,7 @@ const SHOWN = 8
  * an outage that grows is seen.
  */
 export async function outagesSoFar(store: Store, of: { bucket: string; system: string }): Promise<string[]> {
-  const { receipts } = await readReceipts(store, { ...of, newest: SHOWN })
+  const { receipts } = await readReceipts(store, { ...of, kind: 'rancher', newest: SHOWN })
   return receipts.map(({ receipt: { taken, details } }) => {
     const [stopped, healthy] = [details.stoppedSeconds, details.healthySeconds].map(value => Number(value).toFixed(1))
     return `${taken.slice(0, 16)}Z  stopped ${stopped} s, healthy after ${healthy} s`

@@ -14,7 +14,7 @@ import { busyFiles, chooseEngine, type Engine } from './engine.ts'
 import { untilHealthy } from './health.ts'
 import { type RunRecord, readGuard } from './records.ts'
 import { companions, type SnapshotSettings } from './settings.ts'
-import { bytesOf, readTree } from './tree.ts'
+import { readTree, treeBytes } from './tree.ts'
 import { describeWindow, insideWindow } from './window.ts'
 
 /** Where a run's copy stands in the staging folder: below it, `var/lib/rancher`. */
@@ -56,7 +56,7 @@ export async function preflight(
   const rancher = await checkRancher(settings, docker)
   await clearDrill(settings, docker)
   await clearLeftovers(settings, store)
-  const engine = await checkRoom(settings, stop)
+  const engine = await checkStaging(settings, stop)
   await checkBucket(settings, store)
   return { rancher, self, engine }
 }
@@ -191,13 +191,13 @@ async function clearLeftovers({ staging, bucket }: SnapshotSettings, store: Stor
   if (aborted > 0) log(`aborted ${aborted} uploads which earlier runs left`)
 }
 
-async function checkRoom({ data, staging }: SnapshotSettings, stop: AbortSignal): Promise<Engine> {
+async function checkStaging({ data, staging }: SnapshotSettings, stop: AbortSignal): Promise<Engine> {
   const tree = await readTree(data, { changing: true, signal: stop })
-  const bytes = bytesOf(tree)
+  const bytes = treeBytes(tree)
   if (bytes === 0) throw new Failure('source', `${data} is empty: nothing to back up`)
   const engine = await chooseEngine(data, staging)
   // An archive of what does not compress is as large as the data.
-  const needed = bytes + (engine.takesRoom ? bytes : bytesOf(tree, busyFiles(tree)))
+  const needed = bytes + (engine.takesRoom ? bytes : treeBytes(tree, busyFiles(tree)))
   const { bavail, bsize, files, ffree } = await statfs(staging)
   if (bavail * bsize < needed) {
     throw new Failure(

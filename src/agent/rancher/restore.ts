@@ -12,11 +12,11 @@ import { choose, copyOf, list } from '../run/copies.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
 import type { Wanted } from '../run/restore-settings.ts'
+import { checkRoom } from '../run/room.ts'
 import { countEntries, unpack } from './archive.ts'
 import type { Container, Docker } from './docker.ts'
 import { type Exchange, forgetAside, makeAside, planExchange, putInPlace } from './exchange.ts'
 import { checkGuard, checkSelf, clearDrill, findRancher } from './preflight.ts'
-import { checkRoom } from './room.ts'
 import { arm, disarm, outage, type Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './run.ts'
 import type { RestoreWishes, SnapshotSettings } from './settings.ts'
 import { versionOf } from './version.ts'
@@ -50,7 +50,7 @@ export async function restore(run: Run, { wanted, acceptVersion, dryRun }: Resto
     checkVersion(proof, found, acceptVersion)
     const free = await checkRoom([
       { place: staging, bytes: proof.object.bytes, what: 'the archive' },
-      { place: data, bytes: Number(proof.details.treeBytes ?? 0), what: 'the restored data beside those of now' },
+      { place: data, bytes: proof.details.treeBytes ?? 0, what: 'the restored data beside those of now' },
     ])
     return {
       self: own,
@@ -98,10 +98,10 @@ function listed(receipts: readonly StoredReceipt[], bucket: string): string {
   return [`${receipts.length} copies in ${bucket}, newest first:`, ...lines].join('\n')
 }
 
-function wouldHappen(rancher: Container, receipt: Receipt, { container, data }: SnapshotSettings): string {
+function wouldHappen(rancher: Container, receipt: Receipt<'rancher'>, { container, data }: SnapshotSettings): string {
   const version = receipt.versions.rancher
   const before = rancher.State.Running ? `${container} would be stopped` : `${container} is ${rancher.State.Status}`
-  return `${before}; the ${sized(Number(receipt.details.treeBytes ?? 0))} of ${receipt.counts.files} files in it, of Rancher ${version} and taken ${receipt.taken}, would take the place of what is in ${data}; ${container} (${rancher.Config.Image}, Rancher ${versionOf(rancher)}) would be started, and get back what was there before if it does not become healthy.`
+  return `${before}; the ${sized(receipt.details.treeBytes ?? 0)} of ${receipt.counts.files} files in it, of Rancher ${version} and taken ${receipt.taken}, would take the place of what is in ${data}; ${container} (${rancher.Config.Image}, Rancher ${versionOf(rancher)}) would be started, and get back what was there before if it does not become healthy.`
 }
 
 /** Stop, exchange, start, wait until healthy; and all the way back where one of these fails. */
@@ -140,21 +140,23 @@ export async function findReceipt(
   store: Store,
   { bucket, system }: { bucket: string; system: string },
   wanted: Exclude<Wanted, { which: 'list' }>,
-): Promise<Receipt> {
-  const { receipts } = await readReceipts(store, { bucket, system, ...(wanted.which === 'latest' && { newest: 1 }) })
+): Promise<Receipt<'rancher'>> {
+  const newest = wanted.which === 'latest' ? { newest: 1 } : {}
+  const { receipts, problems } = await readReceipts(store, { bucket, system, kind: 'rancher', ...newest })
+  for (const problem of problems) log(problem)
   const copies = receipts.map(stored => ({ ...copyOf(stored), receipt: stored.receipt }))
   return choose(copies, wanted, `${bucket}, with a receipt of ${system}`).receipt
 }
 
 /** @throws Failure restore where the archive is of another version and nobody accepts that */
-function checkVersion(receipt: Receipt, rancher: Container, accept: boolean): void {
+function checkVersion(receipt: Receipt<'rancher'>, rancher: Container, accept: boolean): void {
   const [copied, here] = [receipt.versions.rancher, versionOf(rancher)]
   if (copied === here) return
   const text = `the archive is of Rancher ${copied}, the container's image (${rancher.Config.Image}) is ${here}`
   if (!accept) {
     throw new Failure(
       'restore',
-      `${text}: make the container anew from ${String(receipt.details.image)}, or launch with "Another version?" answered yes (rancher_backup_restore_accept_version)`,
+      `${text}: make the container anew from ${receipt.details.image}, or launch with "Another version?" answered yes (rancher_backup_restore_accept_version)`,
     )
   }
   log(`${text}; told to go on`)
@@ -167,7 +169,7 @@ function checkVersion(receipt: Receipt, rancher: Container, accept: boolean): vo
  */
 export async function fetchProven(
   store: Store,
-  receipt: Receipt,
+  receipt: Receipt<'rancher'>,
   folder: string,
   stop: AbortSignal,
 ): Promise<{ archive: string; detail: string }> {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Environment, openStore, type Store } from '../../store/client.ts'
 import { log } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
-import { type Container, Docker, DockerUnreachable } from './docker.ts'
+import { type Container, Docker, retryDocker } from './docker.ts'
 import { untilHealthy } from './health.ts'
 import { COPY } from './preflight.ts'
 import { forgetGuard, type RunRecord, readGuard, type Step, writeRun } from './records.ts'
@@ -153,7 +153,7 @@ export async function arm(
 }
 
 export async function disarm(run: Run): Promise<void> {
-  await patiently(() => run.docker.remove(companions(run.settings.container).guard), Date.now() + ARM_MS)
+  await retryDocker(() => run.docker.remove(companions(run.settings.container).guard), Date.now() + ARM_MS)
   await forgetGuard(run.settings.staging)
 }
 
@@ -173,7 +173,7 @@ export async function stopRancher(
 
 export async function startRancher({ settings, docker }: Run, rancher: Container, deadline: Date): Promise<void> {
   try {
-    await patiently(() => docker.start(rancher.Id), deadline.getTime())
+    await retryDocker(() => docker.start(rancher.Id), deadline.getTime())
   } catch (error) {
     throw new Failure(
       'rancher',
@@ -195,17 +195,4 @@ export async function waitUntilHealthy(run: Run, deadline: Date): Promise<void> 
     'rancher',
     `${settings.container} was started but IS NOT HEALTHY after ${settings.healthyTimeoutMs / 1000} s (${said}). The guard stays: from ${deadline.toISOString()} it waits as long again, restarts ${settings.container} once, and alarms.${kept} The container's last lines:\n${lines}`,
   )
-}
-
-/** Do something with Docker, again while it does not answer. */
-export async function patiently(work: () => Promise<void>, until: number): Promise<void> {
-  for (;;) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof DockerUnreachable) || Date.now() > until) throw error
-      log(`${error.message}; trying again`)
-      await sleep(500)
-    }
-  }
 }

@@ -1,5 +1,5 @@
 import type { Environment } from '../../store/client.ts'
-import { Variables } from '../run/environment.ts'
+import { storeVariables, Variables } from '../run/environment.ts'
 import { type Wanted, wanted } from '../run/restore-settings.ts'
 import { parseWindow, type Window } from './window.ts'
 
@@ -75,9 +75,7 @@ export function snapshotSettings(env: Environment): SnapshotSettings {
   const window = variables.optional('BACKUP_RANCHER_WINDOW')
   const parsed = window === undefined ? undefined : parseWindow(window)
   if (typeof parsed === 'string') variables.problem(`BACKUP_RANCHER_WINDOW ${parsed}`)
-  for (const name of ['RCLONE_S3_ENDPOINT', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
-    variables.required(name, 'the bucket store is opened with it')
-  }
+  storeVariables(variables)
   const settings: SnapshotSettings = {
     ...rancherPlace(variables),
     data: variables.required('BACKUP_RANCHER_DATA_DIRECTORY', "the host's folder with Rancher's data"),

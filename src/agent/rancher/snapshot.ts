@@ -19,7 +19,7 @@ import { type RunRecord, readRun } from './records.ts'
 import { restore } from './restore.ts'
 import { arm, disarm, outage, Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './run.ts'
 import { restoreWishes, secludeSettings, snapshotSettings } from './settings.ts'
-import { bytesOf, flush, type Tree } from './tree.ts'
+import { flush, type Tree, treeBytes } from './tree.ts'
 import { versionOf } from './version.ts'
 
 // Of the deadline; the rest is for starting Rancher, so that the guard acts only where this process cannot.
@@ -41,7 +41,7 @@ async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
       const target = join(run.copy, 'var/lib/rancher')
       await mkdir(target, { recursive: true, mode: 0o700 })
       const copied = await copyWhileRunning(ready.engine, settings.data, target, stop)
-      return { copied, detail: `${copied.entries.size} entries, ${sized(bytesOf(copied))}, ${ready.engine.name}` }
+      return { copied, detail: `${copied.entries.size} entries, ${sized(treeBytes(copied))}, ${ready.engine.name}` }
     })
     tree = await takeConsistently(run, ready, before.copied)
   } catch (error) {
@@ -197,9 +197,9 @@ async function receipt(
       image: rancher.Config.Image,
       imageId: rancher.Image,
       engine,
-      treeBytes: bytesOf(tree),
-      stoppedSeconds: record.stoppedSeconds,
-      healthySeconds: record.healthySeconds,
+      treeBytes: treeBytes(tree),
+      stoppedSeconds: record.stoppedSeconds ?? 0,
+      healthySeconds: record.healthySeconds ?? 0,
       steps: run.stepSeconds(),
     },
   })

@@ -159,7 +159,7 @@ export function differences(wanted: Tree, copy: Tree): { extra: string[]; wrong:
 }
 
 /** What a copy of a tree, or of some of its paths, takes on a disk, in bytes: a file of several names once. */
-export function bytesOf({ entries }: Tree, paths: Iterable<string> = entries.keys()): number {
+export function treeBytes({ entries }: Tree, paths: Iterable<string> = entries.keys()): number {
   const seen = new Set<string>()
   let bytes = 0
   for (const path of paths) {

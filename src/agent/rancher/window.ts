@@ -1,3 +1,5 @@
+import { WEEKDAYS } from '../run/weekdays.ts'
+
 /** When a run may stop Rancher: from a time of the local clock, for so many minutes. */
 export interface Window {
   /** `monday` … `sunday`; undefined: every day. */
@@ -10,8 +12,6 @@ export interface Window {
   readonly timezone: string
 }
 
-const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']
-
 /** Read a window from JSON. @returns the window, or what is wrong with it */
 export function parseWindow(text: string): Window | string {
   let value: Partial<Window>
@@ -22,7 +22,7 @@ export function parseWindow(text: string): Window | string {
   }
   if (typeof value !== 'object' || value === null) return 'is not an object'
   const { weekday, from, minute, minutes, timezone } = value
-  if (weekday !== undefined && !WEEKDAYS.includes(weekday))
+  if (weekday !== undefined && !WEEKDAYS.some(day => day === weekday))
     return `has a weekday that is none of ${WEEKDAYS.join(', ')}`
   if (from !== undefined ? !/^([01]\d|2[0-3]):[0-5]\d$/.test(from) : !Number.isInteger(minute)) {
     return 'has neither a "from" like "18:00" nor a "minute"'

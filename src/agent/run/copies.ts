@@ -1,4 +1,4 @@
-import type { StoredReceipt } from '../../store/receipt.ts'
+import type { Receipt } from '../../store/receipt.ts'
 import { log, sized } from './log.ts'
 import { Failure, type Result } from './outcome.ts'
 import type { Wanted } from './restore-settings.ts'
@@ -14,7 +14,7 @@ export interface Copy {
 }
 
 /** What a receipt tells of its copy. */
-export function copyOf({ receipt }: StoredReceipt): Copy {
+export function copyOf({ receipt }: { receipt: Receipt }): Copy {
   return { taken: new Date(receipt.taken), name: receipt.object.key, bytes: receipt.bytes, verified: true }
 }
 

@@ -8,8 +8,11 @@ export interface DrillFacts {
   /** From the drill's start until the copy was back and proven. */
   readonly seconds: number
   readonly counts: Record<string, number>
-  readonly details: Record<string, unknown>
+  readonly details: Omit<Receipt<'drill'>['details'], 'seconds'>
 }
+
+/** What a drill of one kind of system returns. */
+export type Drilled = Pick<DrillFacts, 'counts' | 'details'>
 
 /** Write the receipt of a drill: the copy of `receipt` came back. @returns its key */
 export async function writeDrillReceipt(store: Store, receipt: Receipt, drilled: DrillFacts): Promise<string> {

@@ -216,7 +216,12 @@ describe('to the bucket', () => {
     expect(found.log).toContain('stranger is in the bucket, and in no manifest')
     expect(found.log).toContain('3 objects')
     expect(await target.copies()).toContain('new')
-    const { receipts } = await readReceipts(target.store, { bucket: target.bucket, system: 'media', newest: 1 })
+    const { receipts } = await readReceipts(target.store, {
+      bucket: target.bucket,
+      system: 'media',
+      kind: 'media',
+      newest: 1,
+    })
     expect(receipts[0]?.receipt.details.audit).toMatchObject({ differences: 3, repaired: false })
     // Nobody has to remember: until it is repaired or gone, every run audits and says so.
     expect((await runAgent(toBucket(target, source))).code).toBe(11)

@@ -26,7 +26,7 @@ const verify = (variables: Record<string, unknown> = {}, environment: Record<str
   host.play({ playbook: 'playbooks/verify-backups.yml', variables, environment })
 
 const drills = async () =>
-  (await readReceipts(host.store, { bucket: host.bucket, system: `drill.${host.system}` })).receipts
+  (await readReceipts(host.store, { bucket: host.bucket, system: `drill.${host.system}`, kind: 'drill' })).receipts
 
 /** Rancher was not touched, and nothing of a drill is left. */
 async function expectTidy(): Promise<void> {

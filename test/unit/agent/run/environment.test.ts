@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
-import { bucketPlace, dumpSettings, replicateSettings } from '../../../../src/agent/run/environment.ts'
+import { dumpSettings } from '../../../../src/agent/database/settings.ts'
+import { replicateSettings } from '../../../../src/agent/media/settings.ts'
+import { bucketPlace } from '../../../../src/agent/run/environment.ts'
 
 const S3 = {
   RCLONE_S3_ENDPOINT: 'https://s3.example.org',

@@ -1,6 +1,6 @@
 import { stat, statfs } from 'node:fs/promises'
-import { sized } from '../run/log.ts'
-import { Failure } from '../run/outcome.ts'
+import { sized } from './log.ts'
+import { Failure } from './outcome.ts'
 
 /** So many bytes are about to be written to a folder. */
 export interface Need {

@@ -1,0 +1,61 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { GetObjectCommand } from '@aws-sdk/client-s3'
+import { execa } from 'execa'
+import type { Environment, Store } from '../../store/client.ts'
+import type { Receipt } from '../../store/receipt.ts'
+import { sha256OfFile } from '../../store/upload.ts'
+import type { Drilled } from '../run/drill-receipt.ts'
+import { Variables } from '../run/environment.ts'
+import { Failure } from '../run/outcome.ts'
+
+/**
+ * Open the kit with the drills' key, and count what is in it.
+ *
+ * @throws Failure drill when the kit does not open or is not what its receipt says
+ */
+export async function drillKit(
+  store: Store,
+  receipt: Receipt<'kit'>,
+  env: Environment,
+  folder: string,
+): Promise<Drilled> {
+  const variables = new Variables(env)
+  const identity = variables.required('BACKUP_KIT_IDENTITY', "the drills' private key of age")
+  variables.check()
+  const file = join(folder, 'kit')
+  const answer = await store.s3.send(new GetObjectCommand({ Bucket: receipt.bucket, Key: receipt.object.key }))
+  await writeFile(file, (await answer.Body?.transformToByteArray()) ?? '')
+  const sha256 = await sha256OfFile(file)
+  if (sha256 !== receipt.object.sha256) {
+    throw new Failure('drill', `${receipt.object.key} has SHA-256 ${sha256}, its receipt says ${receipt.object.sha256}`)
+  }
+  const counts = countKit(await openKit(file, identity, folder))
+  for (const [what, count] of Object.entries(counts)) {
+    if (receipt.counts[what] === count) continue
+    throw new Failure('drill', `the kit holds ${count} ${what}, its receipt says ${receipt.counts[what]}`)
+  }
+  return { counts, details: {} }
+}
+
+/** @throws Failure drill when the key does not open it */
+async function openKit(file: string, identity: string, folder: string): Promise<string> {
+  const key = join(folder, 'identity')
+  await writeFile(key, `${identity.trim()}\n`, { mode: 0o600 })
+  const { stdout, stderr, failed } = await execa('age', ['--decrypt', '--identity', key, file], { reject: false })
+  await rm(key)
+  if (failed) throw new Failure('drill', `the kit does not open with the drills' key: ${stderr}`)
+  return stdout
+}
+
+function countKit(text: string): Record<string, number> {
+  try {
+    const { items } = JSON.parse(text) as { items: { kind: string; data: Record<string, string> }[] }
+    const secrets = items.filter(item => item.kind === 'Secret')
+    const empty = secrets.some(({ data }) => Object.values(data).some(value => value === ''))
+    if (empty) throw new Error('a key of a Secret is empty')
+    return { secrets: secrets.length, keys: secrets.reduce((sum, { data }) => sum + Object.keys(data).length, 0) }
+  } catch (error) {
+    throw new Failure('drill', `the kit opens, but it is not a kit: ${(error as Error).message}`)
+  }
+}

@@ -1,0 +1,30 @@
+import type { Environment } from '../../store/client.ts'
+import type { Receipt } from '../../store/receipt.ts'
+import type { Drilled } from '../run/drill-receipt.ts'
+import { Variables } from '../run/environment.ts'
+import { restoreMedia } from './restore.ts'
+import { mediaRestoreSettings } from './settings.ts'
+
+/**
+ * Restore one part of the files, the next part each time, so that in a number of drills all of them are restored. Every
+ * content is checked against the manifest.
+ *
+ * @param last the receipt of the drill before this one
+ */
+export async function drillMedia(
+  receipt: Receipt<'media'>,
+  env: Environment,
+  folder: string,
+  last: Receipt<'drill'> | undefined,
+  stop: AbortSignal,
+): Promise<Drilled> {
+  const variables = new Variables(env)
+  const percent = variables.count('BACKUP_DRILL_PERCENT', 5, 1)
+  variables.check()
+  const of = Math.max(1, Math.round(100 / percent))
+  const index = (last?.details.part ?? 0) % of
+  const settings = mediaRestoreSettings({ ...env, BACKUP_VOLUME_B: folder, FROM_BACKUP: receipt.taken })
+  const restored = await restoreMedia({ ...settings, part: { of, index } }, env, stop)
+  const counts = { entries: Number(restored.make) }
+  return { counts, details: { part: index + 1, parts: of, bytes: Number(restored.bytes) } }
+}

@@ -1,0 +1,126 @@
+import type { Environment } from '../../store/client.ts'
+import { storeVariables, usesBucket, Variables } from '../run/environment.ts'
+import { commonRestoreSettings, type RestoreSettings } from '../run/restore-settings.ts'
+import { WEEKDAYS } from '../run/weekdays.ts'
+
+/** The settings of `replicate`. */
+export interface ReplicateSettings {
+  system: string
+  source: string
+  /** The volumes must be mounts, as they are in a pod; not where other folders were named for them. */
+  mounted: boolean
+  /** Where to: the other volume, or a bucket. */
+  target: { volume: string } | { bucket: string; prefix: string }
+  /** Mirror, so that what is gone from the source goes from the copy too; else only add and replace. */
+  mirror: boolean
+  quiet: boolean
+  bandwidth: number | undefined
+  concurrency: number
+  shrinkLimitPercent: number
+  override: string | undefined
+  sentinel: string | undefined
+  trashDays: number
+  auditDays: number
+  auditRepair: boolean
+}
+
+/** @throws Failure environment with every problem */
+export function replicateSettings(env: Environment): ReplicateSettings {
+  const variables = new Variables(env)
+  if (!env.REPLICATE_DIRECTION) variables.problem('REPLICATE_DIRECTION is not set: use AtoB or BtoA')
+  const direction = variables.oneOf('REPLICATE_DIRECTION', ['AtoB', 'BtoA'], 'BtoA')
+  if ('VOLUME_A_IS_S3' in env)
+    variables.problem('VOLUME_A_IS_S3 is set: a bucket cannot be mounted, use USE_RCLONE=yes')
+  const volumes = {
+    a: variables.optional('BACKUP_VOLUME_A') ?? '/volume-a',
+    b: variables.optional('BACKUP_VOLUME_B') ?? '/volume-b',
+  }
+  let target: ReplicateSettings['target']
+  if (usesBucket(env)) {
+    if (direction === 'AtoB') {
+      variables.problem(
+        'REPLICATE_DIRECTION is AtoB with USE_RCLONE: a bucket is filled by BtoA; to bring one back use "restore"',
+      )
+    }
+    const bucket = variables.required('S3_BUCKET_NAME', 'the bucket that the copy goes to')
+    const weekday = variables.yes('USE_DOW_FOR_RCLONE', false)
+    target = { bucket, prefix: weekday ? `${today()}/` : '' }
+    storeVariables(variables)
+    variables.required('AWS_DEFAULT_REGION', 'the region of the bucket store (any word for Ceph)')
+  } else {
+    target = { volume: direction === 'BtoA' ? volumes.a : volumes.b }
+  }
+  const settings: ReplicateSettings = {
+    system: variables.optional('BACKUP_SYSTEM') ?? variables.optional('S3_BUCKET_NAME') ?? 'media',
+    source: direction === 'BtoA' ? volumes.b : volumes.a,
+    mounted: !env.BACKUP_VOLUME_A && !env.BACKUP_VOLUME_B,
+    target,
+    mirror: variables.yes('REPLICATE_DELETE', true),
+    quiet: variables.yes('REPLICATE_QUIETLY', true),
+    bandwidth: variables.rate('BACKUP_BANDWIDTH'),
+    concurrency: variables.count('BACKUP_CONCURRENCY', 8, 1),
+    shrinkLimitPercent: variables.count('BACKUP_SHRINK_LIMIT_PERCENT', 10),
+    override: variables.optional('BACKUP_OVERRIDE'),
+    sentinel: variables.optional('BACKUP_SENTINEL'),
+    trashDays: variables.count('BACKUP_TRASH_DAYS', 30, 1),
+    auditDays: variables.count('BACKUP_AUDIT_DAYS', 7),
+    auditRepair: variables.yes('BACKUP_AUDIT_REPAIR', false),
+  }
+  variables.check()
+  return settings
+}
+
+/** Today's day of the week, in this machine's time zone, as the images in use name their folders: `Sunday`. */
+function today(): string {
+  const name = WEEKDAYS[(new Date().getDay() + 6) % 7] ?? ''
+  return name.charAt(0).toUpperCase() + name.slice(1)
+}
+
+/** The settings of a media restore. */
+export interface MediaRestoreSettings extends RestoreSettings {
+  /** The folder that is brought back to what the copy says. */
+  target: string
+  /** The volumes must be mounts, as they are in a pod; not where other folders were named for them. */
+  mounted: boolean
+  /** `objects`: whatever the bucket holds, without a manifest, as the images in use before left it. */
+  from: { replica: string } | { bucket: string; what: 'manifest' | 'objects' }
+  /** Folders or files below the target, in the form of keys; empty: all. */
+  paths: string[]
+  /** What was replaced stays when all went well, too. */
+  keepBefore: boolean
+  concurrency: number
+  /** Of the files, only one part of so many, for a drill. */
+  part?: { of: number; index: number }
+}
+
+/** @throws Failure environment with every problem */
+export function mediaRestoreSettings(env: Environment): MediaRestoreSettings {
+  const variables = new Variables(env)
+  const from = variables.oneOf('RESTORE_FROM', ['bucket', 'replica', 'objects'], 'bucket')
+  const bucket = from === 'replica' ? '' : variables.required('S3_BUCKET_NAME', 'the bucket that the copy is in')
+  if (from !== 'replica') storeVariables(variables)
+  const settings: MediaRestoreSettings = {
+    ...commonRestoreSettings(variables, bucket || 'media'),
+    target: variables.optional('BACKUP_VOLUME_B') ?? '/volume-b',
+    mounted: !env.BACKUP_VOLUME_A && !env.BACKUP_VOLUME_B,
+    from:
+      from === 'replica'
+        ? { replica: variables.optional('BACKUP_VOLUME_A') ?? '/volume-a' }
+        : { bucket, what: from === 'bucket' ? 'manifest' : 'objects' },
+    paths: paths(variables),
+    keepBefore: variables.yes('RESTORE_KEEP_BEFORE', false),
+    concurrency: variables.count('BACKUP_CONCURRENCY', 8, 1),
+  }
+  variables.check()
+  return settings
+}
+
+function paths(variables: Variables): string[] {
+  const lines = (variables.optional('RESTORE_PATHS') ?? '').split('\n').filter(line => line !== '')
+  for (const line of lines) {
+    if (line.split('/').some(part => part === '..' || part === '.')) {
+      variables.problem(`RESTORE_PATHS has "${line}": use paths below the top of the tree, one a line`)
+    }
+  }
+  return lines.map(line => line.replace(/^\/+|\/+$/g, ''))
+}
