@@ -2,8 +2,8 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { type Environment, openStore, type Store } from '../store/client.ts'
-import { drillSystem, type Receipt, readReceipts, type StoredReceipt } from '../store/receipt.ts'
-import { type Drilled, writeDrillReceipt } from './run/drill-receipt.ts'
+import { drillSystem, type Receipt, type ReceiptKind, readReceipts, type StoredReceipt } from '../store/receipt.ts'
+import { type Drilled, type DrillRequest, writeDrillReceipt } from './run/drill-receipt.ts'
 import { bucketPlace, Variables } from './run/environment.ts'
 import { duration, log } from './run/log.ts'
 import { conclude, Failure, type Result } from './run/outcome.ts'
@@ -39,13 +39,17 @@ export async function drill(env: Environment, stop: AbortSignal): Promise<Result
   const start = new Date()
   const store = openStore(env)
   const receipt = await newestOf(store, bucket, system)
+  const load = drills[receipt.kind]
+  if (!load) throw new Failure('environment', `a copy of ${receipt.kind} has a drill command of its own: see --help`)
   log(`drill with ${receipt.object.key}, taken ${receipt.taken}`)
   const before = await readReceipts(store, { bucket, system: drillSystem(system), kind: 'drill', newest: 1 })
   const folder = join(scratch, 'drill')
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   try {
-    const drilled = await drillOf(receipt, { store, env, folder, last: before.receipts[0]?.receipt, stop })
+    // The table has it under the receipt's own kind.
+    const drillCopy = (await load()) as unknown as (request: DrillRequest) => Promise<Drilled>
+    const drilled = await drillCopy({ receipt, store, env, folder, last: before.receipts[0]?.receipt, stop })
     const seconds = (Date.now() - start.getTime()) / 1000
     const written = await writeDrillReceipt(store, receipt, { start, seconds, ...drilled })
     log(`restored the copy of ${receipt.taken} in ${duration(seconds)}`)
@@ -67,26 +71,9 @@ async function newestOf(store: Store, bucket: string, system: string): Promise<R
   return newest.receipt
 }
 
-interface Drill {
-  store: Store
-  env: Environment
-  /** Scratch space; removed afterwards. */
-  folder: string
-  /** The receipt of the drill before this one. */
-  last: Receipt<'drill'> | undefined
-  stop: AbortSignal
-}
-
-/** Each kind is loaded only where it is needed: a pod has a limit on its memory. */
-async function drillOf(receipt: Receipt, { store, env, folder, last, stop }: Drill): Promise<Drilled> {
-  switch (receipt.kind) {
-    case 'kit':
-      return (await import('./kit/drill.ts')).drillKit(store, receipt, env, folder)
-    case 'media':
-      return (await import('./media/drill.ts')).drillMedia(receipt, env, folder, last, stop)
-    case 'database':
-      return (await import('./database/drill.ts')).drillDatabase(receipt, env, folder, stop)
-    default:
-      throw new Failure('environment', `copies of the kind ${receipt.kind} have a drill of their own`)
-  }
+/** Loads the drill of a kind of system. Only the one that runs is loaded: a pod has a limit on its memory. */
+const drills: { [Kind in ReceiptKind]?: () => Promise<(request: DrillRequest<Kind>) => Promise<Drilled>> } = {
+  database: async () => (await import('./database/drill.ts')).drillDatabase,
+  kit: async () => (await import('./kit/drill.ts')).drillKit,
+  media: async () => (await import('./media/drill.ts')).drillMedia,
 }

@@ -1,5 +1,5 @@
-import { inParallel } from '../agent/run/parallel.ts'
 import type { System } from '../kinds/index.ts'
+import { inParallel } from '../store/parallel.ts'
 import type { Receipt } from '../store/receipt.ts'
 import { labKindOf } from './kinds/index.ts'
 import type { LabAccess } from './reach.ts'

@@ -1,20 +1,13 @@
 import { join } from 'node:path'
 import { execa } from 'execa'
-import type { Environment } from '../../store/client.ts'
-import type { Receipt } from '../../store/receipt.ts'
-import type { Drilled } from '../run/drill-receipt.ts'
+import type { Drilled, DrillRequest } from '../run/drill-receipt.ts'
 import { Failure } from '../run/outcome.ts'
 import { countServer, Session, serverOf } from './postgres.ts'
 import { restoreDatabase } from './restore.ts'
 import { databaseRestoreSettings } from './settings.ts'
 
 /** Restore the whole dump into a server of the newest PostgreSQL in this image, reached by a socket only. */
-export async function drillDatabase(
-  receipt: Receipt<'database'>,
-  env: Environment,
-  folder: string,
-  stop: AbortSignal,
-): Promise<Drilled> {
+export async function drillDatabase({ receipt, env, folder, stop }: DrillRequest<'database'>): Promise<Drilled> {
   const user = env.PGUSER || 'postgres'
   const data = join(folder, 'server')
   const { stdout: found } = await execa('sh', ['-c', 'ls -d /usr/lib/postgresql/*/bin/initdb | sort -V | tail -1'])

@@ -1,11 +1,9 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
-import type { Environment, Store } from '../../store/client.ts'
-import type { Receipt } from '../../store/receipt.ts'
+import { readObject } from '../../store/list.ts'
 import { sha256OfFile } from '../../store/upload.ts'
-import type { Drilled } from '../run/drill-receipt.ts'
+import type { Drilled, DrillRequest } from '../run/drill-receipt.ts'
 import { Variables } from '../run/environment.ts'
 import { Failure } from '../run/outcome.ts'
 
@@ -14,18 +12,12 @@ import { Failure } from '../run/outcome.ts'
  *
  * @throws Failure drill when the kit does not open or is not what its receipt says
  */
-export async function drillKit(
-  store: Store,
-  receipt: Receipt<'kit'>,
-  env: Environment,
-  folder: string,
-): Promise<Drilled> {
+export async function drillKit({ receipt, store, env, folder }: DrillRequest<'kit'>): Promise<Drilled> {
   const variables = new Variables(env)
   const identity = variables.required('BACKUP_KIT_IDENTITY', "the drills' private key of age")
   variables.check()
   const file = join(folder, 'kit')
-  const answer = await store.s3.send(new GetObjectCommand({ Bucket: receipt.bucket, Key: receipt.object.key }))
-  await writeFile(file, (await answer.Body?.transformToByteArray()) ?? '')
+  await writeFile(file, await readObject(store, receipt.bucket, receipt.object.key))
   const sha256 = await sha256OfFile(file)
   if (sha256 !== receipt.object.sha256) {
     throw new Failure('drill', `${receipt.object.key} has SHA-256 ${sha256}, its receipt says ${receipt.object.sha256}`)

@@ -1,6 +1,4 @@
-import type { Environment } from '../../store/client.ts'
-import type { Receipt } from '../../store/receipt.ts'
-import type { Drilled } from '../run/drill-receipt.ts'
+import type { Drilled, DrillRequest } from '../run/drill-receipt.ts'
 import { Variables } from '../run/environment.ts'
 import { restoreMedia } from './restore.ts'
 import { mediaRestoreSettings } from './settings.ts'
@@ -8,16 +6,8 @@ import { mediaRestoreSettings } from './settings.ts'
 /**
  * Restore one part of the files, the next part each time, so that in a number of drills all of them are restored. Every
  * content is checked against the manifest.
- *
- * @param last the receipt of the drill before this one
  */
-export async function drillMedia(
-  receipt: Receipt<'media'>,
-  env: Environment,
-  folder: string,
-  last: Receipt<'drill'> | undefined,
-  stop: AbortSignal,
-): Promise<Drilled> {
+export async function drillMedia({ receipt, env, folder, last, stop }: DrillRequest<'media'>): Promise<Drilled> {
   const variables = new Variables(env)
   const percent = variables.count('BACKUP_DRILL_PERCENT', 5, 1)
   variables.check()

@@ -1,6 +1,6 @@
 import packageFile from '../../../package.json' with { type: 'json' }
-import type { Store } from '../../store/client.ts'
-import { drillSystem, type Receipt, writeReceipt } from '../../store/receipt.ts'
+import type { Environment, Store } from '../../store/client.ts'
+import { drillSystem, type Receipt, type ReceiptKind, writeReceipt } from '../../store/receipt.ts'
 
 /** What a drill has to tell in its receipt, beyond the copy. */
 export interface DrillFacts {
@@ -9,6 +9,19 @@ export interface DrillFacts {
   readonly seconds: number
   readonly counts: Record<string, number>
   readonly details: Omit<Receipt<'drill'>['details'], 'seconds'>
+}
+
+/** What the drill of a kind of system works on. */
+export interface DrillRequest<Kind extends ReceiptKind = ReceiptKind> {
+  /** Of the copy that is restored. */
+  receipt: Receipt<Kind>
+  store: Store
+  env: Environment
+  /** Scratch space; removed afterwards. */
+  folder: string
+  /** The receipt of the drill before this one. */
+  last: Receipt<'drill'> | undefined
+  stop: AbortSignal
 }
 
 /** What a drill of one kind of system returns. */
