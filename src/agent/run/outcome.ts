@@ -7,13 +7,13 @@ import { log, logTail } from './log.ts'
 
 /** Every way in which a run of the agent can fail: its exit code, and what it means. 0 is success. */
 export const failures = {
-  unexpected: { code: 1, meaning: 'something that nobody foresaw; the log has the stack' },
-  environment: { code: 2, meaning: 'a variable is missing or wrong, or an argument is' },
+  unexpected: { code: 1, meaning: 'unexpected error; the log has the stack trace' },
+  environment: { code: 2, meaning: 'a variable or an argument is missing or wrong' },
   unreachable: {
     code: 3,
     meaning: 'the database server or the bucket store cannot be reached, or refuses the credentials',
   },
-  dump: { code: 4, meaning: 'pg_dump, pg_dumpall or the compressor failed, or the dump has no end' },
+  dump: { code: 4, meaning: 'pg_dump, pg_dumpall or the compressor failed, or the dump is incomplete' },
   client: {
     code: 5,
     meaning: 'there is no PostgreSQL client for the server: those installed are older, or do not start',
@@ -23,20 +23,20 @@ export const failures = {
     code: 7,
     meaning: 'the source is missing, empty, not mounted or has shrunk: nothing was copied or deleted',
   },
-  busy: { code: 8, meaning: 'another run is still at work on the same system: it was left alone' },
+  busy: { code: 8, meaning: 'another run of the same system is active: this one did nothing' },
   volume: { code: 9, meaning: 'a volume is missing, full or not writable' },
   copy: { code: 10, meaning: 'files could not be copied' },
   audit: { code: 11, meaning: 'the bucket differs from the manifest' },
   restore: { code: 12, meaning: 'there is nothing to restore, or what was restored is not what the receipt says' },
   rancher: { code: 13, meaning: 'Rancher could not be stopped, copied, or started again' },
-  stale: { code: 14, meaning: 'the newest good copy, or the newest drill, is older than it may be' },
-  stopped: { code: 15, meaning: 'the run was told to stop (SIGTERM, SIGINT)' },
-  drill: { code: 16, meaning: 'a copy was restored for a rehearsal and is not what its receipt says' },
+  stale: { code: 14, meaning: 'the newest copy or the newest drill is too old' },
+  stopped: { code: 15, meaning: 'stopped by SIGTERM or SIGINT' },
+  drill: { code: 16, meaning: 'a drill restored a copy, and it is not what its receipt says' },
 } as const
 
 export type FailureKind = keyof typeof failures
 
-/** A failure that was foreseen: its message names the place, the cause and what to do. */
+/** An expected failure: its message names the place, the cause and what to do. */
 export class Failure extends Error {
   readonly kind: FailureKind
   constructor(kind: FailureKind, message: string, options?: ErrorOptions) {
@@ -46,7 +46,7 @@ export class Failure extends Error {
   }
 }
 
-/** What a command found out, as it stands in `/dev/termination-log` and on stdout. */
+/** The result of a command, as written to `/dev/termination-log` and stdout. */
 export type Result = Record<string, unknown>
 
 /** The list of exit codes, for `--help`. */
@@ -60,9 +60,9 @@ const CLEAN_UP_MS = 20_000
 
 /**
  * Run a command to its end and leave the process: heartbeats at start and end, the result on stdout and in the
- * termination log, and an exit code that tells the truth.
+ * termination log, and the matching exit code.
  *
- * @param work gets a signal that fires when the pod is told to stop
+ * @param work gets a signal that fires when the pod is stopped
  */
 export async function conclude(
   command: string,
