@@ -90,6 +90,11 @@ const Drill = receiptOf('drill', {
   parts: Type.Optional(Type.Integer({ minimum: 1 })),
   bytes: Type.Optional(Count),
   server: Type.Optional(Type.String({ description: 'the PostgreSQL server that a dump was restored into' })),
+  leftOut: Type.Optional(
+    Type.Record(Type.String(), Count, {
+      description: 'settings and parameters of a dump that the server does not know, with the number of times',
+    }),
+  ),
   image: Type.Optional(Type.String()),
   steps: Type.Optional(StepSeconds),
 })

@@ -10,10 +10,11 @@ import { abortUploads, uploadVerified } from '../../store/upload.ts'
 import type { BucketPlace } from '../run/environment.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
-import { conclude, type Result } from '../run/outcome.ts'
-import { dumpToFile, suffixOf } from './dump-stream.ts'
-import { countDatabase, countServer, Session, serverOf } from './postgres.ts'
-import { dumpProgramFor, mismatch } from './programs.ts'
+import { conclude, Failure, type Result } from '../run/outcome.ts'
+import { type Dumped, dumpToFile, suffixOf } from './dump-stream.ts'
+import { type Server, serverOf } from './postgres.ts'
+import { dumpProgramFor, mismatch, type Version } from './programs.ts'
+import { openAnywhere, Session, sessionOptions } from './session.ts'
 import { type DumpSettings, dumpSettings } from './settings.ts'
 import { BackupVolume, dumpName, takenAt, type VolumeCopy, type VolumeReceipt } from './volume.ts'
 
@@ -71,26 +72,25 @@ async function newDump(
 ): Promise<VolumeReceipt> {
   const server = serverOf(settings, env)
   const program = settings.database ? 'pg_dump' : 'pg_dumpall'
-  const session = new Session(server, settings.database || 'template1')
   const name = dumpName(start, suffixOf(settings.compression))
   const file = volume.unfinished(settings.tier, name)
   try {
-    const version = await session.serverVersion()
+    const { version, database } = await lookAt(settings, server)
     const client = await dumpProgramFor(program, version)
     log(`${program} ${client.version.text} on ${settings.host}, server ${version.text}`)
     const differs = mismatch(program, client.version, version)
     if (differs) log(`warning: ${differs}`)
-    const { args, counts } = await frozen(settings, session)
-    const tell = progress(program)
-    const dumped = await dumpToFile({
+    const dumped = await dumpWithRetries({
       server,
       serverMajor: version.major,
       program: client.path,
-      args,
+      args: argumentsOf(settings, database),
+      // In English, so that what they say of a table that is gone is understood.
+      env: { PGOPTIONS: sessionOptions(version.major, server.env.PGOPTIONS), LC_MESSAGES: 'C' },
       compression: settings.compression,
       file,
       stop,
-      onProgress: tell,
+      onProgress: progress(program),
     })
     const receipt: VolumeReceipt = {
       schema: 1,
@@ -104,7 +104,7 @@ async function newDump(
       details: { tier: settings.tier, database: settings.database || null, plainBytes: dumped.plainBytes },
       previous: null,
       versions: { agent: packageFile.version, [program]: client.version.text, server: version.text },
-      counts: await counts(),
+      counts: dumped.counts,
     }
     await volume.finish(settings.tier, receipt)
     const seconds = (Date.now() - start.getTime()) / 1000
@@ -113,27 +113,44 @@ async function newDump(
   } catch (error) {
     await rm(file, { force: true })
     throw error
-  } finally {
-    await session.close()
   }
 }
 
-/** What pg_dump is called with, and what counts the same state of the data that it dumps. */
-async function frozen(
-  settings: DumpSettings,
-  session: Session,
-): Promise<{ args: string[]; counts: () => Promise<Record<string, number>> }> {
-  const common = ['--no-password', '--clean', '--if-exists']
-  if (!settings.database) {
-    // pg_dumpall dumps each database in a transaction of its own: there is no one snapshot to share.
-    const counted = await countServer(session)
-    return { args: [...common, '--database=template1'], counts: async () => counted }
-  }
-  await session.query('begin isolation level repeatable read, read only')
-  const snapshot = await session.one('select pg_export_snapshot()')
-  return {
-    args: [...common, `--snapshot=${snapshot}`, settings.database],
-    counts: () => countDatabase(session, settings.countTables),
+/** The server's version, and the database that pg_dumpall is to sit in. Nothing is kept open while the dump runs. */
+async function lookAt(settings: DumpSettings, server: Server): Promise<{ version: Version; database: string }> {
+  const { session, database } = settings.database
+    ? { session: await Session.open(server, settings.database), database: settings.database }
+    : await openAnywhere(server)
+  await session.close()
+  return { version: session.version, database }
+}
+
+function argumentsOf({ database }: DumpSettings, home: string): string[] {
+  // As a connection string, for a name such as "a=b" would be taken for one.
+  const connection = (name: string): string => `dbname='${name.replaceAll(/['\\]/g, '\\$&')}'`
+  if (!database) return ['--no-password', '--clean', '--if-exists', `--database=${connection(home)}`]
+  // A name with a line break is one that \\connect cannot take, so pg_dump refuses to write what --create adds.
+  return ['--no-password', ...(/[\r\n]/.test(database) ? [] : ['--create']), `--dbname=${connection(database)}`]
+}
+
+// A table that is dropped between pg_dump's list and its lock ends the dump. It sees that before it writes anything of
+// that database, so another try costs little.
+const TRIES = 10
+const GONE =
+  /does not exist|could not open relation with OID|cache lookup failed|could not find|deadlock detected|was concurrently|tuple concurrently/
+
+async function dumpWithRetries(request: Parameters<typeof dumpToFile>[0]): Promise<Dumped> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await dumpToFile(request)
+    } catch (error) {
+      const changed = error instanceof Failure && error.kind === 'dump' && GONE.test(error.message)
+      if (!changed || attempt === TRIES) throw error
+      log(
+        `something was dropped while it was to be dumped, trying again (${attempt + 1} of ${TRIES}): ${error.message}`,
+      )
+      await rm(request.file, { force: true })
+    }
   }
 }
 

@@ -1,18 +1,22 @@
-import { partsOf } from './sql.ts'
+import { type Part, partsOf } from './sql.ts'
 
 /** What a dump holds of one database. */
 export interface DatabaseFacts {
-  /** Empty in a dump of one database, which does not say it. */
+  /** Empty in a dump of one database, except where its attributes say it. */
   name: string
-  /** The dump makes it; else it loads into the one that every server has (`postgres`, `template1`). */
+  /** The dump creates it; else it loads into the one that every server has (`postgres`, `template1`). */
   created: boolean
   /** Tables as the dump writes them (`public."Odd"`), with the rows that it holds of each. */
   rows: Map<string, number>
   largeObjects: number
   extensions: Set<string>
+  /** `SET client_encoding`: that of all names and data; `UTF8` where the dump does not say. */
+  encoding: string
+  /** Statements other than SET, without the database's own: none in one that is as a new server has it. */
+  statements: number
 }
 
-/** What a dump says of itself, all of it read. Names are as they are, without quotes. */
+/** What a dump says of itself, all of it read. Names are as they are, without quotes, one character a byte. */
 export interface DumpFacts {
   /** `pg_dumpall`'s or `pg_dump`'s. */
   of: 'server' | 'database'
@@ -21,12 +25,16 @@ export interface DumpFacts {
   versions: { server: string; client: string }
   /** It begins with `\restrict`, which psql knows since the releases of August 2025. */
   restricted: boolean
-  /** Its last words are there. */
+  /** It ends with its end marker. */
   complete: boolean
-  /** That it creates. */
+  /** Roles that it creates. */
   roles: Set<string>
-  /** That it needs: they own something or have a right in it. */
+  /** Roles that it needs, because they own something or have a right in it, with the number of times. */
   needed: Map<string, number>
+  /** With their directories. */
+  tablespaces: Map<string, string>
+  /** Of a dump of one database: the statements that create it and set its attributes, which stand in comments. */
+  attributes: string[]
   databases: DatabaseFacts[]
   bytes: number
 }
@@ -36,7 +44,9 @@ export const NAME = '(?:"(?:[^"]|"")+"|[A-Za-z_\\x80-\\xff][\\w$\\x80-\\xff]*)'
 
 /** The name that SQL text stands for. Both hold one character a byte. */
 export function unquoted(text: string): string {
-  return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase()
+  return text.startsWith('"')
+    ? text.slice(1, -1).replaceAll('""', '"')
+    : text.replaceAll(/[A-Z]/g, letter => letter.toLowerCase())
 }
 
 /** A name as SQL text. */
@@ -51,16 +61,72 @@ export function literal(text: string): string {
     : `'${text.replaceAll("'", "''")}'`
 }
 
+/** What a dump's bytes say, as text. */
+export function readable(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString('utf8')
+}
+
+/** A text as a dump's bytes. */
+export function raw(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1')
+}
+
+const NAMES = `${NAME}(?:, ${NAME})*`
+
 const patterns = {
   role: new RegExp(`^CREATE ROLE (${NAME});$`),
   database: new RegExp(`^CREATE DATABASE (${NAME}) `),
-  copy: /^COPY (.*?) (?:\((?:[^()"]|"(?:[^"]|"")*")*\) )?FROM stdin;$/,
+  tablespace: new RegExp(`^CREATE TABLESPACE (${NAME}) OWNER ${NAME} LOCATION '((?:[^']|'')*)'`),
+  copy: /^COPY (.*?) (?:\((?:[^()"]|"(?:[^"]|"")*")*\) )?FROM stdin;$/s,
   table: new RegExp(`^CREATE (?:UNLOGGED )?TABLE (${NAME}\\.${NAME}) \\(`),
   extension: new RegExp(`^CREATE EXTENSION (?:IF NOT EXISTS )?(${NAME})`),
-  owner: new RegExp(` OWNER TO (${NAME});$`),
-  grant: new RegExp(`^GRANT [\\s\\S]* ON [\\s\\S]* TO (${NAME})(?: WITH GRANT OPTION)?(?: GRANTED BY ${NAME})?;$`),
-  forRole: new RegExp(`^ALTER DEFAULT PRIVILEGES FOR ROLE (${NAME})[\\s\\S]* TO (${NAME})(?: WITH GRANT OPTION)?;$`),
   largeObject: /^SELECT pg_catalog\.lo_create\('\d+'\);$/,
+}
+
+// Where a dump names roles. A dump of one database has no CREATE ROLE: all of these must be on the server.
+const roleNames = [
+  new RegExp(` OWNER TO (${NAME});$`),
+  new RegExp(`^GRANT [\\s\\S]* ON [\\s\\S]* TO (${NAME})(?: WITH GRANT OPTION)?(?: GRANTED BY (${NAME}))?;$`),
+  new RegExp(`^REVOKE [\\s\\S]* ON [\\s\\S]* FROM (${NAME})(?: GRANTED BY (${NAME}))?;$`),
+  new RegExp(`^ALTER DEFAULT PRIVILEGES FOR ROLE (${NAME})[\\s\\S]* (?:TO|FROM) (${NAME})(?: WITH GRANT OPTION)?;$`),
+  new RegExp(`^CREATE POLICY ${NAME} ON [\\s\\S]*? TO (${NAMES})(?: USING \\(| WITH CHECK \\(|;)`),
+  new RegExp(`^CREATE USER MAPPING FOR (${NAME}) `),
+  new RegExp(`^SET SESSION AUTHORIZATION (${NAME}|'(?:[^']|'')*');$`),
+  new RegExp(`^ALTER ROLE (${NAME}) IN DATABASE `),
+]
+const NO_ROLES = new Set(['PUBLIC', 'DEFAULT', 'CURRENT_USER', 'SESSION_USER'])
+
+const OF_DATABASE = [
+  new RegExp(`^((?:CREATE|ALTER) DATABASE )(${NAME})`),
+  new RegExp(`^(COMMENT ON DATABASE )(${NAME})`),
+  new RegExp(`^(SECURITY LABEL [\\s\\S]* ON DATABASE )(${NAME})`),
+  new RegExp(`^((?:GRANT|REVOKE) [\\s\\S]* ON DATABASE )(${NAME})`),
+  new RegExp(`^(ALTER ROLE ${NAME} IN DATABASE )(${NAME})`),
+  /^(UPDATE pg_catalog\.pg_database SET [\s\S]* WHERE datname = )('(?:[^']|'')*')/,
+]
+
+/** A statement of a dump on a database as a whole: which, and the same statement on another. */
+export function ofDatabase(text: string): { name: string; renamed: (name: string) => string } | undefined {
+  for (const pattern of OF_DATABASE) {
+    const found = pattern.exec(text)
+    if (!found) continue
+    const [whole, before = '', named = ''] = found
+    const isLiteral = named.startsWith("'")
+    return {
+      name: isLiteral ? named.slice(1, -1).replaceAll("''", "'") : unquoted(named),
+      renamed: name => before + (isLiteral ? literal(name) : quoted(name)) + text.slice(whole.length),
+    }
+  }
+  return undefined
+}
+
+// How the attributes of a dump's database stand in it: a line of a comment each, as JSON in ASCII.
+const ATTRIBUTE = '-- database: '
+
+/** A statement on a database, one character a byte, as a line of a comment. */
+export function attributeLine(statement: string): string {
+  const json = JSON.stringify(statement)
+  return ATTRIBUTE + json.replaceAll(/[\x7f-\xff]/g, one => `\\u00${one.charCodeAt(0).toString(16)}`)
 }
 
 /** The database that a `\connect` line names. */
@@ -72,13 +138,14 @@ export function connectedTo(command: string): string | undefined {
   return unquoted(words.trim())
 }
 
-/**
- * Read a dump to its end.
- *
- * @throws Error where it is not an SQL dump of PostgreSQL
- */
-export async function readDump(chunks: AsyncIterable<Buffer>, onProgress: (bytes: number) => void): Promise<DumpFacts> {
-  const facts: DumpFacts = {
+/** The client's encoding that a statement or an `\encoding` line sets. */
+export function encodingOf(text: string): string | undefined {
+  return /^(?:SET client_encoding = '|\\encoding )(\w+)(?:';|\n)$/.exec(text)?.[1]
+}
+
+/** Gathers what a dump says of itself, part by part, in one pass and in memory that grows with its tables alone. */
+export class FactsReader {
+  readonly facts: DumpFacts = {
     of: 'database',
     major: 0,
     versions: { server: '', client: '' },
@@ -86,17 +153,159 @@ export async function readDump(chunks: AsyncIterable<Buffer>, onProgress: (bytes
     complete: false,
     roles: new Set(),
     needed: new Map(),
+    tablespaces: new Map(),
+    attributes: [],
     databases: [],
     bytes: 0,
   }
-  let known = false
-  let current: DatabaseFacts | undefined
-  let table = ''
-  const enter = (name: string, created: boolean): void => {
-    const found = facts.databases.find(database => database.name === name)
-    current = found ?? { name, created, rows: new Map(), largeObjects: 0, extensions: new Set() }
-    if (!found) facts.databases.push(current)
+  /** Its first words were those of a dump. */
+  known = false
+  #current: DatabaseFacts | undefined
+  #table = ''
+
+  take(part: Part): void {
+    const { facts } = this
+    switch (part.type) {
+      case 'rows':
+        if (this.#current) {
+          const before = this.#current.rows.get(this.#table) ?? 0
+          this.#current.rows.set(this.#table, before + lines(part.bytes))
+        }
+        return
+      case 'comment':
+        this.#comment(part.text)
+        return
+      case 'command': {
+        if (part.text.startsWith('\\restrict')) facts.restricted = true
+        const name = connectedTo(part.text)
+        if (name !== undefined && facts.of === 'server') this.#enter(name, false)
+        this.#encoding(part.text)
+        return
+      }
+      case 'statement':
+        this.#statement(part.text)
+    }
   }
+
+  #enter(name: string, created: boolean): void {
+    const found = this.facts.databases.find(database => database.name === name)
+    this.#current = found ?? {
+      name,
+      created,
+      rows: new Map(),
+      largeObjects: 0,
+      extensions: new Set(),
+      encoding: 'UTF8',
+      statements: 0,
+    }
+    if (!found) this.facts.databases.push(this.#current)
+  }
+
+  #comment(text: string): void {
+    const { facts } = this
+    const said = /^-- PostgreSQL database (cluster )?dump( complete)?$/m.exec(text)
+    if (said && !this.known) {
+      this.known = true
+      facts.of = said[1] ? 'server' : 'database'
+      if (facts.of === 'database') this.#enter('', false)
+    } else if (said?.[2] && (facts.of === 'database' || said[1])) facts.complete = true
+    const dumped = /^-- Dumped (from database|by pg_dump) version (\S+)/.exec(text)
+    if (dumped) {
+      facts.versions[dumped[1] === 'by pg_dump' ? 'client' : 'server'] = dumped[2] ?? ''
+      if (dumped[1] !== 'by pg_dump') facts.major = Number.parseInt(dumped[2] ?? '', 10)
+    }
+    if (text.startsWith(ATTRIBUTE) && facts.of === 'database') {
+      this.#attribute(JSON.parse(text.slice(ATTRIBUTE.length)))
+    }
+  }
+
+  #encoding(text: string): void {
+    const encoding = encodingOf(text)
+    if (encoding && this.#current) this.#current.encoding = encoding
+  }
+
+  #attribute(statement: string): void {
+    this.facts.attributes.push(statement)
+    this.#need(statement)
+  }
+
+  #need(statement: string): void {
+    const { needed } = this.facts
+    for (const name of rolesIn(statement)) needed.set(name, (needed.get(name) ?? 0) + 1)
+  }
+
+  #statement(text: string): void {
+    const { facts } = this
+    if (facts.of === 'database' && ofDatabase(text)) {
+      this.#attribute(text)
+      return
+    }
+    const first = (pattern: RegExp): string | undefined => pattern.exec(text)?.[1]
+    const role = first(patterns.role)
+    if (role) facts.roles.add(unquoted(role))
+    const tablespace = patterns.tablespace.exec(text)
+    if (tablespace) facts.tablespaces.set(unquoted(tablespace[1] ?? ''), (tablespace[2] ?? '').replaceAll("''", "'"))
+    const database = first(patterns.database)
+    if (database && facts.of === 'server') this.#enter(unquoted(database), true)
+    const current = this.#current
+    if (!current) return
+    this.#encoding(text)
+    if (!/^(?:SET |SELECT pg_catalog\.set_config|DROP DATABASE )/.test(text) && !ofDatabase(text))
+      current.statements += 1
+    // A table without columns is followed by two blanks.
+    const copied = first(patterns.copy)?.trimEnd()
+    if (copied) this.#table = copied
+    // Its rows come later, or never: a partitioned table has none of its own.
+    const made = copied ?? first(patterns.table)
+    if (made && !current.rows.has(made)) current.rows.set(made, 0)
+    const extension = first(patterns.extension)
+    if (extension) current.extensions.add(unquoted(extension))
+    if (patterns.largeObject.test(text)) current.largeObjects += 1
+    this.#need(text)
+  }
+}
+
+/** The roles that a statement names. */
+function rolesIn(statement: string): string[] {
+  for (const pattern of roleNames) {
+    const found = pattern.exec(statement)
+    if (!found) continue
+    return found
+      .slice(1)
+      .flatMap(names => [...(names ?? '').matchAll(new RegExp(`${NAME}|'(?:[^']|'')*'`, 'g'))].map(([name]) => name))
+      .filter(name => !NO_ROLES.has(name))
+      .map(name => (name.startsWith("'") ? name.slice(1, -1).replaceAll("''", "'") : unquoted(name)))
+  }
+  return []
+}
+
+/**
+ * What a dump holds, in numbers: `tables` and `largeObjects`; of a server, `databases` (without template1) and
+ * `roles`; and for each table its rows, as `rows:public.compound`, in a server's dump `rows:frag.public.compound`.
+ */
+export function countsOf({ of, databases, roles }: DumpFacts): Record<string, number> {
+  const counts: Record<string, number> = {}
+  if (of === 'server') {
+    counts.databases = databases.filter(({ name }) => name !== 'template1').length
+    counts.roles = roles.size
+  }
+  counts.tables = databases.reduce((sum, { rows }) => sum + rows.size, 0)
+  counts.largeObjects = databases.reduce((sum, { largeObjects }) => sum + largeObjects, 0)
+  for (const { name, rows } of databases) {
+    const database = of === 'server' ? `${/^[a-z_][a-z0-9_]*$/.test(name) ? name : quoted(name)}.` : ''
+    for (const [table, count] of rows) counts[`rows:${readable(database + table)}`] = count
+  }
+  return counts
+}
+
+/**
+ * Read a dump to its end.
+ *
+ * @throws Error if it is not an SQL dump of PostgreSQL
+ */
+export async function readDump(chunks: AsyncIterable<Buffer>, onProgress: (bytes: number) => void): Promise<DumpFacts> {
+  const reader = new FactsReader()
+  const { facts } = reader
   async function* counted(): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
       facts.bytes += chunk.length
@@ -104,58 +313,14 @@ export async function readDump(chunks: AsyncIterable<Buffer>, onProgress: (bytes
       yield chunk
     }
   }
-  for await (const part of partsOf(counted())) {
-    if (part.kind === 'data') {
-      if (current) current.rows.set(table, (current.rows.get(table) ?? -2) + newlines(part.bytes))
-    } else if (part.kind === 'comment') {
-      const said = /^-- PostgreSQL database (cluster )?dump( complete)?$/m.exec(part.text)
-      if (said && !known) {
-        known = true
-        facts.of = said[1] ? 'server' : 'database'
-        if (facts.of === 'database') enter('', false)
-      } else if (said?.[2] && (facts.of === 'database' || said[1])) facts.complete = true
-      const dumped = /^-- Dumped (from database|by pg_dump) version (\S+)/.exec(part.text)
-      if (dumped) {
-        facts.versions[dumped[1] === 'by pg_dump' ? 'client' : 'server'] = dumped[2] ?? ''
-        if (dumped[1] !== 'by pg_dump') facts.major = Number.parseInt(dumped[2] ?? '', 10)
-      }
-    } else if (part.kind === 'command') {
-      if (part.text.startsWith('\\restrict')) facts.restricted = true
-      const name = connectedTo(part.text)
-      if (name !== undefined && facts.of === 'server') enter(name, false)
-    } else {
-      const { text } = part
-      const first = (pattern: RegExp): string | undefined => pattern.exec(text)?.[1]
-      const need = (name: string | undefined): void => {
-        if (name && name !== 'PUBLIC') facts.needed.set(unquoted(name), (facts.needed.get(unquoted(name)) ?? 0) + 1)
-      }
-      const role = first(patterns.role)
-      if (role) facts.roles.add(unquoted(role))
-      const database = first(patterns.database)
-      if (database) enter(unquoted(database), true)
-      // A table without columns is followed by two blanks.
-      const copied = first(patterns.copy)?.trimEnd()
-      if (copied) table = copied
-      const made = first(patterns.table)
-      // Its rows come later, or never: a partitioned table has none of its own.
-      if (made && !current?.rows.has(made)) current?.rows.set(made, 0)
-      if (copied) current?.rows.set(copied, -2)
-      const extension = first(patterns.extension)
-      if (extension) current?.extensions.add(unquoted(extension))
-      if (patterns.largeObject.test(text) && current) current.largeObjects += 1
-      need(first(patterns.owner))
-      need(first(patterns.grant))
-      const forRole = patterns.forRole.exec(text)
-      need(forRole?.[1])
-      need(forRole?.[2])
-    }
-  }
-  if (!known) throw new Error('it does not begin as a dump of pg_dump or pg_dumpall does')
+  for await (const part of partsOf(counted())) reader.take(part)
+  if (!reader.known) throw new Error('it does not begin as a dump of pg_dump or pg_dumpall does')
   return facts
 }
 
-function newlines(bytes: Buffer): number {
+/** A byte at a time: a search for each line costs several times as much where rows are short. */
+function lines(bytes: Buffer): number {
   let count = 0
-  for (let at = bytes.indexOf(0x0a); at >= 0; at = bytes.indexOf(0x0a, at + 1)) count += 1
+  for (let at = 0; at < bytes.length; at += 1) if (bytes[at] === 0x0a) count += 1
   return count
 }

@@ -1,5 +1,5 @@
-import { connectedTo, literal, NAME, quoted, unquoted } from './dump-facts.ts'
-import { partsOf } from './sql.ts'
+import { connectedTo, NAME, ofDatabase, unquoted } from './dump-facts.ts'
+import type { Part } from './sql.ts'
 
 /** How a dump is changed on its way into a server. Names hold one character a byte. */
 export interface Changes {
@@ -9,27 +9,21 @@ export interface Changes {
   only: string | undefined
   /** Roles that are on the server. */
   existing: ReadonlySet<string>
+  /** Tablespaces that are on the server, and those that it has no place for. */
+  tablespaces: { existing: ReadonlySet<string>; missing: ReadonlySet<string> }
   /** The role that restores, and whether a password's verifier is that of the password it restores with. */
   admin: string
   isOwnPassword: (verifier: string) => boolean
-  /** psql knows `\restrict`. */
-  restrict: boolean
 }
 
-const WITHOUT_IF_EXISTS =
-  /^(DROP (?:ACCESS METHOD|AGGREGATE|CAST|COLLATION|CONVERSION|DOMAIN|EVENT TRIGGER|EXTENSION|FOREIGN DATA WRAPPER|FOREIGN TABLE|FUNCTION|INDEX|MATERIALIZED VIEW|OPERATOR CLASS|OPERATOR FAMILY|OPERATOR|POLICY|PROCEDURAL LANGUAGE|PROCEDURE|PUBLICATION|RULE|SCHEMA|SEQUENCE|SERVER|STATISTICS|SUBSCRIPTION|TABLE|TEXT SEARCH (?:CONFIGURATION|DICTIONARY|PARSER|TEMPLATE)|TRANSFORM|TRIGGER|TYPE|USER MAPPING|VIEW)) (?!IF EXISTS )/
-const ALTER_TABLE = /^ALTER TABLE (?!IF EXISTS )/
-const DROP_CONSTRAINT = new RegExp(` DROP CONSTRAINT (?=${NAME};$)`)
-const OF_DATABASE = [
-  new RegExp(`^((?:CREATE|ALTER) DATABASE )(${NAME})`),
-  new RegExp(`^(COMMENT ON DATABASE )(${NAME})`),
-  new RegExp(`^(SECURITY LABEL [\\s\\S]* ON DATABASE )(${NAME})`),
-  new RegExp(`^((?:GRANT|REVOKE) [\\s\\S]* ON DATABASE )(${NAME})`),
-  new RegExp(`^(ALTER ROLE ${NAME} IN DATABASE )(${NAME})`),
-  /^(UPDATE pg_catalog\.pg_database SET [\s\S]* WHERE datname = )('(?:[^']|'')*')/,
-]
 const CREATE_ROLE = new RegExp(`^CREATE ROLE (${NAME});$`)
-const CREATE_TABLESPACE = new RegExp(`^CREATE TABLESPACE (${NAME}) `)
+const OF_TABLESPACE = new RegExp(
+  `^(?:(?:CREATE|ALTER|COMMENT ON) TABLESPACE|(?:GRANT|REVOKE) [\\s\\S]*? ON TABLESPACE|SECURITY LABEL [\\s\\S]* ON TABLESPACE) (${NAME})`,
+)
+const IN_TABLESPACE = [
+  { pattern: new RegExp(`^SET default_tablespace = (${NAME});$`), instead: "SET default_tablespace = '';" },
+  { pattern: new RegExp(`(?<=^CREATE DATABASE [\\s\\S]*) TABLESPACE = (${NAME});$`), instead: ';' },
+]
 const ROLE = new RegExp(`^(?:ALTER ROLE|COMMENT ON ROLE) (${NAME})`)
 const MEMBER = new RegExp(`^GRANT (${NAME}) TO (${NAME})`)
 const PASSWORD = / PASSWORD '((?:[^']|'')*)'/
@@ -47,26 +41,31 @@ export class DumpFilter {
   readonly notes = new Set<string>()
   /** Undefined: before the first database. */
   #database: string | undefined
-  /** The dump is where --clean drops what it is going to make. */
+  /** The dump is where --clean drops what it is going to create. */
   #dropping = false
+  #single = false
 
   constructor(changes: Changes) {
     this.#changes = changes
   }
 
-  async *changed(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const part of partsOf(chunks)) {
-      if (part.kind === 'data') {
-        if (!this.#leftOut()) yield part.bytes
-        continue
+  async *changed(parts: AsyncIterable<Part>): AsyncGenerator<Part> {
+    for await (const part of parts) {
+      switch (part.type) {
+        case 'rows':
+        case 'end of rows':
+          if (!this.#leftOut()) yield part
+          break
+        case 'comment':
+          if (/^-- (?:Data for )?Name: /.test(part.text)) this.#dropping = false
+          yield part
+          break
+        case 'command':
+        case 'statement': {
+          const text = part.type === 'command' ? this.#command(part.text) : this.#statement(part.text)
+          if (text !== '') yield { type: part.type, text }
+        }
       }
-      const text =
-        part.kind === 'comment'
-          ? part.text
-          : part.kind === 'command'
-            ? this.#command(part.text)
-            : this.#statement(part.text)
-      if (text !== '') yield Buffer.from(text, 'latin1')
     }
   }
 
@@ -77,7 +76,8 @@ export class DumpFilter {
 
   #command(line: string): string {
     const database = connectedTo(line)
-    if (database === undefined) return this.#changes.restrict ? line : ''
+    if (database === undefined) return line
+    if (this.#single) return ''
     this.#database = database
     if (this.#leftOut()) return ''
     const renamed = this.#changes.databases.get(database)
@@ -85,31 +85,33 @@ export class DumpFilter {
   }
 
   #statement(text: string): string {
-    for (const pattern of OF_DATABASE) {
-      const found = pattern.exec(text)
-      if (!found) continue
-      const [whole, before = '', named = ''] = found
-      const name = named.startsWith("'") ? named.slice(1, -1).replaceAll("''", "'") : unquoted(named)
-      if (before.startsWith('CREATE')) this.#database = name
+    const about = ofDatabase(text)
+    if (about) {
+      if (this.#single) return ''
+      if (text.startsWith('CREATE')) this.#database = about.name
       // It makes template1 droppable, which nothing drops here.
       if (text.includes('SET datistemplate = false')) return ''
       const { only, databases } = this.#changes
-      if (only !== undefined && name !== only) return ''
-      const renamed = databases.get(name)
-      if (renamed === undefined) return text
-      return before + (named.startsWith("'") ? literal(renamed) : quoted(renamed)) + text.slice(whole.length)
+      if (only !== undefined && about.name !== only) return ''
+      const renamed = databases.get(about.name)
+      return this.#placed(renamed === undefined ? text : about.renamed(renamed))
     }
     if (this.#leftOut()) return ''
     if (/^DROP (?:DATABASE|ROLE|TABLESPACE) /.test(text)) return ''
     if (this.#database === undefined) return this.#global(text)
-    // A new database has nothing to drop: a dump of --clean that lacks --if-exists would stop there.
-    if (text.startsWith('CREATE ')) this.#dropping = false
-    if (!this.#dropping) return text
-    if (/^SELECT pg_catalog\.lo_unlink\('\d+'\);$/.test(text)) return ''
+    // A new database has nothing to drop, and what --clean drops is not always there to be dropped. A view that others
+    // depend on is not dropped by it but replaced.
+    if (/^CREATE (?!OR REPLACE VIEW )/.test(text)) this.#dropping = false
+    return this.#dropping && !/^(?:SET |SELECT pg_catalog\.set_config\()/.test(text) ? '' : this.#placed(text)
+  }
+
+  /** The statement without a tablespace that the server has no place for: the default one takes what was in it. */
+  #placed(text: string): string {
+    for (const { pattern, instead } of IN_TABLESPACE) {
+      const name = pattern.exec(text)?.[1]
+      if (name && this.#changes.tablespaces.missing.has(unquoted(name))) return text.replace(pattern, instead)
+    }
     return text
-      .replace(WITHOUT_IF_EXISTS, '$1 IF EXISTS ')
-      .replace(ALTER_TABLE, 'ALTER TABLE IF EXISTS ')
-      .replace(DROP_CONSTRAINT, ' DROP CONSTRAINT IF EXISTS ')
   }
 
   /** A statement on roles and the like. */
@@ -117,7 +119,14 @@ export class DumpFilter {
     const { existing, admin } = this.#changes
     const created = CREATE_ROLE.exec(text)?.[1]
     if (created) return existing.has(unquoted(created)) ? '' : text
-    if (CREATE_TABLESPACE.test(text)) return text
+    const tablespace = OF_TABLESPACE.exec(text)?.[1]
+    if (tablespace) {
+      const { existing: there, missing } = this.#changes.tablespaces
+      if (missing.has(unquoted(tablespace))) return ''
+      if (!there.has(unquoted(tablespace))) return text
+      if (!text.startsWith('CREATE')) this.deferred.push(text)
+      return ''
+    }
     const role = ROLE.exec(text)?.[1]
     if (role && existing.has(unquoted(role))) {
       const password = PASSWORD.exec(text)?.[1]
@@ -135,9 +144,10 @@ export class DumpFilter {
     return text
   }
 
-  /** For a dump of one database, which has no word on databases: everything is that one's. */
+  /** For a dump of one database: everything is that one's, and what it says of the database itself is left out. */
   inside(database: string): this {
     this.#database = database
+    this.#single = true
     this.#dropping = true
     return this
   }

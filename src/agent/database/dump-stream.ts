@@ -29,6 +29,10 @@ export interface Dumped {
   sha256: string
   /** Of the SQL. */
   plainBytes: number
+  /** What the dump holds. @see countsOf */
+  counts: Record<string, number>
+  /** Names of the databases in the dump of a server. */
+  databases: string[]
 }
 
 const TAP = fileURLToPath(new URL('./dump-tap.ts', import.meta.url))
@@ -61,6 +65,7 @@ export async function dumpToFile(request: {
   serverMajor: number
   program: string
   args: string[]
+  env: Record<string, string>
   compression: Compression
   file: string
   stop: AbortSignal
@@ -72,7 +77,7 @@ export async function dumpToFile(request: {
     'bash',
     ['-c', PIPE, 'pipe', String(request.serverMajor), request.compression, request.program, ...request.args],
     {
-      env: { ...process.env, ...request.server.env, NODE: process.execPath, TAP },
+      env: { ...process.env, ...request.server.env, ...request.env, NODE: process.execPath, TAP },
       stdio: ['ignore', out.fd, 'pipe', 'pipe', 'pipe'],
       detached: true,
     },
@@ -112,7 +117,8 @@ export async function dumpToFile(request: {
       )
     }
     await out.sync()
-    return { bytes, sha256, plainBytes: tapped.plainBytes }
+    const { plainBytes, counts, databases } = tapped
+    return { bytes, sha256, plainBytes, counts, databases }
   } finally {
     request.stop.removeEventListener('abort', stop)
     if (running()) stop()

@@ -1,18 +1,11 @@
 import { readSync, writeSync } from 'node:fs'
 import { constants, zstdCompressSync } from 'node:zlib'
+import { attributeLine, connectedTo, countsOf, FactsReader, ofDatabase, readable } from './dump-facts.ts'
+import { type Part, SqlCutter } from './sql.ts'
 
 // A program of its own in the pipe `pg_dump | dump-tap | igzip`, in plain blocking reads and writes: all of a dump
 // passes here, and through the streams of the agent's own process it costs five times the CPU. zstd is done here: one
 // program less to carry a dump through is worth a tenth of its time. Node has no gzip as fast as igzip.
-
-// pg_dump's last lines: "-- PostgreSQL database dump complete", and since the releases of August 2025 "\unrestrict"
-// with a token of 63 characters after it.
-const TAIL_BYTES = 1024
-const MARKER = /^-- PostgreSQL database (?:cluster )?dump complete$/m
-
-const SETTING = Buffer.from('\nSET transaction_timeout = 0;\n')
-const COPY = Buffer.from(' FROM stdin;\n')
-const COPY_END = Buffer.from('\n\\.\n')
 
 /** What the tap has seen, as it tells it on descriptor 3. */
 export interface Tapped {
@@ -20,55 +13,80 @@ export interface Tapped {
   plainBytes: number
   /** The dump ends with its marker. */
   complete: boolean
+  /** What it holds. @see countsOf */
+  counts: Record<string, number>
+  /** Names of the databases in the dump of a server. */
+  databases: string[]
 }
 
-/**
- * Takes `SET transaction_timeout = 0;` out of a dump. pg_dump writes it for any server since version 17, and a
- * server before 17 does not know it, so `psql -v ON_ERROR_STOP=1` would stop there. Table data, which stands
- * between `COPY … FROM stdin;` and `\.`, passes untouched whatever it holds.
- */
-export class UnknownSettingFilter {
-  #rest: Buffer = Buffer.alloc(0)
-  #inData = false
+/** What is read of the dump, and what of it goes on. */
+export class Tap {
+  readonly #cutter = new SqlCutter()
+  readonly #reader = new FactsReader()
+  readonly #write: (bytes: Buffer) => void
+  /** A server before version 17 does not know `transaction_timeout`, which pg_dump sets to 0 for any server. */
+  readonly #withoutTransactionTimeout: boolean
+  #plainBytes = 0
 
-  /** @returns what may go on, in order; the last few bytes wait for the next chunk */
-  pass(chunk: Buffer): Buffer[] {
-    const buffer = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk
-    const pieces: Buffer[] = []
-    let at = 0
-    let from = 0
-    for (;;) {
-      if (this.#inData) {
-        // The end mark of an empty table begins with the line break that ended the COPY statement.
-        const end = buffer.indexOf(COPY_END, at)
-        if (end < 0) break
-        this.#inData = false
-        at = end + COPY_END.length - 1
-        continue
-      }
-      const setting = buffer.indexOf(SETTING, at)
-      const copy = buffer.indexOf(COPY, at)
-      if (setting >= 0 && (copy < 0 || setting < copy)) {
-        pieces.push(buffer.subarray(from, setting + 1))
-        from = setting + SETTING.length
-        // Its line break may begin the next match.
-        at = from - 1
-      } else if (copy >= 0) {
-        this.#inData = true
-        at = copy + COPY.length - 1
-      } else break
-    }
-    const held = Math.max(from, at, buffer.length - SETTING.length)
-    if (held > from) pieces.push(buffer.subarray(from, held))
-    // A copy, because the buffer is read into again.
-    this.#rest = Buffer.from(buffer.subarray(held))
-    return pieces
+  /**
+   * @param write takes what goes on; the memory is used again when it returns
+   * @param serverMajor of the server that the dump must load into
+   */
+  constructor(write: (bytes: Buffer) => void, serverMajor: number) {
+    this.#write = write
+    this.#withoutTransactionTimeout = serverMajor < 17
   }
 
-  end(): Buffer[] {
-    const rest = this.#rest
-    this.#rest = Buffer.alloc(0)
-    return rest.length > 0 ? [rest] : []
+  take(chunk: Buffer): void {
+    this.#plainBytes += chunk.length
+    for (const part of this.#cutter.parts(chunk)) this.#part(part)
+  }
+
+  end(): Tapped {
+    for (const part of this.#cutter.end()) this.#part(part)
+    const { facts } = this.#reader
+    return {
+      plainBytes: this.#plainBytes,
+      complete: facts.complete,
+      counts: countsOf(facts),
+      databases: facts.databases.map(({ name }) => readable(name)),
+    }
+  }
+
+  #part(part: Part): void {
+    this.#reader.take(part)
+    if (part.type === 'rows') this.#write(part.bytes)
+    else this.#write(Buffer.from(this.#changed(part), 'latin1'))
+  }
+
+  #changed(part: Exclude<Part, { type: 'rows' }>): string {
+    if (this.#withoutTransactionTimeout && part.text === 'SET transaction_timeout = 0;') return ''
+    if (this.#reader.facts.of === 'server') return part.text
+    // A dump of one database is to load into any: what makes and marks the database itself stands in comments.
+    if (part.type === 'command') return connectedTo(part.text) === undefined ? part.text : ''
+    return part.type === 'statement' && ofDatabase(part.text) ? attributeLine(part.text) : part.text
+  }
+}
+
+/** Gathers small pieces, so that few writes carry many of them. */
+export class Gathered {
+  readonly #write: (bytes: Buffer) => void
+  readonly #buffer = Buffer.allocUnsafe(64 * 1024)
+  #filled = 0
+
+  constructor(write: (bytes: Buffer) => void) {
+    this.#write = write
+  }
+
+  take(bytes: Buffer): void {
+    if (this.#filled + bytes.length > this.#buffer.length) this.end()
+    if (bytes.length > this.#buffer.length) this.#write(bytes)
+    else this.#filled += bytes.copy(this.#buffer, this.#filled)
+  }
+
+  end(): void {
+    if (this.#filled > 0) this.#write(this.#buffer.subarray(0, this.#filled))
+    this.#filled = 0
   }
 }
 
@@ -113,27 +131,20 @@ export class ZstdFrames {
 /**
  * Pass descriptor 0 on to 1.
  *
- * @param serverMajor of the server that the dump must load into
  * @param zstd compress it on the way
  */
-function tap(serverMajor: number, zstd: boolean): Tapped {
-  const frames = zstd ? new ZstdFrames(writeAll) : undefined
-  const pass = frames ? (bytes: Buffer) => frames.take(bytes) : writeAll
-  const filter = serverMajor < 17 ? new UnknownSettingFilter() : undefined
+function run(serverMajor: number, zstd: boolean): Tapped {
+  const out = zstd ? new ZstdFrames(writeAll) : new Gathered(writeAll)
+  const tap = new Tap(bytes => out.take(bytes), serverMajor)
   const buffer = Buffer.allocUnsafe(256 * 1024)
-  let tail = Buffer.alloc(0)
-  let plainBytes = 0
   for (;;) {
     const bytes = readSync(0, buffer, 0, buffer.length, null)
     if (bytes === 0) break
-    const chunk = buffer.subarray(0, bytes)
-    plainBytes += bytes
-    tail = Buffer.from((bytes >= TAIL_BYTES ? chunk : Buffer.concat([tail, chunk])).subarray(-TAIL_BYTES))
-    for (const piece of filter ? filter.pass(chunk) : [chunk]) pass(piece)
+    tap.take(buffer.subarray(0, bytes))
   }
-  for (const piece of filter?.end() ?? []) pass(piece)
-  frames?.end()
-  return { plainBytes, complete: MARKER.test(tail.toString('utf8')) }
+  const tapped = tap.end()
+  out.end()
+  return tapped
 }
 
 function writeAll(bytes: Buffer): void {
@@ -146,4 +157,7 @@ function writeAll(bytes: Buffer): void {
   }
 }
 
-if (import.meta.main) writeSync(3, `${JSON.stringify(tap(Number(process.argv[2]), process.argv[3] === 'zstd'))}\n`)
+if (import.meta.main) {
+  const told = Buffer.from(`${JSON.stringify(run(Number(process.argv[2]), process.argv[3] === 'zstd'))}\n`)
+  for (let at = 0; at < told.length; ) at += writeSync(3, told, at)
+}

@@ -35,17 +35,6 @@ export function programPath(major: number, program: string): string {
   return join(folder(), String(major), 'bin', program)
 }
 
-/**
- * The psql that sessions use: the newest installed, since it talks to every older server.
- *
- * @throws Failure client when none is installed
- */
-export function psql(): string {
-  const newest = majorsWith('psql').at(-1)
-  if (newest === undefined) throw new Failure('client', `there is no PostgreSQL client in ${folder()}: install one`)
-  return programPath(newest, 'psql')
-}
-
 /** A dump program and its version. */
 export interface DumpProgram {
   path: string

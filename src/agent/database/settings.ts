@@ -19,8 +19,6 @@ export interface DumpSettings {
   database: string
   host: string
   user: string
-  /** Tables whose rows are counted, `schema.table`; undefined: those that are quickly counted. */
-  countTables: string[] | undefined
   /** Undefined: the volume is the only place. */
   bucket: BucketPlace | undefined
   sleepMinutes: number
@@ -53,10 +51,6 @@ export function dumpSettings(env: Environment): DumpSettings {
     database: variables.optional('DATABASE') ?? '',
     host: tier === 'hourly' ? variables.required('PGHOST', 'the host of the PostgreSQL server') : '',
     user: variables.optional('PGUSER') ?? 'postgres',
-    countTables: variables
-      .optional('BACKUP_COUNT_TABLES')
-      ?.split(',')
-      .map(name => name.trim()),
     bucket,
     sleepMinutes: variables.count('BACKUP_PRE_EXIT_SLEEP_M', 0),
   }

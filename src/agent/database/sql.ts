@@ -1,50 +1,27 @@
 /**
  * The parts of an SQL dump as psql reads them; put together they are the dump again, to the byte. Texts hold one
- * character a byte (what Node calls latin1). Only `data` may be large; it comes in pieces.
+ * character a byte (what Node calls latin1). Only `rows` may be large; they come in pieces.
  */
 export type Part =
-  | { kind: 'statement'; text: string }
+  | { type: 'statement'; text: string }
   /** A line that begins with a backslash: `\connect`, `\restrict`. */
-  | { kind: 'command'; text: string }
-  /** What psql passes over: comments, blanks. */
-  | { kind: 'comment'; text: string }
-  /** From the line break after a COPY statement to the one after its `\.`. */
-  | { kind: 'data'; bytes: Buffer }
+  | { type: 'command'; text: string }
+  /** What psql passes over: comments, blanks, the end mark of a table's rows. */
+  | { type: 'comment'; text: string }
+  /** Of the table that the COPY statement before names; each row ends with a line break. */
+  | { type: 'rows'; bytes: Buffer }
+  /** The `\.` after the rows. */
+  | { type: 'end of rows'; text: string }
 
 const COPY_FROM_STDIN = /^COPY [\s\S]* FROM stdin;$/
-const END_OF_DATA = Buffer.from('\n\\.\n')
+const STANDARD_STRINGS = /^SET standard_conforming_strings = (on|off);$/
+const END_OF_ROWS = '\\.\n'
 
-/**
- * Cut an SQL dump into its parts. A word is taken for a statement only where psql would: never inside a string, a
- * comment, a function's body or a table's rows, whatever these hold.
- */
+/** Cut an SQL dump into its parts. @see SqlCutter */
 export async function* partsOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Part> {
-  const cutter = new Cutter()
-  let data: Buffer | undefined
-  for await (const chunk of chunks) {
-    if (data) data = data.length > 0 ? Buffer.concat([data, chunk]) : chunk
-    else cutter.add(chunk)
-    for (;;) {
-      if (data) {
-        const end = data.indexOf(END_OF_DATA)
-        const to: number = end < 0 ? data.length - END_OF_DATA.length + 1 : end + END_OF_DATA.length
-        if (to > 0) {
-          yield { kind: 'data', bytes: data.subarray(0, to) }
-          data = data.subarray(to)
-        }
-        if (end < 0) break
-        cutter.add(data)
-        data = undefined
-      }
-      const part = cutter.next()
-      if (!part) break
-      yield part
-      if (part.kind === 'statement' && COPY_FROM_STDIN.test(part.text)) data = cutter.takeRest()
-    }
-  }
-  if (data && data.length > 0) yield { kind: 'data', bytes: data }
-  const rest = cutter.takeRest()
-  if (rest.length > 0) yield { kind: 'comment', text: rest.toString('latin1') }
+  const cutter = new SqlCutter()
+  for await (const chunk of chunks) yield* cutter.parts(chunk)
+  yield* cutter.end()
 }
 
 type Inside =
@@ -52,32 +29,110 @@ type Inside =
   | { what: 'string'; escapes: boolean }
   | { what: 'body'; tag: string }
 
-/** Finds where each part ends in a text that comes in chunks. */
-class Cutter {
+/**
+ * Cuts an SQL dump that comes in chunks into its parts. Text is taken for a statement only where psql would: never
+ * inside a string, a comment, a function's body or a table's rows, whatever these hold. A semicolon in parentheses, as
+ * in a rule's list of actions, or between the BEGIN and END of a function's body ends no statement.
+ */
+export class SqlCutter {
   /** From the start of the part that is being read. */
   #text = ''
   /** How far that has been looked through. */
   #at = 0
   #inside: Inside = { what: 'code' }
+  #parentheses = 0
+  #blocks = 0
+  /** The statement's first words, in lower case, as many as tell whether it makes a function. */
+  #words: string[] = []
+  #plainStringsEscape = false
+  /** Rows that are not told yet; undefined outside of rows. */
+  #rows: Buffer | undefined
+  #atLineStart = false
+  /** What is left of the rows does not begin at the start of a line. */
+  #midLine = false
 
-  add(bytes: Buffer): void {
-    this.#text += bytes.toString('latin1')
-  }
-
-  /** What has not been told as a part; it is then forgotten. */
-  takeRest(): Buffer {
-    const rest = Buffer.from(this.#text, 'latin1')
+  #beginRows(): Part[] {
+    const lineEnd = this.#text.indexOf('\n')
+    const first = lineEnd < 0 ? this.#text.length : lineEnd + 1
+    const text = this.#cut(first)
+    this.#rows = Buffer.from(this.#text, 'latin1')
     this.#text = ''
-    this.#at = 0
-    this.#inside = { what: 'code' }
-    return rest
+    // The line break of the COPY statement itself may be in the next chunk.
+    this.#atLineStart = lineEnd >= 0
+    return text === '' ? [] : [{ type: 'comment', text }]
   }
 
-  /** The next part, or undefined when its end is not there yet. */
-  next(): Part | undefined {
+  /** Read on. The parts are to be used before the chunk's memory is used again. @returns those that end in this chunk */
+  *parts(chunk: Buffer): Generator<Part> {
+    let unread: Buffer | undefined = chunk
+    for (;;) {
+      if (this.#rows) {
+        if (unread) this.#rows = this.#rows.length > 0 ? Buffer.concat([this.#rows, unread]) : unread
+        unread = undefined
+        yield* this.#someRows()
+        if (this.#rows) {
+          this.#rows = Buffer.from(this.#rows)
+          return
+        }
+      }
+      if (unread) this.#text += unread.toString('latin1')
+      unread = undefined
+      const part = this.#next()
+      if (!part) return
+      yield part
+      if (part.type !== 'statement') continue
+      const standard = STANDARD_STRINGS.exec(part.text)?.[1]
+      if (standard) this.#plainStringsEscape = standard === 'off'
+      if (COPY_FROM_STDIN.test(part.text)) yield* this.#beginRows()
+    }
+  }
+
+  /** What is left at the end of the dump. */
+  *end(): Generator<Part> {
+    if (this.#rows && this.#rows.length > 0) yield { type: 'rows', bytes: this.#rows }
+    if (this.#text !== '') yield { type: 'comment', text: this.#text }
+    this.#rows = undefined
+    this.#text = ''
+  }
+
+  *#someRows(): Generator<Part> {
+    let rows = this.#rows ?? Buffer.alloc(0)
+    if (!this.#atLineStart) {
+      if (rows.length === 0) return
+      // psql reads rows from the line after the statement.
+      const lineEnd = rows.indexOf(0x0a)
+      if (lineEnd < 0) return
+      yield { type: 'comment', text: rows.toString('latin1', 0, lineEnd + 1) }
+      rows = rows.subarray(lineEnd + 1)
+      this.#rows = rows
+      this.#atLineStart = true
+    }
+    if (rows.length < END_OF_ROWS.length) return
+    // Between pieces the rest always begins at a line start, or less than an end mark before its own end.
+    const start = this.#midLine ? -1 : rows.subarray(0, END_OF_ROWS.length).equals(END_MARK) ? 0 : -1
+    const found = start === 0 ? 0 : rows.indexOf(LINE_AND_END_MARK)
+    if (found < 0) {
+      const to = rows.length - END_OF_ROWS.length
+      if (to > 0) {
+        yield { type: 'rows', bytes: rows.subarray(0, to) }
+        this.#midLine = rows[to - 1] !== 0x0a
+        this.#rows = rows.subarray(to)
+      }
+      return
+    }
+    const to = start === 0 ? 0 : found + 1
+    if (to > 0) yield { type: 'rows', bytes: rows.subarray(0, to) }
+    this.#midLine = false
+    yield { type: 'end of rows', text: END_OF_ROWS }
+    this.#text = rows.toString('latin1', to + END_OF_ROWS.length)
+    this.#at = 0
+    this.#rows = undefined
+  }
+
+  #next(): Part | undefined {
     if (this.#at === 0) {
       const blanks = /^\s+/.exec(this.#text)?.[0].length ?? 0
-      if (blanks > 0) return { kind: 'comment', text: this.#cut(blanks) }
+      if (blanks > 0) return { type: 'comment', text: this.#cut(blanks) }
       const [first, second] = this.#text
       if (first === '\\') return this.#line('command')
       if (first === '-' && second === undefined) return undefined
@@ -85,7 +140,7 @@ class Cutter {
     }
     while (this.#at < this.#text.length) {
       const before = this.#at
-      if (this.#step()) return { kind: 'statement', text: this.#cut(this.#at) }
+      if (this.#step()) return { type: 'statement', text: this.#cut(this.#at) }
       if (this.#at === before) return undefined
     }
     return undefined
@@ -95,12 +150,15 @@ class Cutter {
     const part = this.#text.slice(0, length)
     this.#text = this.#text.slice(length)
     this.#at = 0
+    this.#parentheses = 0
+    this.#blocks = 0
+    this.#words = []
     return part
   }
 
-  #line(kind: 'command' | 'comment'): Part | undefined {
+  #line(type: 'command' | 'comment'): Part | undefined {
     const end = this.#text.indexOf('\n')
-    return end < 0 ? undefined : { kind, text: this.#cut(end + 1) }
+    return end < 0 ? undefined : { type, text: this.#cut(end + 1) }
   }
 
   /** Look on; the place stays where it is when more text is needed. @returns whether the statement is at its end */
@@ -147,29 +205,46 @@ class Cutter {
   }
 
   #code(): boolean {
-    const pattern = /['";]|--|\/\*|\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$/g
+    const pattern =
+      /[eE]'|['";()]|--|\/\*|\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$|\$?[A-Za-z_\x80-\xff][\w$\x80-\xff]*/g
     pattern.lastIndex = this.#at
     const found = pattern.exec(this.#text)
     if (!found) {
-      // A mark may be cut in two: a tag of 63 bytes at most.
-      const cut = /(?:\$[\w\x80-\xff]{0,64}|-|\/)$/.exec(this.#text.slice(Math.max(this.#at, this.#text.length - 66)))
+      const cut = /[$/-]$/.exec(this.#text.slice(this.#at))
       this.#at = this.#text.length - (cut?.[0].length ?? 0)
       return false
     }
     const [mark] = found
-    const before = this.#text[found.index - 1] ?? ' '
-    this.#at = found.index + mark.length
-    if (mark === ';') return true
-    if (mark === "'") {
-      const escapes = /[eE]/.test(before) && !/[\w$\x80-\xff]/.test(this.#text[found.index - 2] ?? ' ')
-      this.#inside = { what: 'string', escapes }
-    } else if (mark === '"') this.#inside = { what: 'identifier' }
+    const end = found.index + mark.length
+    const word = /^\$?[A-Za-z_\x80-\xff]/.test(mark) && !mark.endsWith("'")
+    if (word && end === this.#text.length) {
+      // It may go on.
+      this.#at = found.index
+      return false
+    }
+    this.#at = end
+    if (word) this.#word(mark.toLowerCase())
+    else if (mark === '(') this.#parentheses += 1
+    else if (mark === ')') this.#parentheses = Math.max(0, this.#parentheses - 1)
+    else if (mark === ';') return this.#parentheses === 0 && this.#blocks === 0
+    else if (mark === "'") this.#inside = { what: 'string', escapes: this.#plainStringsEscape }
+    else if (mark.endsWith("'")) this.#inside = { what: 'string', escapes: true }
+    else if (mark === '"') this.#inside = { what: 'identifier' }
     else if (mark === '--') this.#inside = { what: 'line comment' }
     else if (mark === '/*') this.#inside = { what: 'block comment' }
-    else if (/[\w$\x80-\xff]/.test(before)) {
-      // A dollar sign within a name.
-      this.#at = found.index + 1
-    } else this.#inside = { what: 'body', tag: mark }
+    else this.#inside = { what: 'body', tag: mark }
     return false
   }
+
+  /** psql's own rule for bodies in standard SQL: `CREATE [OR REPLACE] {FUNCTION|PROCEDURE} … BEGIN … END`. */
+  #word(word: string): void {
+    if (this.#words.length < 4) this.#words.push(word)
+    if (this.#parentheses > 0 || !/^create (?:or replace )?(?:function|procedure)\b/.test(this.#words.join(' '))) return
+    if (word === 'begin') this.#blocks += 1
+    else if (word === 'case' && this.#blocks > 0) this.#blocks += 1
+    else if (word === 'end' && this.#blocks > 0) this.#blocks -= 1
+  }
 }
+
+const END_MARK = Buffer.from(END_OF_ROWS)
+const LINE_AND_END_MARK = Buffer.from(`\n${END_OF_ROWS}`)

@@ -23,7 +23,6 @@ test('the contract of sql-backup, with its defaults', () => {
     database: '',
     host: 'database',
     user: 'postgres',
-    countTables: undefined,
     bucket: { bucket: 'bucket', path: 'and/path' },
     sleepMinutes: 0,
   })

@@ -1,0 +1,125 @@
+import { NAME, unquoted } from './dump-facts.ts'
+import { type Session, StatementError } from './session.ts'
+
+// How a server refuses a setting, a storage parameter, a function or an option: an invalid value, an object or a
+// function that does not exist, a word it does not know, an invalid name, a data wrapper's option.
+const REFUSALS = new Set(['22023', '42704', '42883', '42601', '42602', 'HV00D'])
+
+const ITEM = `((?:${NAME}\\.)?${NAME})(?:\\s*=\\s*(?:'[^']*'|[^,()'\\s]+)|\\s+'[^']*')?`
+const LIST = new RegExp(`(?:(^ALTER [\\s\\S]* SET)|\\s+(?:WITH|OPTIONS)) \\(\\s*(${ITEM}(?:,\\s*${ITEM})*)\\s*\\)`, 'g')
+/** Statements that are nothing but a setting. */
+const SETTINGS = [
+  new RegExp(`^SET (?:SESSION |LOCAL )?(${NAME}(?:\\.${NAME})*) (?:=|TO) `),
+  new RegExp(`^ALTER (?:ROLE|USER|DATABASE|SYSTEM) [\\s\\S]*? SET (${NAME}(?:\\.${NAME})*) (?:=|TO) `),
+  new RegExp(`^(?:GRANT|REVOKE) [\\s\\S]* ON PARAMETER (${NAME}(?:\\.${NAME})*) (?:TO|FROM) `),
+]
+const SET_CONFIG = /^SELECT pg_catalog\.set_config\('((?:[^']|'')*)'/
+const OF_FUNCTION = new RegExp(`\\n\\s*SET (${NAME}(?:\\.${NAME})*) TO [^\\n]*(?=\\n)`, 'g')
+// Functions of later versions that a dump calls, for statistics and the like.
+const CALL = /^SELECT (?:\* FROM )?pg_catalog\.(\w+)\(/
+/** These bring data. */
+const DATA_CALL = /^(?:lo_|lowrite|setval)/
+
+/** What a server did not know, with the number of times. */
+export type LeftOut = Map<string, number>
+
+/**
+ * Run a statement of a dump without what the server does not know and what holds no data: settings, storage
+ * parameters, other options, calls that write statistics. The server itself is asked, by the statement: what it
+ * refuses by name is left out, and the rest is run again.
+ *
+ * @param statement one character a byte
+ * @param undo makes it possible to go on after an error within a transaction
+ * @throws StatementError for any other error
+ */
+export async function runKnown(
+  session: Session,
+  statement: string,
+  leftOut: LeftOut,
+  undo: () => Promise<void> = async () => {},
+): Promise<void> {
+  for (let text = statement; text !== ''; ) {
+    try {
+      await session.run(Buffer.from(text, 'latin1'))
+      return
+    } catch (error) {
+      if (!(error instanceof StatementError)) throw error
+      const rest = withoutUnknown(text, error)
+      if (!rest) throw error
+      await undo()
+      leftOut.set(rest.name, (leftOut.get(rest.name) ?? 0) + 1)
+      text = rest.statement
+    }
+  }
+}
+
+/**
+ * The statement without what an error names.
+ *
+ * @returns undefined where the error is about something else; an empty statement where nothing is left of it
+ */
+export function withoutUnknown(
+  statement: string,
+  error: StatementError,
+): { name: string; statement: string } | undefined {
+  if (!REFUSALS.has(error.code)) return undefined
+  const called = CALL.exec(statement)?.[1]
+  if (called && error.code === '42883' && !DATA_CALL.test(called)) return { name: called, statement: '' }
+  const config = SET_CONFIG.exec(statement)?.[1]
+  const setting = config ?? SETTINGS.map(pattern => pattern.exec(statement)?.[1]).find(Boolean)
+  if (setting !== undefined) return names(error, setting) ? { name: unquoted(setting), statement: '' } : undefined
+  const masked = maskedStrings(statement)
+  for (const found of masked.matchAll(LIST)) {
+    const [whole, alter, items = ''] = found
+    const start = found.index + whole.lastIndexOf(items)
+    const kept: string[] = []
+    let name = ''
+    for (const item of items.matchAll(new RegExp(ITEM, 'g'))) {
+      const at = start + item.index
+      if (name === '' && names(error, item[1] ?? '')) name = item[1] ?? ''
+      else kept.push(statement.slice(at, at + item[0].length))
+    }
+    if (name === '') continue
+    const end = found.index + whole.length
+    const before = statement.slice(0, kept.length > 0 ? start : found.index)
+    const rest =
+      kept.length > 0
+        ? `${before}${kept.join(', ')})${statement.slice(end)}`
+        : alter
+          ? ''
+          : before + statement.slice(end)
+    return { name: unquoted(name), statement: rest }
+  }
+  for (const found of masked.matchAll(OF_FUNCTION)) {
+    const [clause, name = ''] = found
+    if (!names(error, name)) continue
+    return {
+      name: unquoted(name),
+      statement: statement.slice(0, found.index) + statement.slice(found.index + clause.length),
+    }
+  }
+  return undefined
+}
+
+/** The statement with strings, names in quotes excepted, and bodies blotted out; places stay the same. */
+function maskedStrings(statement: string): string {
+  return statement.replace(
+    /"(?:[^"]|"")*"|[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|(\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$)[\s\S]*?\1/g,
+    text => {
+      if (text.startsWith('"')) return text
+      const quote = text.indexOf("'")
+      const filled = 'x'.repeat(Math.max(0, text.length - 2))
+      return quote === 0 ? `'${filled}'` : quote === 1 ? `x'${filled.slice(1)}'` : 'x'.repeat(text.length)
+    },
+  )
+}
+
+/** Whether the server's message names a parameter, in quotes as every language of its messages has them. */
+function names(error: StatementError, written: string): boolean {
+  const full = Buffer.from(unquoted(written), 'latin1').toString('utf8')
+  // `toast.x` is told of as "x" or, where the namespace itself is unknown, as "toast".
+  return [full, ...full.split('.')].some(name => {
+    const pattern = name.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&')
+    return new RegExp(`["'«»„“‚‘「『]\\s*${pattern}\\s*["'«»“”‘’」』]`, 'i').test(error.message)
+  })
+}

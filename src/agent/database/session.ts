@@ -1,0 +1,406 @@
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type { ConnectionOptions } from 'node:tls'
+import pg from 'pg'
+import { Failure } from '../run/outcome.ts'
+import type { Server } from './postgres.ts'
+import { type Version, versionIn } from './programs.ts'
+
+// What ALTER DATABASE or ALTER ROLE may set and would break or change our work. As startup options they come after
+// all such settings. lc_monetary and the like stay: a dump's text was written under them and is read under them.
+const SETTINGS: Readonly<Record<string, string>> = {
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  default_transaction_read_only: 'off',
+  default_transaction_isolation: 'read committed',
+  default_transaction_deferrable: 'off',
+  search_path: 'pg_catalog',
+  role: 'none',
+  row_security: 'off',
+  // A session whose agent is gone with its whole node ends within two minutes.
+  tcp_keepalives_idle: '60',
+  tcp_keepalives_interval: '10',
+  tcp_keepalives_count: '6',
+  standard_conforming_strings: 'on',
+  quote_all_identifiers: 'off',
+  array_nulls: 'on',
+  transform_null_equals: 'off',
+}
+// Those that came with a later major; an older server refuses a session that asks for them.
+const LATER_SETTINGS: readonly { since: number; name: string; value: string }[] = [
+  { since: 14, name: 'idle_session_timeout', value: '0' },
+  { since: 17, name: 'transaction_timeout', value: '0' },
+]
+
+/**
+ * The startup options that make a session our own, whatever the database or the role sets; for `PGOPTIONS` too.
+ *
+ * @param major of the server; 0 where it is not known yet
+ */
+export function sessionOptions(major: number, before = ''): string {
+  const later = LATER_SETTINGS.filter(({ since }) => major >= since).map(({ name, value }) => [name, value] as const)
+  const ours = [...Object.entries(SETTINGS), ...later].map(
+    ([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`,
+  )
+  return [before, ...ours].filter(Boolean).join(' ')
+}
+
+/** An error of a statement, as the server sent it. */
+export class StatementError extends Error {
+  /** SQLSTATE, five characters. */
+  readonly code: string
+  constructor(message: string, code: string) {
+    super(message)
+    this.name = 'StatementError'
+    this.code = code
+  }
+}
+
+const CONNECT_SECONDS = 15
+
+type Row = Record<string, unknown>
+
+/**
+ * One session with a server, whose every setting is ours. Names and values go as they are: no name is taken for a
+ * connection string or cut at a sign.
+ */
+export class Session {
+  readonly #client: pg.Client
+  /** The server's. */
+  readonly version: Version
+
+  private constructor(client: pg.Client, version: Version) {
+    this.#client = client
+    this.version = version
+  }
+
+  /** @throws Failure unreachable with the server's or the system's reason */
+  static async open(server: Server, database: string): Promise<Session> {
+    const client = await connected(server, database)
+    try {
+      const { rows } = await client.query<{ server_version: string }>('show server_version')
+      const session = new Session(client, versionIn(rows[0]?.server_version ?? ''))
+      for (const { since, name, value } of LATER_SETTINGS) {
+        if (session.version.major >= since) await session.run(`set ${name} = ${value}`)
+      }
+      return session
+    } catch (error) {
+      await client.end().catch(() => {})
+      throw error
+    }
+  }
+
+  /** Ask one question. @throws Failure unreachable, with a StatementError as its cause where the server refused it */
+  async rows<T extends Row>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
+    try {
+      return (await this.#client.query<T>(sql, [...values])).rows
+    } catch (error) {
+      throw failed(error as Error)
+    }
+  }
+
+  /** The first column of each row. */
+  async column<T = string>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
+    return (await this.rows(sql, values)).map(row => Object.values(row)[0] as T)
+  }
+
+  /** The first column of the first row. */
+  async one<T = string>(sql: string, values: readonly unknown[] = []): Promise<T | undefined> {
+    return (await this.column<T>(sql, values))[0]
+  }
+
+  /** Run one statement, given as the bytes that the server is to read. @throws StatementError when it fails */
+  async run(statement: string | Buffer): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#client.query(new RawStatement(bytesOf(statement), done(resolve, reject)))
+    })
+  }
+
+  /** The number that a query given in bytes answers with. @throws StatementError when it fails */
+  async number(query: Buffer): Promise<number> {
+    return await new Promise<number>((resolve, reject) => {
+      const raw = new RawStatement(
+        query,
+        done(() => resolve(Number(raw.firstField)), reject),
+      )
+      this.#client.query(raw)
+    })
+  }
+
+  /**
+   * Begin a COPY from us. Only when this resolves does the server wait for rows: what is then sent can be nothing else.
+   *
+   * @throws StatementError when the server refuses it
+   */
+  async copy(statement: Buffer): Promise<CopyTarget> {
+    return await new Promise<CopyTarget>((resolve, reject) => {
+      const raw = new RawStatement(bytesOf(statement), error => reject(error ?? new Error('the server wants no rows')))
+      raw.onCopy = connection => resolve(new CopyTarget(raw, connection))
+      this.#client.query(raw)
+    })
+  }
+
+  /** Break the connection off, in the middle of whatever it does. */
+  destroy(): void {
+    // The client's own end() waits for the running statement.
+    ;(this.#client as unknown as { connection: Connection }).connection.stream.destroy()
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end().catch(() => {})
+  }
+}
+
+// No such database; it takes no connections; no right to connect.
+const NOT_THIS_ONE = new Set(['3D000', '55000', '42501'])
+
+/**
+ * A session in any database of a server, to ask about the server as a whole. Not in a template, which would keep
+ * others from CREATE DATABASE, unless there is nothing else.
+ */
+export async function openAnywhere(server: Server): Promise<{ session: Session; database: string }> {
+  let refused: unknown
+  for (const database of ['postgres', 'template1', ...(server.env.PGDATABASE ? [server.env.PGDATABASE] : [])]) {
+    try {
+      const session = await Session.open(server, database)
+      if (database !== 'template1') return { session, database }
+      const other = await session.one(
+        `select datname from pg_database where datallowconn and not datistemplate and has_database_privilege(oid, 'connect')
+         order by oid limit 1`,
+      )
+      if (other === undefined) return { session, database }
+      await session.close()
+      return { session: await Session.open(server, other), database: other }
+    } catch (error) {
+      refused ??= error
+      if (!NOT_THIS_ONE.has(sqlState(error) ?? '')) throw error
+    }
+  }
+  throw refused
+}
+
+/** Do some work in a session of its own. */
+export async function inDatabase<T>(
+  server: Server,
+  database: string,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await Session.open(server, database)
+  try {
+    return await work(session)
+  } finally {
+    await session.close()
+  }
+}
+
+function done(resolve: () => void, reject: (error: Error) => void): (error?: Error) => void {
+  return error => (error ? reject(error) : resolve())
+}
+
+function bytesOf(statement: string | Buffer): Buffer {
+  return typeof statement === 'string' ? Buffer.from(statement, 'utf8') : statement
+}
+
+/** What pg's own classes offer to a statement that they carry out. */
+interface Connection {
+  stream: NodeJS.WritableStream & { destroy(): void; writableNeedDrain: boolean }
+  sendCopyFromChunk(chunk: Buffer): void
+  endCopyFrom(): void
+  sendCopyFail(message: string): void
+}
+
+/**
+ * A statement whose bytes go to the server as they are, in the encoding that the session has: pg itself knows UTF-8
+ * alone. The form is pg's `Submittable`, which its cursors and streams have too.
+ */
+class RawStatement implements pg.Submittable {
+  readonly #bytes: Buffer
+  readonly #done: (error?: Error) => void
+  /** Of the first row; only where it is ASCII is it what the server sent. */
+  firstField: string | undefined
+  onCopy: ((connection: Connection) => void) | undefined
+  onEnd: ((error?: Error) => void) | undefined
+
+  constructor(bytes: Buffer, done: (error?: Error) => void) {
+    this.#bytes = bytes
+    this.#done = done
+  }
+
+  submit(connection: pg.Connection): void {
+    const head = Buffer.alloc(5)
+    head.write('Q')
+    head.writeInt32BE(4 + this.#bytes.length + 1, 1)
+    ;(connection as unknown as Connection).stream.write(Buffer.concat([head, this.#bytes, Buffer.alloc(1)]))
+  }
+
+  /** pg tells of an error once, and then of nothing more. */
+  handleError(error: Error): void {
+    this.#finish(asStatementError(error))
+  }
+
+  handleReadyForQuery(): void {
+    this.#finish()
+  }
+
+  handleCopyInResponse(connection: Connection): void {
+    if (this.onCopy) this.onCopy(connection)
+    else connection.sendCopyFail('rows were not expected')
+  }
+
+  handleRowDescription(): void {}
+
+  handleDataRow({ fields }: { fields: (string | null)[] }): void {
+    this.firstField ??= fields[0] ?? undefined
+  }
+
+  handleCommandComplete(): void {}
+  handleEmptyQuery(): void {}
+  handlePortalSuspended(): void {}
+  handleCopyData(): void {}
+
+  #finish(error?: Error): void {
+    const end = this.onEnd ?? this.#done
+    end(error)
+  }
+}
+
+/** A table that the server waits for rows of. */
+export class CopyTarget {
+  readonly #connection: Connection
+  readonly #ended: Promise<void>
+  #failed = false
+
+  constructor(statement: RawStatement, connection: Connection) {
+    this.#connection = connection
+    this.#ended = new Promise((resolve, reject) => {
+      statement.onEnd = done(resolve, reject)
+    })
+    this.#ended.catch(() => {
+      this.#failed = true
+    })
+  }
+
+  /** Send some bytes of rows; those after the server has refused one are dropped. */
+  async send(rows: Buffer): Promise<void> {
+    if (this.#failed) return
+    this.#connection.sendCopyFromChunk(rows)
+    const { stream } = this.#connection
+    if (!stream.writableNeedDrain) return
+    const drained = Promise.withResolvers<void>()
+    stream.once('drain', drained.resolve)
+    await Promise.race([drained.promise, this.#ended.catch(() => {})])
+    stream.removeListener('drain', drained.resolve)
+  }
+
+  /** @throws StatementError when the server refused a row */
+  async end(): Promise<void> {
+    if (!this.#failed) this.#connection.endCopyFrom()
+    await this.#ended
+  }
+}
+
+function asStatementError(error: Error): Error {
+  if (!(error instanceof pg.DatabaseError))
+    return new Failure('unreachable', `the database server is gone: ${error.message}`, { cause: error })
+  const where = [error.detail, error.where].filter(Boolean).join('; ')
+  return new StatementError(`${error.severity}: ${error.message}${where ? ` (${where})` : ''}`, error.code ?? '')
+}
+
+function failed(error: Error): Failure {
+  const cause = asStatementError(error)
+  if (cause instanceof Failure) return cause
+  return new Failure('unreachable', `the database server answered: ${cause.message}`, { cause })
+}
+
+/** The SQLSTATE of an error, or of what caused it. */
+export function sqlState(error: unknown): string | undefined {
+  if (error instanceof StatementError || error instanceof pg.DatabaseError) return error.code
+  return error instanceof Error && error.cause ? sqlState(error.cause) : undefined
+}
+
+const NO_TLS_THERE = 'The server does not support SSL connections'
+
+async function connected(server: Server, database: string): Promise<pg.Client> {
+  const { env } = server
+  const config: pg.ClientConfig = {
+    host: server.host,
+    user: server.user,
+    database,
+    port: Number(env.PGPORT || 5432),
+    options: sessionOptions(0, env.PGOPTIONS),
+    application_name: env.PGAPPNAME || 'fragalysis-backups',
+    client_encoding: 'UTF8',
+    connectionTimeoutMillis: Number(env.PGCONNECT_TIMEOUT || CONNECT_SECONDS) * 1000,
+    keepAlive: true,
+    // undefined: from the file that PGPASSFILE names, as libpq does.
+    ...(env.PGPASSWORD !== undefined && { password: env.PGPASSWORD }),
+  }
+  let refused: Error | undefined
+  for (const ssl of server.host.startsWith('/') ? [false as const] : tlsAttempts(env, server.host)) {
+    const client = new pg.Client({ ...config, ssl })
+    // An idle session that breaks is told of by the next question.
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      return client
+    } catch (error) {
+      refused ??= error as Error
+      if ((error as Error).message !== NO_TLS_THERE) refused = error as Error
+      await client.end().catch(() => {})
+    }
+  }
+  throw new Failure('unreachable', `the database server ${server.host} answered: ${reason(refused)}`, {
+    cause: refused,
+  })
+}
+
+function reason(error: Error | undefined): string {
+  if (!error) return 'nothing'
+  const system = error as NodeJS.ErrnoException & { errors?: Error[] }
+  if (system.code === 'ECONNREFUSED') return `Connection refused (${system.errors?.[0]?.message ?? system.message})`
+  return error.message || system.code || error.name
+}
+
+/** libpq's `sslmode`: what to try, in order. */
+function tlsAttempts(env: Readonly<Record<string, string>>, host: string): (false | ConnectionOptions)[] {
+  const mode = env.PGSSLMODE || 'prefer'
+  const own = join(homedir(), '.postgresql')
+  const file = (path: string): Buffer => {
+    try {
+      return readFileSync(path)
+    } catch (error) {
+      throw new Failure(
+        'environment',
+        `cannot read ${path} for TLS with the database server: ${(error as Error).message}`,
+      )
+    }
+  }
+  const client: ConnectionOptions = {
+    ...(env.PGSSLCERT && { cert: file(env.PGSSLCERT) }),
+    ...(env.PGSSLKEY && { key: file(env.PGSSLKEY) }),
+  }
+  const root = (): ConnectionOptions =>
+    env.PGSSLROOTCERT === 'system' ? {} : { ca: file(env.PGSSLROOTCERT || join(own, 'root.crt')) }
+  const unverified = { ...client, rejectUnauthorized: false }
+  switch (mode) {
+    case 'disable':
+      return [false]
+    case 'allow':
+      return [false, unverified]
+    case 'prefer':
+      return [unverified, false]
+    case 'require':
+      return [env.PGSSLROOTCERT ? { ...client, ...root(), checkServerIdentity: () => undefined } : unverified]
+    case 'verify-ca':
+      return [{ ...client, ...root(), checkServerIdentity: () => undefined }]
+    case 'verify-full':
+      return [{ ...client, ...root(), host }]
+    default:
+      throw new Failure(
+        'environment',
+        `PGSSLMODE is "${mode}": use disable, allow, prefer, require, verify-ca or verify-full`,
+      )
+  }
+}
