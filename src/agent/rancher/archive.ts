@@ -6,12 +6,12 @@ const COMPRESSOR = '--use-compress-program=igzip'
 
 /**
  * Pack `var/lib/rancher` of a folder into a `.tar.gz` as Rancher's documentation makes it, so that its documented
- * restore (`tar pzxvf` in `/` of a busybox container) takes it.
+ * restore (`tar pzxvf` in `/` of a busybox container) can unpack it.
  *
- * The format is GNU's: busybox reads its long names and large sizes, while it passes over the pax headers that hold
- * both in the POSIX format, and over sparse files as GNU packs them.
+ * The format is GNU's: busybox reads its long names and large sizes, while it ignores the pax headers that hold
+ * both in the POSIX format, and GNU's sparse files.
  *
- * @throws Failure copy with what tar said; volume where the disk is full
+ * @throws Failure copy with tar's message; volume if the disk is full
  */
 export async function pack(folder: string, archive: string, signal?: AbortSignal): Promise<void> {
   await tar(
@@ -29,10 +29,10 @@ export async function pack(folder: string, archive: string, signal?: AbortSignal
 }
 
 /**
- * Read an archive to its end.
+ * Read a whole archive.
  *
  * @returns how many entries it has
- * @throws Failure copy when it is damaged or cut off
+ * @throws Failure copy when it is damaged or truncated
  */
 export async function countEntries(archive: string, signal?: AbortSignal): Promise<number> {
   // Newlines in names are printed quoted: a line is an entry.
@@ -43,7 +43,7 @@ export async function countEntries(archive: string, signal?: AbortSignal): Promi
 /**
  * Unpack the content of an archive's `var/lib/rancher` into a folder.
  *
- * @throws Failure copy with what tar said; volume where the disk is full
+ * @throws Failure copy with tar's message; volume if the disk is full
  */
 export async function unpack(archive: string, folder: string, signal?: AbortSignal): Promise<void> {
   await tar(
@@ -72,7 +72,7 @@ async function tar(args: readonly string[], signal?: AbortSignal): Promise<strin
   return stdout
 }
 
-/** What an archive is named by. */
+/** The parts of an archive's name. */
 export interface ArchiveName {
   readonly version: string
   readonly tag: string
@@ -81,7 +81,7 @@ export interface ArchiveName {
 
 const NAME = /^rancher-data-backup-.+-(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})-(\d{2})Z\.tar\.gz$/
 
-/** `rancher-data-backup-<version>-<image tag>-<time>.tar.gz`; no colons, which tar takes for a host's name. */
+/** `rancher-data-backup-<version>-<image tag>-<time>.tar.gz`; no colons, because tar takes the part before one for a host name. */
 export function archiveName({ version, tag, taken }: ArchiveName): string {
   const time = taken.toISOString().slice(0, 19).replaceAll(':', '-')
   return `rancher-data-backup-${safe(version)}-${safe(tag)}-${time}Z.tar.gz`
@@ -97,7 +97,7 @@ function safe(text: string): string {
   return text.replaceAll(/[^\w.+]/g, '_') || 'unknown'
 }
 
-/** The tag of an image's name: `v2.9.2` of `registry:5000/rancher/rancher:v2.9.2@sha256:…`; `latest` where it has none. */
+/** The tag of an image's name: `v2.9.2` of `registry:5000/rancher/rancher:v2.9.2@sha256:…`; `latest` if it has none. */
 export function tagOf(image: string): string {
   return /:([^:/@]+)(@.*)?$/.exec(image.replace(/@sha256:.*/, ''))?.[1] ?? 'latest'
 }

@@ -4,10 +4,10 @@ import { busyFiles, type Engine, rsyncFiles } from './engine.ts'
 import { type Changes, changesSince, differences, flush, readTree, type Tree, treeBytes } from './tree.ts'
 import { Update, within } from './update.ts'
 
-// What a message names of very many.
+// How many differences a message names.
 const NAMED = 5
 
-/** A tree as a copy has it. */
+/** A tree and its copy. */
 export interface Copied extends Tree {
   /** Paths of files that were being written, the largest last. */
   readonly busy: readonly string[]
@@ -15,9 +15,9 @@ export interface Copied extends Tree {
 
 /**
  * Copy a tree that is changing into an empty folder, and then once more what changed during that: the first pass takes
- * as long as there is data, the second makes the rest small.
+ * time in proportion to the data, the second leaves little to copy.
  *
- * @returns what `copyChanges` needs, with all that can be found out of it beforehand
+ * @returns what `copyChanges` needs, with everything that can be computed beforehand
  */
 export async function copyWhileRunning(
   engine: Engine,
@@ -32,10 +32,10 @@ export async function copyWhileRunning(
   const update = new Update(source, target)
   await applyChanges(source, target, { tree: second, changes, update }, { changing: true, ...(signal && { signal }) })
   await update.write(second, new Set(changes.touched), signal)
-  // What the disk still has to take in of the copy would slow Rancher's own last writes down.
+  // Unwritten pages of the copy would slow down Rancher's last writes.
   await flush(target, signal)
   const sizeOf = (path: string) => second.entries.get(path)?.bytes ?? 0
-  // Not what has several names: which of them are still the same file, only the next look tells.
+  // Not files with several names: which of these are still the same file is known only after the next look.
   const busy = busyFiles(second)
     .filter(path => second.entries.get(path)?.links === 1)
     .sort((a, b) => sizeOf(a) - sizeOf(b))
@@ -48,10 +48,10 @@ async function readFlushed(source: string, signal?: AbortSignal): Promise<Tree> 
 }
 
 /**
- * Bring a copy of `before` up to date with the tree, which no longer changes until this returns.
+ * Update a copy of `before` from the tree, which must not change until this returns.
  *
- * @returns the tree as it is now, for `checkCopy`; how much of it had to be looked at; and what is left to do, which
- *   needs the tree no more
+ * @returns the tree as it is now, for `checkCopy`; how much of it was examined; and the remaining work, which
+ *   no longer needs the tree
  */
 export async function copyChanges(
   source: string,
@@ -60,7 +60,7 @@ export async function copyChanges(
   signal?: AbortSignal,
 ): Promise<{ tree: Tree; files: number; bytes: number; complete: (signal: AbortSignal) => Promise<void> }> {
   const update = new Update(source, target)
-  // What was being written then was written since, and is compared while the whole tree is looked at.
+  // Files that were being written have changed since, so they are compared while the tree is read.
   const busy = [...before.busy]
   const look = async () => {
     const now = await readTree(source, { changing: false, ...(signal && { signal }) })
@@ -79,7 +79,7 @@ export async function copyChanges(
   }
 }
 
-/** Do all that needs the source; what is left is `update.write`. */
+/** Do everything that needs the source; `update.write` remains. */
 async function applyChanges(
   source: string,
   target: string,

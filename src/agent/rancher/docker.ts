@@ -2,7 +2,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log } from '../run/log.ts'
 
-/** What a container is started with: an image's own, or with what was given when the container was made. */
+/** How a container is started: an image's settings, merged with those given when the container was created. */
 interface Making {
   readonly Env: readonly string[] | null
   readonly Cmd: readonly string[] | null
@@ -10,14 +10,14 @@ interface Making {
   readonly Labels: Readonly<Record<string, string>> | null
 }
 
-/** What Docker says of an image, as far as a backup needs it. */
+/** The facts about an image that a backup needs. */
 export interface Image {
   /** `sha256:…` */
   readonly Id: string
   readonly Config: Making
 }
 
-/** What Docker says of a container, as far as a backup needs it. Times are RFC 3339; a year 0001 means never. */
+/** The facts about a container that a backup needs. Times are RFC 3339; the year 0001 means never. */
 export interface Container {
   readonly Id: string
   /** The image's id, `sha256:…`. */
@@ -33,7 +33,7 @@ export interface Container {
     readonly FinishedAt: string
   }
   readonly Config: Making & {
-    /** The image as it was named when the container was made: `rancher/rancher:v2.9.2`. */
+    /** The image's name when the container was created: `rancher/rancher:v2.9.2`. */
     readonly Image: string
     readonly Tty: boolean
   }
@@ -47,13 +47,13 @@ export interface Container {
   readonly Mounts: readonly { readonly Source: string; readonly Destination: string }[]
 }
 
-/** What a new container is made of: a part of Docker's own `POST /containers/create`. */
+/** A new container: a subset of the body of Docker's `POST /containers/create`. */
 export interface NewContainer {
   readonly Image: string
-  /** Left out: the image's own. */
+  /** Default: the image's. */
   readonly Cmd?: readonly string[]
   readonly Entrypoint?: readonly string[]
-  /** Beside the image's own. */
+  /** In addition to the image's. */
   readonly Env: readonly string[]
   readonly User?: string
   readonly Labels: Readonly<Record<string, string>>
@@ -64,9 +64,9 @@ export interface NewContainer {
     readonly ReadonlyRootfs?: boolean
     readonly Privileged?: boolean
     readonly CapAdd?: readonly string[]
-    /** 1000: the first that the kernel kills where memory lacks. */
+    /** 1000: the first that the kernel kills when memory runs out. */
     readonly OomScoreAdj?: number
-    /** Against others where the CPUs are busy; without, 1024. */
+    /** Relative to others when the CPUs are busy; default 1024. */
     readonly CpuShares?: number
   }
 }
@@ -82,7 +82,7 @@ export class DockerRefused extends Error {
   }
 }
 
-/** The Docker daemon did not answer at all: it is down, or the socket is another's. */
+/** The Docker daemon did not answer: it is down, or the socket belongs to something else. */
 export class DockerUnreachable extends Error {
   constructor(socket: string, cause: Error) {
     super(`the Docker daemon does not answer on ${socket}: ${cause.message}`, { cause })
@@ -90,7 +90,7 @@ export class DockerUnreachable extends Error {
   }
 }
 
-// No answer of the daemon but to a stop takes longer than a moment; without a limit a hung daemon hangs us.
+// Only stopping a container takes the daemon long. Without a limit a hung daemon would hang the run.
 const ANSWER_MS = 30_000
 
 /**

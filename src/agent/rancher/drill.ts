@@ -8,11 +8,11 @@ import type { Wanted } from '../run/restore-settings.ts'
 import { checkRoom } from '../run/room.ts'
 import { unpack } from './archive.ts'
 import { type Container, type Docker, type Image, retryDocker } from './docker.ts'
-import { SECLUDED } from './isolation.ts'
+import { NETWORK_ISOLATED } from './isolation.ts'
 import { checkGuard, checkSelf, clearDrill, DRILL, findRancher } from './preflight.ts'
 import { fetchProven, findReceipt } from './restore.ts'
 import { LOG_LINES, type Run, seconds } from './run.ts'
-import { companions } from './settings.ts'
+import { containerNames } from './settings.ts'
 import { readTree } from './tree.ts'
 import { versionOf } from './version.ts'
 
@@ -20,10 +20,10 @@ const POLL_MS = 200
 const NETWORK_MS = 30_000
 
 /**
- * Rehearse a restore: fetch an archive, prove it by its receipt, unpack it beside everything, start a second Rancher on
- * it that reaches nobody, and write a receipt once it answers. The running Rancher is only asked how it was made.
+ * Drill a restore: fetch an archive, check it against its receipt, unpack it into the staging folder, start a second
+ * Rancher on it without a network, and write a receipt once it is healthy. The running Rancher is only inspected.
  *
- * However it ends, all of it is thrown away; what a killed drill left, the next run of any kind removes (`clearDrill`).
+ * Everything is removed in every case; the next run of any kind removes what a killed drill left (`clearDrill`).
  */
 export async function drill(run: Run, wanted: Wanted): Promise<Result> {
   const { settings, store, stop } = run
@@ -54,7 +54,7 @@ export async function drill(run: Run, wanted: Wanted): Promise<Result> {
     const key = await writeDrillReceipt(store, receipt, { start, seconds: took, counts, details })
     return { key, detail: key }
   })
-  run.record.message = `${receipt.object.key}, taken ${receipt.taken}, came back in ${took} s: a second Rancher answered on it and was thrown away. ${settings.container} was not touched.`
+  run.record.message = `${receipt.object.key}, taken ${receipt.taken}, was restored in ${took} s: a second Rancher became healthy on it and was removed. ${settings.container} was not touched.`
   return {
     system: settings.system,
     copy: receipt.object.key,
@@ -64,19 +64,19 @@ export async function drill(run: Run, wanted: Wanted): Promise<Result> {
   }
 }
 
-/** What the checks found out for the steps that follow. */
+/** What the checks found, for the steps that follow. */
 interface Ready {
   readonly receipt: Receipt<'rancher'>
   readonly rancher: Container
-  /** The container of this very run, whose image the second Rancher is watched by. */
+  /** The container of this run, whose image also isolates the second Rancher. */
   readonly self: Container
-  /** What the second Rancher is made of. */
+  /** The image of the second Rancher. */
   readonly image: Image
 }
 
 async function check(run: Run, wanted: Wanted): Promise<Ready & { detail: string }> {
   const { settings, docker, store } = run
-  if (wanted.which === 'list') throw new Failure('environment', 'FROM_BACKUP is NONE: a rehearsal needs a copy')
+  if (wanted.which === 'list') throw new Failure('environment', 'FROM_BACKUP is NONE: a drill needs a copy')
   const self = await checkSelf(settings, docker)
   await checkGuard(settings, docker)
   await clearDrill(settings, docker)
@@ -90,7 +90,7 @@ async function check(run: Run, wanted: Wanted): Promise<Ready & { detail: string
   return { receipt, rancher, self, image, detail: `${receipt.object.key}, taken ${receipt.taken}; ${room}` }
 }
 
-/** The image that the copy was made with, by its id or, where that is gone, its name. */
+/** The image that the copy was made with, by its id or, if that is gone, its name. */
 async function findImage(docker: Docker, rancher: Container, receipt: Receipt<'rancher'>): Promise<Image> {
   const wanted = receipt.versions.rancher
   const { imageId, image: name } = receipt.details
@@ -100,11 +100,11 @@ async function findImage(docker: Docker, rancher: Container, receipt: Receipt<'r
   }
   throw new Failure(
     'source',
-    `the copy is of Rancher ${wanted}, and the host has no image of that version any more: docker pull ${name}`,
+    `the copy is of Rancher ${wanted}, and the host no longer has an image of that version: run docker pull ${name}`,
   )
 }
 
-/** A copy that is not what its receipt says is what a rehearsal is there to find. */
+/** A drill exists to find copies that do not match their receipts, so that is its own kind of failure. */
 async function fetched<T>(fetching: Promise<T>): Promise<T> {
   try {
     return await fetching
@@ -133,7 +133,7 @@ async function compareCounts(
     if (count === receipt.counts[what]) continue
     throw new Failure(
       'drill',
-      `${count} ${what} came back, the receipt of ${receipt.taken} says ${receipt.counts[what]}`,
+      `${count} ${what} were restored, the receipt of ${receipt.taken} says ${receipt.counts[what]}`,
     )
   }
   return counts
@@ -141,11 +141,11 @@ async function compareCounts(
 
 async function startAside(run: Run, { rancher, self, image }: Ready, data: string): Promise<void> {
   const { settings, docker, stop } = run
-  const names = companions(settings.container)
+  const names = containerNames(settings.container)
   const Labels = { 'fragalysis-backups.system': settings.system, 'fragalysis-backups.run': settings.run }
   const network = await docker.create(names.drillNetwork, {
     Image: self.Image,
-    Cmd: ['snapshot', 'seclude'],
+    Cmd: ['snapshot', 'isolate-network'],
     Env: [
       `BACKUP_RANCHER_HEALTH_URL=${insideUrl(settings.healthUrl, rancher)}`,
       `BACKUP_RANCHER_HEALTHY_TIMEOUT_SECONDS=${settings.healthyTimeoutMs / 1000}`,
@@ -164,9 +164,9 @@ async function startAside(run: Run, { rancher, self, image }: Ready, data: strin
   for (const end = Date.now() + NETWORK_MS; ; await sleep(POLL_MS)) {
     stop.throwIfAborted()
     const said = await docker.lastLines(network, LOG_LINES)
-    if (said.includes(SECLUDED)) break
+    if (said.includes(NETWORK_ISOLATED)) break
     if (Date.now() < end && (await docker.inspect(network))?.State.Running) continue
-    throw new Failure('drill', `${names.drillNetwork} made no network for the second Rancher. It said: ${said}`)
+    throw new Failure('drill', `${names.drillNetwork} could not set up the second Rancher's network. Its log: ${said}`)
   }
   const own = (await docker.inspectImage(rancher.Image))?.Config
   const given = <T>(value: T, ofImage: T) => (JSON.stringify(value) === JSON.stringify(ofImage) ? undefined : value)
@@ -183,7 +183,7 @@ async function startAside(run: Run, { rancher, self, image }: Ready, data: strin
       Binds: [`${data}:/var/lib/rancher`],
       RestartPolicy: { Name: 'no' },
       Privileged: rancher.HostConfig.Privileged,
-      // Where memory or CPU lack, the running Rancher is not the one that goes without.
+      // When memory or CPU is short, the running Rancher must not suffer.
       OomScoreAdj: 1000,
       CpuShares: 128,
     },
@@ -191,7 +191,7 @@ async function startAside(run: Run, { rancher, self, image }: Ready, data: strin
   await docker.start(names.drill)
 }
 
-/** Rancher's health as it is reached inside its container: the host's port may be another. */
+/** Rancher's health URL inside its container, whose port may differ from the host's. */
 export function insideUrl(healthUrl: string, { HostConfig }: Pick<Container, 'HostConfig'>): string {
   const url = new URL(healthUrl)
   const port = url.port || (url.protocol === 'https:' ? '443' : '80')
@@ -204,7 +204,7 @@ export function insideUrl(healthUrl: string, { HostConfig }: Pick<Container, 'Ho
 }
 
 async function untilItAnswers({ settings, docker, stop }: Run): Promise<void> {
-  const names = companions(settings.container)
+  const names = containerNames(settings.container)
   const failed = async (what: string) => {
     const lines = await docker.lastLines(names.drill, LOG_LINES).catch(String)
     throw new Failure('drill', `a second Rancher on the restored data ${what}. Its last lines:\n${lines}`)

@@ -8,21 +8,21 @@ import { onlyVanished, type Tree } from './tree.ts'
 /** A way to copy a tree while it is in use. */
 export interface Engine {
   readonly name: 'reflink' | 'plain'
-  /** Whether the copy takes as much room as the tree. */
+  /** Whether the copy takes as much space as the tree. */
   readonly takesRoom: boolean
-  /** Copy a tree that may be changing into an empty folder: kinds, owners, rights, times, links, attributes. */
+  /** Copy a tree that may be changing into an empty folder: types, owners, modes, times, links, attributes. */
   copyTree(source: string, target: string, tree: Tree, signal?: AbortSignal): Promise<void>
 }
 
-// Every kind of file, numbers of owners as they are, and times to the nanosecond: rsync alone takes times of the same
-// second for equal. No ACLs and extended attributes: the archive of Rancher's documentation, which busybox must be able
-// to read, has no place for them.
+// Every type of file, numeric owners, and times to the nanosecond: by default rsync treats times within the same
+// second as equal. No ACLs and extended attributes: the archive of Rancher's documentation, which busybox must be able
+// to read, cannot hold them.
 const RSYNC_EVERYTHING = ['--archive', '--hard-links', '--numeric-ids', '--sparse', '--modify-window=-1']
 
-/** rsync's exit code for a source from which files vanished meanwhile. */
+/** rsync's exit code if source files vanished during the transfer. */
 const RSYNC_VANISHED = 24
 
-/** Run rsync. @param changing files may vanish from the source meanwhile */
+/** Run rsync. @param changing files may vanish from the source during the transfer */
 async function rsync(
   args: readonly string[],
   { changing, input, signal }: { changing: boolean; input?: Uint8Array; signal?: AbortSignal },
@@ -46,21 +46,21 @@ const plain: Engine = {
     rsync(['--whole-file', `${source}/`, `${target}/`], { changing: true, ...(signal && { signal }) }),
 }
 
-// k3s writes its database several times a second; what has rested for a minute may well rest on.
+// k3s writes its database several times a second; a file unchanged for a minute is likely to stay unchanged.
 const BUSY_SECONDS = 60
 
-/** The files of a tree that are being written, as far as their times tell. */
+/** The files of a tree that are being written, judging by their times. */
 export function busyFiles({ taken, entries }: Tree): string[] {
   return [...entries].flatMap(([path, { kind, ctime }]) => (kind === 'f' && ctime > taken - BUSY_SECONDS ? [path] : []))
 }
 
 /**
- * Shares the source's blocks, which costs neither time nor room: btrfs, XFS, and ZFS from 2.2.
+ * Shares the source's blocks, which costs neither time nor space: btrfs, XFS, and ZFS from 2.2.
  *
- * Not of files that are being written. Of those, each block that Rancher writes would go to another place for as long as
- * the copy is there: measured on XFS with 1,000 pages a second, an etcd database of 512 MiB fell into 70,000 pieces over
- * five runs, then took 5 to 12 s to be cloned and Rancher half a minute to read. They are copied, and at the stop
- * compared, as everywhere.
+ * Files that are being written are not shared, because each block that Rancher writes to one would move for as long as
+ * the copy exists: measured on XFS with 1,000 pages a second, an etcd database of 512 MiB fragmented into 70,000 extents over
+ * five runs, then took 5 to 12 s to clone and Rancher half a minute to read. They are copied, and
+ * compared while Rancher is stopped, as without reflinks.
  */
 const reflink: Engine = {
   name: 'reflink',
@@ -77,7 +77,7 @@ const reflink: Engine = {
   },
 }
 
-/** rsync of the named entries of a folder alone; folders among them without what is in them. */
+/** rsync of the named entries of a folder alone; folders without their contents. */
 export async function rsyncFiles(
   args: readonly string[],
   source: string,
@@ -92,7 +92,7 @@ export async function rsyncFiles(
   })
 }
 
-/** The engine for a source and a staging folder: reflinks where a trial shows that they work, else plain copies. */
+/** The engine for a source and a staging folder: reflinks if a trial shows that they work, else plain copies. */
 export async function chooseEngine(source: string, staging: string): Promise<Engine> {
   // The trial needs a file of the source, and may not make one there: any that is not empty will do.
   const { stdout } = await execa('find', [source, '-xdev', '-type', 'f', '-size', '+0', '-print0', '-quit'], {

@@ -2,12 +2,12 @@ import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 
-/** The folder within Rancher's data that holds what is to be restored, and then what was there before. */
+/** The folder within Rancher's data that holds the data to restore, and afterwards the previous data. */
 const ASIDE = '.fragalysis-restore'
 
 /**
- * Two states of a folder: the inodes of its top entries, by name. What has which inode tells at any moment, also after
- * a power cut in the middle, how far an exchange has come; so it can always be finished, or taken back.
+ * Two states of a folder: the inodes of its top entries, by name. The inodes tell at any moment, even after
+ * a power cut, how far an exchange has come, so it can always be finished or rolled back.
  */
 export interface Exchange {
   readonly data: string
@@ -15,7 +15,7 @@ export interface Exchange {
   readonly restored: Readonly<Record<string, string>>
 }
 
-/** Where a restore unpacks to: on the filesystem of the data, so that nothing is copied while Rancher is stopped. */
+/** Where a restore unpacks to: on the filesystem of the data, so that no data is copied while Rancher is stopped. */
 export async function makeAside(data: string): Promise<string> {
   const aside = join(data, ASIDE)
   await rm(aside, { recursive: true, force: true })
@@ -23,12 +23,12 @@ export async function makeAside(data: string): Promise<string> {
   return aside
 }
 
-/** What is, and what is to be: to be called once all is unpacked. */
+/** The current and the wanted state. Call it once everything is unpacked. */
 export async function planExchange(data: string): Promise<Exchange> {
   return { data, before: await inodesOf(data), restored: await inodesOf(join(data, ASIDE)) }
 }
 
-/** Put one of the two states in place; the other lies aside then. Rancher must be stopped. */
+/** Put one of the two states in place and the other aside. Rancher must be stopped. */
 export async function putInPlace({ data, before, restored }: Exchange, wanted: 'before' | 'restored'): Promise<void> {
   const inodes = wanted === 'before' ? before : restored
   const [found, aside] = [await inodesOf(data), await inodesOf(join(data, ASIDE))]
@@ -41,7 +41,7 @@ export async function putInPlace({ data, before, restored }: Exchange, wanted: '
   }
 }
 
-/** Remove what lies aside. */
+/** Remove the state that is aside. */
 export async function forgetAside(data: string): Promise<void> {
   await rm(join(data, ASIDE), { recursive: true, force: true })
 }

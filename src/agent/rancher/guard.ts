@@ -6,24 +6,24 @@ import { asFailure, failures } from '../run/outcome.ts'
 import { Docker, retryDocker } from './docker.ts'
 import { untilHealthy } from './health.ts'
 import { type GuardRecord, readGuard, writeGuard } from './records.ts'
-import { takeBack } from './restore.ts'
-import { companions, type GuardSettings, guardSettings } from './settings.ts'
+import { rollBack } from './restore.ts'
+import { containerNames, type GuardSettings, guardSettings } from './settings.ts'
 
 const POLL_MS = 1_000
-// A Docker daemon that restarts may make its socket anew, and ours is then the old one's. Ending has Docker start us
-// again with the new one.
+// A Docker daemon that restarts may create a new socket, and we still have the old one. If the guard exits, Docker
+// starts it again with the new one.
 const UNREACHABLE_MS = 15_000
 const KILL_MS = 5_000
 const LOG_LINES = 30
 
 /**
- * Watch over one run of `snapshot`: start Rancher where the run does not. It acts when the run's container has ended
+ * Watch one run of `snapshot`, and start Rancher if the run does not. It acts when the run's container has ended
  * without disarming it, and at the deadline. It is a container of its own, which Docker starts again after a restart
  * of the daemon or the host; it needs neither the run nor ssh nor Ansible nor AWX.
  */
 async function guard(settings: GuardSettings, heartbeatUrl: string | undefined): Promise<void> {
   const docker = new Docker()
-  const names = companions(settings.container)
+  const names = containerNames(settings.container)
   const before = await readGuard(settings.staging)
   const record: GuardRecord =
     before?.run === settings.run
@@ -40,7 +40,7 @@ async function guard(settings: GuardSettings, heartbeatUrl: string | undefined):
     record.events.push({ at: new Date().toISOString(), what })
     await writeGuard(settings.staging, record)
   }
-  // Whatever it finds, a run whose guard has to look did not end as it should. Nothing waits for an alarm.
+  // A run whose guard has to act did not end as it should, whatever the guard finds. Do not wait for the alarm.
   const alarm = () => heartbeat(heartbeatUrl, 'fail', logTail())
   if (record !== before) await note(`armed until ${record.deadline}`)
   else if (record.outcome === 'watching')
@@ -48,8 +48,8 @@ async function guard(settings: GuardSettings, heartbeatUrl: string | undefined):
 
   if (record.outcome === 'watching') {
     await untilActing(docker, settings, names.run, note)
-    if (await takeBack(docker, settings.container, settings.staging)) {
-      await note('took a restore back that was not finished: the data of before are in place')
+    if (await rollBack(docker, settings.container, settings.staging)) {
+      await note('rolled back an incomplete restore: the previous data are in place')
     }
     const started = await ensureRunning(docker, settings, note, alarm)
     const health = await ensureHealthy(docker, settings, note)
@@ -62,14 +62,14 @@ async function guard(settings: GuardSettings, heartbeatUrl: string | undefined):
 
 const endings: Record<GuardRecord['outcome'], string> = {
   watching: '',
-  idle: 'Rancher is healthy and ran all the time; the run ended without a word',
+  idle: 'Rancher is healthy and was never stopped; the run ended without disarming the guard',
   started: 'Rancher is healthy; the guard had to start it',
-  helpless: 'Rancher is not healthy: a person must look at it (docker logs Rancher)',
+  unhealthy: 'Rancher is not healthy: a person must look at it (docker logs Rancher)',
 }
 
 type Note = (what: string) => Promise<void>
 
-/** Wait until the run's container has ended, or the deadline finds Rancher stopped. */
+/** Wait until the run's container has ended, or the deadline has passed and Rancher is stopped. */
 async function untilActing(docker: Docker, settings: GuardSettings, run: string, note: Note): Promise<void> {
   for (;;) {
     const running = (await retryDocker(() => docker.inspect(run), Date.now() + UNREACHABLE_MS))?.State.Running ?? false
@@ -78,7 +78,7 @@ async function untilActing(docker: Docker, settings: GuardSettings, run: string,
       const rancher = await retryDocker(() => docker.inspect(settings.container), Date.now() + UNREACHABLE_MS)
       if (!rancher?.State.Running) {
         await note(`the deadline has passed and ${settings.container} is stopped: ending ${run}`)
-        // A process that hangs in the kernel does not even die: Rancher does not wait for it.
+        // A process that hangs in the kernel cannot be killed: Rancher must not wait for it.
         await Promise.race([docker.kill(run).catch(error => note(String(error))), sleep(KILL_MS)])
         return
       }
@@ -88,7 +88,7 @@ async function untilActing(docker: Docker, settings: GuardSettings, run: string,
 }
 
 /**
- * Start Rancher if it does not run, and see that it still runs at the deadline: a stop that was asked for may come
+ * Start Rancher if it does not run, and check at the deadline that it still runs, because a requested stop may come
  * late. @returns whether it had to be started
  */
 async function ensureRunning(
@@ -102,7 +102,7 @@ async function ensureRunning(
   for (;;) {
     const rancher = await retryDocker(() => docker.inspect(settings.container), Date.now() + UNREACHABLE_MS)
     if (!rancher) {
-      await note(`there is no container ${settings.container} any more: nothing to start`)
+      await note(`there is no container ${settings.container} anymore: nothing to start`)
       return started
     }
     if (!rancher.State.Running) {
@@ -123,12 +123,12 @@ async function ensureRunning(
   }
 }
 
-/** Wait until Rancher is healthy; where it takes too long, restart it, once. */
+/** Wait until Rancher is healthy; if that takes too long, restart it once. */
 async function ensureHealthy(
   docker: Docker,
   settings: GuardSettings,
   note: Note,
-): Promise<'healthy' | 'started' | 'helpless'> {
+): Promise<'healthy' | 'started' | 'unhealthy'> {
   const said = await untilHealthy(settings.healthUrl, settings.healthyTimeoutMs)
   if (said === undefined) return 'healthy'
   await note(
@@ -143,7 +143,7 @@ async function ensureHealthy(
   const then = await untilHealthy(settings.healthUrl, settings.healthyTimeoutMs)
   if (then === undefined) return 'started'
   await note(`${settings.container} is still not healthy (${then}). Its last lines:\n${await tail(docker, settings)}`)
-  return 'helpless'
+  return 'unhealthy'
 }
 
 async function tail(docker: Docker, settings: GuardSettings): Promise<string> {
@@ -152,9 +152,9 @@ async function tail(docker: Docker, settings: GuardSettings): Promise<string> {
 
 export const command: CommandModule = {
   command: 'guard',
-  describe: 'Start Rancher where a run of "snapshot" does not; armed by that run, as a container of its own',
+  describe: 'Start Rancher if a run of "snapshot" does not; that run starts it as a container of its own',
   handler: async () => {
-    // Docker sends SIGTERM when the daemon ends; it starts a guard that ends by it again.
+    // Docker sends SIGTERM when the daemon ends; it starts the guard again afterwards.
     process.on('SIGTERM', () => process.exit(failures.stopped.code))
     try {
       await guard(guardSettings(process.env), process.env.BACKUP_HEARTBEAT_URL)

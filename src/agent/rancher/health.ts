@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const POLL_MS = 100
 const ANSWER_MS = 5_000
 
-/** Ask Rancher once. @returns undefined when it is healthy (any 2xx), else what it said */
+/** Request Rancher's health once. @returns undefined if it is healthy (any 2xx), else its answer */
 export function askHealth(url: string): Promise<string | undefined> {
-  // The question is only whether Rancher answers. Its certificate is its own, and we send it nothing.
+  // Rancher's certificate is self-signed, and nothing secret is sent: only whether it answers matters.
   const get = url.startsWith('https:') ? httpsGet : httpGet
   return new Promise(resolve => {
     const asked = get(url, { agent: false, rejectUnauthorized: false, timeout: ANSWER_MS }, answer => {
@@ -21,7 +21,7 @@ export function askHealth(url: string): Promise<string | undefined> {
   })
 }
 
-/** Wait until Rancher is healthy. @returns undefined then, else what it said last */
+/** Wait until Rancher is healthy. @returns undefined then, else its last answer */
 export async function untilHealthy(url: string, timeoutMs: number): Promise<string | undefined> {
   const end = Date.now() + timeoutMs
   for (;;) {

@@ -3,25 +3,24 @@ import { log } from '../run/log.ts'
 import { Failure } from '../run/outcome.ts'
 import { untilHealthy } from './health.ts'
 
-/** The line that `seclude` logs once Rancher may be started. */
-export const SECLUDED = 'the network that leads nowhere is ready'
+/** The line that `isolateNetwork` logs once Rancher may be started. */
+export const NETWORK_ISOLATED = 'the isolated network is ready'
 
-// Of the block for documentation (RFC 5737): nobody's. A link-local one would not do: k3s takes none of those for the
-// node's own.
+// From the block for documentation (RFC 5737). K3s does not accept a link-local address as the node's.
 const ADDRESS = '203.0.113.254/31'
 const GATEWAY = '203.0.113.255'
 
 /**
- * Make a network namespace that has nothing but a loopback look like a host's, and then wait for Rancher in it.
+ * Give a network namespace without interfaces a default route that leads nowhere, then wait for Rancher in it.
  *
- * The k3s inside Rancher does not start without a default route: it takes the node's address from it. So there is one,
- * over a pair of virtual interfaces whose both ends are in this namespace: what is sent goes nowhere. (A dummy interface
- * would do as well, but needs a kernel module that not every host has; any Docker host has these.)
+ * K3s inside Rancher does not start without a default route, from which it takes the node's address. This one goes over
+ * a pair of virtual interfaces with both ends in this namespace, so packets reach nothing. (A dummy interface would do
+ * too, but needs a kernel module that not every host has; every Docker host has veth.)
  *
- * @param url Rancher's health, as it is reached inside
- * @throws Failure drill with what Rancher said last
+ * @param url Rancher's health, as seen from inside
+ * @throws Failure drill with Rancher's last answer
  */
-export async function seclude(url: string, timeoutMs: number): Promise<void> {
+export async function isolateNetwork(url: string, timeoutMs: number): Promise<void> {
   const ip = (text: string) => execa('ip', text.split(' '))
   await ip('link set lo up')
   await ip('link add rancher0 type veth peer name nowhere0')
@@ -29,7 +28,7 @@ export async function seclude(url: string, timeoutMs: number): Promise<void> {
   await ip('link set rancher0 up')
   await ip(`address add ${ADDRESS} dev rancher0`)
   await ip(`route add default via ${GATEWAY} dev rancher0`)
-  log(SECLUDED)
+  log(NETWORK_ISOLATED)
   const said = await untilHealthy(url, timeoutMs)
   if (said !== undefined) throw new Failure('drill', `${url}: ${said}, after ${timeoutMs / 1000} s`)
 }

@@ -5,8 +5,8 @@ import { readReceipts } from '../../store/receipt.ts'
 const SHOWN = 8
 
 /**
- * How long Rancher was away in the newest runs, from their receipts, for people: a line each, the newest first, so that
- * an outage that grows is seen.
+ * How long Rancher was down in the newest runs, from their receipts: a line of text each, newest first, which shows if
+ * outages grow.
  */
 export async function outagesSoFar(store: Store, of: { bucket: string; system: string }): Promise<string[]> {
   const { receipts } = await readReceipts(store, { ...of, kind: 'rancher', newest: SHOWN })

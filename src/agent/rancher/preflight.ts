@@ -13,20 +13,20 @@ import type { Container, Docker } from './docker.ts'
 import { busyFiles, chooseEngine, type Engine } from './engine.ts'
 import { untilHealthy } from './health.ts'
 import { type RunRecord, readGuard } from './records.ts'
-import { companions, type SnapshotSettings } from './settings.ts'
+import { containerNames, type SnapshotSettings } from './settings.ts'
 import { readTree, treeBytes } from './tree.ts'
 import { describeWindow, insideWindow } from './window.ts'
 
-/** Where a run's copy stands in the staging folder: below it, `var/lib/rancher`. */
+/** The folder of a run's copy in the staging folder; it contains `var/lib/rancher`. */
 export const COPY = 'copy'
 
-/** And where a drill unpacks to. */
+/** The folder that a drill unpacks to. */
 export const DRILL = 'drill'
 
-/** What the checks found out for the steps that follow. */
+/** What the checks found, for the steps that follow. */
 export interface Ready {
   readonly rancher: Container
-  /** The container of this very run. */
+  /** The container of this run. */
   readonly self: Container
   readonly engine: Engine
 }
@@ -36,10 +36,10 @@ const REMOVED_MS = 30_000
 const HEALTHY_MS = 10_000
 
 /**
- * Check, from cheap to thorough and before anything is stopped, that a run can go through: and clear away what earlier
- * runs left.
+ * Check, from cheap to thorough and before anything is stopped, that a run can succeed, and remove what earlier runs
+ * left.
  *
- * @param last the record of the run before
+ * @param last the record of the previous run
  * @throws Failure with what to do
  */
 export async function preflight(
@@ -66,26 +66,26 @@ function checkWindow({ window, ignoreWindow, container }: SnapshotSettings): voi
   if (window === undefined || insideWindow(window, now)) return
   const text = `it is ${now.toISOString()}, outside the window (${describeWindow(window)})`
   if (ignoreWindow) {
-    log(`${text}; told to go on`)
+    log(`${text}; continuing as told`)
     return
   }
   throw new Failure(
     'rancher',
-    `${text}: ${container} was left alone. A schedule that AWX fires late needs nothing, the next one comes; to run now, launch with "Outside the window?" answered yes (rancher_backup_ignore_window)`,
+    `${text}: ${container} was not touched. If AWX started the schedule late, nothing needs to be done: the next run follows. To run now, launch with "Outside the window?" answered yes (rancher_backup_ignore_window)`,
   )
 }
 
-/** The container of this very run; it must bear the name that keeps others out. */
+/** The container of this run; its name is the lock that excludes other runs. */
 export async function checkSelf(
   { container, run, staging, data }: SnapshotSettings,
   docker: Docker,
 ): Promise<Container> {
-  const name = companions(container).run
+  const name = containerNames(container).run
   const self = await docker.inspect(name)
   if (!self?.Config.Env?.includes(`BACKUP_RANCHER_RUN=${run}`)) {
     throw new Failure(
       'busy',
-      `this run is not the container ${name}: another is at work, or it was not started by the playbook backup-rancher`,
+      `this run is not the container ${name}: another run is active, or it was not started by the playbook backup-rancher`,
     )
   }
   for (const place of [staging, data]) {
@@ -99,14 +99,14 @@ export async function checkSelf(
   return self
 }
 
-/** No guard of an earlier run may be at work. */
+/** No guard of an earlier run may be active. */
 export async function checkGuard({ container }: SnapshotSettings, docker: Docker): Promise<void> {
-  const name = companions(container).guard
+  const name = containerNames(container).guard
   const guard = await docker.inspect(name)
   if (guard?.State.Running || guard?.State.Restarting) {
     throw new Failure(
       'busy',
-      `the guard ${name} of an earlier run is still at work: see "docker logs ${name}", and run again when it has ended`,
+      `the guard ${name} of an earlier run is still active: see "docker logs ${name}", and run again when it has ended`,
     )
   }
   if (guard) await docker.remove(name)
@@ -116,35 +116,38 @@ async function checkPrevious(settings: SnapshotSettings, last: RunRecord | undef
   const guard = await readGuard(settings.staging)
   if (last && last.outcome !== 'succeeded') {
     const step = last.steps.at(-1)?.name ?? 'start'
-    log(`the run before, of ${last.start}, ${last.message ? `failed: ${last.message}` : `was killed at "${step}"`}`)
+    log(`the previous run, of ${last.start}, ${last.message ? `failed: ${last.message}` : `was killed at "${step}"`}`)
   }
-  if (guard?.outcome !== 'started' && guard?.outcome !== 'helpless') return
+  if (guard?.outcome !== 'started' && guard?.outcome !== 'unhealthy') return
   const story = guard.events.map(({ at, what }) => `${at} ${what.split('\n')[0]}`).join('; ')
   if (settings.acceptPrevious)
-    return log(`the guard of run ${guard.run} had to act, which a person has accepted: ${story}`)
+    return log(`the guard of run ${guard.run} intervened, which a person has accepted: ${story}`)
   throw new Failure(
     'rancher',
-    `the guard of run ${guard.run} had to act, so ${settings.container} is not stopped again before a person has looked: ${story}. When it is understood, launch once with "After a guard had to act?" answered yes (rancher_backup_accept_previous)`,
+    `the guard of run ${guard.run} intervened, so ${settings.container} is not stopped again until a person accepts that: ${story}. Then launch once with "Run despite the guard's last intervention?" answered yes (rancher_backup_accept_previous)`,
   )
 }
 
-/** Rancher's container, which may be stopped without being gone, and mounts the data where we look for them. */
+/** Rancher's container, which survives being stopped and mounts the data at the expected place. */
 export async function findRancher({ container, data }: SnapshotSettings, docker: Docker): Promise<Container> {
   const rancher = await docker.inspect(container)
   if (!rancher) {
     throw new Failure(
       'source',
-      `there is no container ${container}: set rancher_backup_container to its name (docker ps), or make it as Rancher's documentation does`,
+      `there is no container ${container}: set rancher_backup_container to its name (docker ps), or create it as Rancher's documentation does`,
     )
   }
   if (rancher.HostConfig.AutoRemove) {
-    throw new Failure('source', `${container} was made with --rm and would be gone once stopped: make it anew without`)
+    throw new Failure(
+      'source',
+      `${container} was created with --rm and would be removed when stopped: create it again without`,
+    )
   }
   const mount = rancher.Mounts.find(({ Destination }) => Destination === '/var/lib/rancher')
   if (mount?.Source !== data) {
     throw new Failure(
       'source',
-      `${container} keeps /var/lib/rancher at ${mount?.Source ?? 'no place of its own'}, not at ${data}: set rancher_backup_data_directory to it`,
+      `${container} keeps /var/lib/rancher at ${mount?.Source ?? 'no mount'}, not at ${data}: set rancher_backup_data_directory to it`,
     )
   }
   return rancher
@@ -169,18 +172,18 @@ async function checkRancher(settings: SnapshotSettings, docker: Docker): Promise
   return rancher
 }
 
-/** Remove what a drill made: its containers, its folder. Only ever called by the one run that has the name. */
+/** Remove a drill's containers and folder. Only the run that holds the name may call it. */
 export async function clearDrill({ container, staging }: SnapshotSettings, docker: Docker): Promise<void> {
-  const { drill, drillNetwork } = companions(container)
+  const { drill, drillNetwork } = containerNames(container)
   for (const name of [drill, drillNetwork]) {
     await docker.remove(name)
-    // Docker may answer while the removal is still under way, and the folder is then still mounted.
+    // Docker may answer before the removal is complete, and the folder is then still mounted.
     for (const end = Date.now() + REMOVED_MS; (await docker.inspect(name)) && Date.now() < end; await sleep(100));
   }
   await rm(join(staging, DRILL), { recursive: true, force: true })
 }
 
-/** Only ever called by the one run that has the name: whatever lies there is of runs that are over. */
+/** Only the run that holds the name may call it: what is there belongs to runs that have ended. */
 async function clearLeftovers({ staging, bucket }: SnapshotSettings, store: Store): Promise<void> {
   for (const name of await readdir(staging)) {
     if (name !== COPY && takenOf(name) === undefined && !name.startsWith('trial-')) continue
@@ -196,7 +199,7 @@ async function checkStaging({ data, staging }: SnapshotSettings, stop: AbortSign
   const bytes = treeBytes(tree)
   if (bytes === 0) throw new Failure('source', `${data} is empty: nothing to back up`)
   const engine = await chooseEngine(data, staging)
-  // An archive of what does not compress is as large as the data.
+  // An archive of incompressible data is as large as the data.
   const needed = bytes + (engine.takesRoom ? bytes : treeBytes(tree, busyFiles(tree)))
   const { bavail, bsize, files, ffree } = await statfs(staging)
   if (bavail * bsize < needed) {
@@ -205,7 +208,7 @@ async function checkStaging({ data, staging }: SnapshotSettings, stop: AbortSign
       `${staging} has ${sized(bavail * bsize)} free, the copy and its archive of ${sized(bytes)} need ${sized(needed)}: free some, or set rancher_backup_staging_directory to a larger place`,
     )
   }
-  // Filesystems that make inodes as they go say 0 of 0.
+  // Filesystems that allocate inodes dynamically report 0 of 0.
   if (files > 0 && ffree < tree.entries.size) {
     throw new Failure('volume', `${staging} has ${ffree} inodes free, the copy needs ${tree.entries.size}`)
   }
@@ -217,6 +220,6 @@ async function checkStaging({ data, staging }: SnapshotSettings, stop: AbortSign
 
 async function checkBucket({ bucket, system }: SnapshotSettings, store: Store): Promise<void> {
   const key = `${receiptPrefix(system)}writable-${randomUUID()}`
-  await putVerified(store, { bucket, key, body: 'A run looked whether it can write here.\n' })
+  await putVerified(store, { bucket, key, body: 'A run checked that it can write here.\n' })
   await deleteKeys(store, bucket, [key])
 }

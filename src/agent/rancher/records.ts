@@ -2,7 +2,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { log } from '../run/log.ts'
 
-/** One step of a run, as `run.json` shows it to whoever watches. */
+/** One step of a run, as recorded in `run.json`. */
 export interface Step {
   readonly name: string
   readonly start: string
@@ -11,15 +11,15 @@ export interface Step {
   detail?: string
 }
 
-/** A run, as it stands in `run.json` of the staging folder; written anew with every step. */
+/** A run, as recorded in `run.json` of the staging folder; rewritten with every step. */
 export interface RunRecord {
   readonly system: string
   readonly run: string
   readonly start: string
   end?: string
-  /** Stays `running` where the agent was killed. */
+  /** Stays `running` if the agent was killed. */
   outcome: 'running' | 'succeeded' | 'failed'
-  /** How it ended, in a sentence: why it failed, or what it did. */
+  /** The result in a sentence: why it failed, or what it did. */
   message?: string
   /** From the request to stop Rancher until it was started. */
   stoppedSeconds?: number
@@ -29,16 +29,16 @@ export interface RunRecord {
   readonly steps: Step[]
 }
 
-/** What a guard saw and did, as it stands in `guard.json` of the staging folder. */
+/** What a guard saw and did, as recorded in `guard.json` of the staging folder. */
 export interface GuardRecord {
   readonly run: string
   readonly armed: string
   readonly deadline: string
   /**
-   * `watching` until the run disarms it or it has ended its work: `idle` when Rancher ran all the time, `started` when
-   * it had to start Rancher, `helpless` when Rancher did not become healthy.
+   * `watching` until the run disarms it or it is done: `idle` if Rancher was never stopped, `started` when
+   * it had to start Rancher, `unhealthy` when Rancher did not become healthy.
    */
-  outcome: 'watching' | 'idle' | 'started' | 'helpless'
+  outcome: 'watching' | 'idle' | 'started' | 'unhealthy'
   readonly events: { at: string; what: string }[]
 }
 
@@ -50,7 +50,7 @@ export function readRun(staging: string): Promise<RunRecord | undefined> {
 }
 
 /**
- * Write the record of a run. One that cannot be written (a full disk) is logged: Rancher's start must not wait for it,
+ * Write the record of a run. A failure (a full disk) is logged only: Rancher's start must not wait for it,
  * nor for a disk that is busy with the copy.
  */
 export function writeRun(staging: string, record: RunRecord): Promise<void> {
@@ -64,7 +64,7 @@ export function readGuard(staging: string): Promise<GuardRecord | undefined> {
   return read<GuardRecord>(join(staging, GUARD))
 }
 
-/** As `writeRun`; it is on the disk when this returns, so that it outlives the host's end. */
+/** Like `writeRun`, but synced to disk when this returns, so that it survives a crash of the host. */
 export function writeGuard(staging: string, record: GuardRecord): Promise<void> {
   return write(join(staging, GUARD), `${JSON.stringify(record, null, 2)}\n`, true)
 }

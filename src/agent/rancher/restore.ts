@@ -18,19 +18,19 @@ import type { Container, Docker } from './docker.ts'
 import { type Exchange, forgetAside, makeAside, planExchange, putInPlace } from './exchange.ts'
 import { checkGuard, checkSelf, clearDrill, findRancher } from './preflight.ts'
 import { arm, disarm, outage, type Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './run.ts'
-import type { RestoreWishes, SnapshotSettings } from './settings.ts'
+import type { RestoreOptions, SnapshotSettings } from './settings.ts'
 import { versionOf } from './version.ts'
 
-/** Where a restore stands, for whoever must take it back: `restore.json` of the staging folder. */
+/** The state of a restore, for whoever must roll it back: `restore.json` of the staging folder. */
 const RECORD = 'restore.json'
 
 /**
- * Bring Rancher back to an archive. All is fetched, proven and unpacked before Rancher is touched; what was there stays
- * aside until Rancher is healthy with what was restored, and comes back where it does not become so.
+ * Restore Rancher from an archive. It is fetched, checked and unpacked before Rancher is touched. The previous data stay
+ * aside until Rancher is healthy with the restored data, and are put back if it does not become healthy.
  *
  * A dry run ends before the unpacking, removes what it fetched, and says what would have happened.
  */
-export async function restore(run: Run, { wanted, acceptVersion, dryRun }: RestoreWishes): Promise<Result> {
+export async function restore(run: Run, { wanted, acceptVersion, dryRun }: RestoreOptions): Promise<Result> {
   const { settings, docker, store, stop } = run
   const { container, staging, data, bucket, system } = settings
   if (wanted.which === 'list') {
@@ -43,14 +43,14 @@ export async function restore(run: Run, { wanted, acceptVersion, dryRun }: Resto
     const own = await checkSelf(settings, docker)
     await checkGuard(settings, docker)
     await clearDrill(settings, docker)
-    if (dryRun && (await isBrokenOff(staging))) log('a restore was broken off: it would be taken back first')
-    else if (await takeBack(docker, container, staging)) log('took back a restore that was broken off')
+    if (dryRun && (await isIncomplete(staging))) log('an earlier restore is incomplete: it would be rolled back first')
+    else if (await rollBack(docker, container, staging)) log('rolled back an incomplete restore')
     const found = await findRancher(settings, docker)
     const proof = await findReceipt(store, settings, wanted)
     checkVersion(proof, found, acceptVersion)
     const free = await checkRoom([
       { place: staging, bytes: proof.object.bytes, what: 'the archive' },
-      { place: data, bytes: proof.details.treeBytes ?? 0, what: 'the restored data beside those of now' },
+      { place: data, bytes: proof.details.treeBytes ?? 0, what: 'the restored data beside the current' },
     ])
     return {
       self: own,
@@ -64,7 +64,7 @@ export async function restore(run: Run, { wanted, acceptVersion, dryRun }: Resto
   const { archive } = await run.step('fetch and verify', () => fetchProven(store, receipt, staging, stop))
   if (dryRun) {
     await rm(archive)
-    run.record.message = `${receipt.object.key} is whole. ${wouldHappen(rancher, receipt, settings)} ${room}. Nothing was touched, and what was fetched is removed.`
+    run.record.message = `${receipt.object.key} is complete. ${wouldHappen(rancher, receipt, settings)} ${room}. Nothing was touched, and what was fetched is removed.`
     log(run.record.message)
     return { dryRun: true, object: receipt.object.key, taken: receipt.taken }
   }
@@ -75,7 +75,7 @@ export async function restore(run: Run, { wanted, acceptVersion, dryRun }: Resto
   })
   const ran = rancher.State.Running
   if (ran) {
-    // Taking back is part of the work, and needs the longer of the times.
+    // The deadline includes a rollback.
     const deadlineMs = settings.stopDeadlineMs + 2 * settings.healthyTimeoutMs
     await run.step('arm the guard', () => arm(run, self, deadlineMs, [staging, data]))
   }
@@ -85,7 +85,7 @@ export async function restore(run: Run, { wanted, acceptVersion, dryRun }: Resto
   return { object: receipt.object.key, taken: receipt.taken, stoppedSeconds: run.record.stoppedSeconds }
 }
 
-// What a play's last message has room for.
+// The most lines that fit into a play's last message.
 const LISTED = 50
 
 function listed(receipts: readonly StoredReceipt[], bucket: string): string {
@@ -101,14 +101,14 @@ function listed(receipts: readonly StoredReceipt[], bucket: string): string {
 function wouldHappen(rancher: Container, receipt: Receipt<'rancher'>, { container, data }: SnapshotSettings): string {
   const version = receipt.versions.rancher
   const before = rancher.State.Running ? `${container} would be stopped` : `${container} is ${rancher.State.Status}`
-  return `${before}; the ${sized(receipt.details.treeBytes ?? 0)} of ${receipt.counts.files} files in it, of Rancher ${version} and taken ${receipt.taken}, would take the place of what is in ${data}; ${container} (${rancher.Config.Image}, Rancher ${versionOf(rancher)}) would be started, and get back what was there before if it does not become healthy.`
+  return `${before}; the ${sized(receipt.details.treeBytes ?? 0)} of ${receipt.counts.files} files in it, of Rancher ${version} and taken ${receipt.taken}, would replace the contents of ${data}; ${container} (${rancher.Config.Image}, Rancher ${versionOf(rancher)}) would be started, and would get its previous data back if it does not become healthy.`
 }
 
-/** Stop, exchange, start, wait until healthy; and all the way back where one of these fails. */
+/** Stop, exchange, start, wait until healthy; roll everything back if one of these fails. */
 async function exchangeWhileStopped(run: Run, rancher: Container, exchange: Exchange, ran: boolean): Promise<void> {
   const { settings, docker } = run
   const { container, staging } = settings
-  // By then whoever starts Rancher has seen the deadline pass, or there is nobody.
+  // By then the guard has seen the deadline pass, or there is no guard.
   const late = new Date()
   await recordExchange(staging, exchange)
   const began = performance.now()
@@ -121,13 +121,13 @@ async function exchangeWhileStopped(run: Run, rancher: Container, exchange: Exch
     run.record.healthySeconds = seconds(began)
   } catch (error) {
     await run.step('go back', async () => {
-      await takeBack(docker, container, staging)
+      await rollBack(docker, container, staging)
       if (!ran) return
       await startRancher(run, rancher, late)
       await waitUntilHealthy(run, late)
       await disarm(run)
     })
-    const now = ran ? 'it runs and is healthy with what was there before' : 'what was there before is in place again'
+    const now = ran ? 'it is healthy with its previous data' : 'its previous data are in place again'
     throw new Failure('restore', `${container} was not restored, and ${now}: ${asFailure(error).message}`, {
       cause: error,
     })
@@ -135,7 +135,7 @@ async function exchangeWhileStopped(run: Run, rancher: Container, exchange: Exch
   await settle(staging, exchange)
 }
 
-/** The receipt of the archive that is wanted. @throws Failure restore where there is none */
+/** The receipt of the wanted archive. @throws Failure restore if there is none */
 export async function findReceipt(
   store: Store,
   { bucket, system }: { bucket: string; system: string },
@@ -148,7 +148,7 @@ export async function findReceipt(
   return choose(copies, wanted, `${bucket}, with a receipt of ${system}`).receipt
 }
 
-/** @throws Failure restore where the archive is of another version and nobody accepts that */
+/** @throws Failure restore if the archive is of another version and that was not accepted */
 function checkVersion(receipt: Receipt<'rancher'>, rancher: Container, accept: boolean): void {
   const [copied, here] = [receipt.versions.rancher, versionOf(rancher)]
   if (copied === here) return
@@ -156,14 +156,14 @@ function checkVersion(receipt: Receipt<'rancher'>, rancher: Container, accept: b
   if (!accept) {
     throw new Failure(
       'restore',
-      `${text}: make the container anew from ${receipt.details.image}, or launch with "Another version?" answered yes (rancher_backup_restore_accept_version)`,
+      `${text}: create the container again from ${receipt.details.image}, or launch with "Another version?" answered yes (rancher_backup_restore_accept_version)`,
     )
   }
   log(`${text}; told to go on`)
 }
 
 /**
- * Fetch an archive and prove it whole: size, SHA-256, and every entry readable. Rancher is not touched.
+ * Fetch an archive and check it: size, SHA-256, and every entry readable. Rancher is not touched.
  *
  * @returns its path
  */
@@ -204,19 +204,19 @@ export async function fetchProven(
   }
 }
 
-/** Write down that an exchange is under way; until it is settled, whoever finds this takes it back. */
+/** Record that an exchange is in progress; until it is settled, whoever finds the record rolls it back. */
 async function recordExchange(staging: string, exchange: Exchange): Promise<void> {
   await writeFile(join(staging, RECORD), JSON.stringify(exchange), { mode: 0o600, flush: true })
 }
 
-/** The restored state is good: remove what was there before. */
+/** The restored state is confirmed: remove the previous data. */
 async function settle(staging: string, exchange: Exchange): Promise<void> {
   await rm(join(staging, RECORD))
   await forgetAside(exchange.data)
 }
 
-/** Whether there is an exchange that nobody settled. */
-async function isBrokenOff(staging: string): Promise<boolean> {
+/** Whether there is an exchange that was not settled. */
+async function isIncomplete(staging: string): Promise<boolean> {
   return await access(join(staging, RECORD)).then(
     () => true,
     () => false,
@@ -224,12 +224,12 @@ async function isBrokenOff(staging: string): Promise<boolean> {
 }
 
 /**
- * Take back an exchange that nobody settled: stop Rancher, put the state of before in place. Starting it is left to
- * the caller.
+ * Roll back an exchange that was not settled: stop Rancher and put the previous state in place. The caller starts
+ * Rancher.
  *
  * @returns whether there was one
  */
-export async function takeBack(docker: Docker, container: string, staging: string): Promise<boolean> {
+export async function rollBack(docker: Docker, container: string, staging: string): Promise<boolean> {
   const text = await readFile(join(staging, RECORD), 'utf8').catch(() => undefined)
   if (text === undefined) return false
   const exchange = JSON.parse(text) as Exchange

@@ -7,10 +7,10 @@ import { type Container, Docker, retryDocker } from './docker.ts'
 import { untilHealthy } from './health.ts'
 import { COPY } from './preflight.ts'
 import { forgetGuard, type RunRecord, readGuard, type Step, writeRun } from './records.ts'
-import { companions, guardEnvironment, type SnapshotSettings } from './settings.ts'
+import { containerNames, guardEnvironment, type SnapshotSettings } from './settings.ts'
 
 const ARM_MS = 30_000
-/** Of a container's log, so many lines make a message. */
+/** How many lines of a container's log a message contains. */
 export const LOG_LINES = 30
 
 /** One run, from the checks to the pruning; its record shows every step. */
@@ -22,7 +22,7 @@ export class Run {
   readonly record: RunRecord
   readonly copy: string
   readonly heartbeatUrl: string | undefined
-  /** The copy is whole and of one moment. */
+  /** The copy is complete and consistent. */
   consistent = false
 
   constructor(settings: SnapshotSettings, env: Environment, stop: AbortSignal) {
@@ -40,7 +40,7 @@ export class Run {
     }
   }
 
-  /** Do one step and record how it went. What `work` returns may have a `detail`, for people. */
+  /** Do one step and record its outcome. The result of `work` may have a `detail`, for people. */
   async step<T>(name: string, work: () => Promise<T>): Promise<T> {
     const began = performance.now()
     const step: Step = { name, start: new Date().toISOString(), outcome: 'running' }
@@ -64,7 +64,7 @@ export class Run {
     }
   }
 
-  /** Do all the steps of a run, and record how it ended. */
+  /** Do all steps of a run, and record its outcome. */
   async whole(steps: () => Promise<Result>): Promise<Result> {
     try {
       const result = await steps()
@@ -97,13 +97,13 @@ export function seconds(since: number): number {
   return Math.round(performance.now() - since) / 1000
 }
 
-/** How long Rancher was away, in a sentence. */
+/** How long Rancher was down, in a sentence. */
 export function outage({ settings, record }: Run): string {
   return `${settings.container} was stopped for ${record.stoppedSeconds} s, and healthy ${record.healthySeconds} s after the stop.`
 }
 
 /**
- * Make the guard, and see it at work before anything is stopped.
+ * Start the guard, and wait until it is watching before anything is stopped.
  *
  * @param folders what it must see of the host, at the same paths
  */
@@ -114,7 +114,7 @@ export async function arm(
   folders: readonly string[],
 ): Promise<{ at: Date; detail: string }> {
   const { settings, docker } = run
-  const name = companions(settings.container).guard
+  const name = containerNames(settings.container).guard
   const at = new Date(Date.now() + deadlineMs)
   const mount = (destination: string) => {
     const source = self.Mounts.find(({ Destination }) => Destination === destination)?.Source
@@ -141,7 +141,7 @@ export async function arm(
         const said = await docker.lastLines(name, LOG_LINES).catch(String)
         throw new Failure(
           'rancher',
-          `the guard did not arm itself within ${ARM_MS / 1000} s, so ${settings.container} was not stopped. It said: ${said}`,
+          `the guard did not arm itself within ${ARM_MS / 1000} s, so ${settings.container} was not stopped. Its log: ${said}`,
         )
       }
     }
@@ -153,7 +153,7 @@ export async function arm(
 }
 
 export async function disarm(run: Run): Promise<void> {
-  await retryDocker(() => run.docker.remove(companions(run.settings.container).guard), Date.now() + ARM_MS)
+  await retryDocker(() => run.docker.remove(containerNames(run.settings.container).guard), Date.now() + ARM_MS)
   await forgetGuard(run.settings.staging)
 }
 
@@ -164,10 +164,10 @@ export async function stopRancher(
   await docker.stop(settings.container, halt)
   const state = (await docker.inspect(settings.container))?.State
   if (!state || state.Running)
-    throw new Failure('rancher', `${settings.container} still runs after it was stopped: does something start it?`)
+    throw new Failure('rancher', `${settings.container} still runs after it was stopped: something else may start it`)
   return {
     finished: state.FinishedAt,
-    detail: state.ExitCode === 137 ? 'it did not end by itself and was killed' : `exit code ${state.ExitCode}`,
+    detail: state.ExitCode === 137 ? 'it did not exit in time and was killed' : `exit code ${state.ExitCode}`,
   }
 }
 
@@ -177,7 +177,7 @@ export async function startRancher({ settings, docker }: Run, rancher: Container
   } catch (error) {
     throw new Failure(
       'rancher',
-      `${settings.container} CANNOT BE STARTED: ${(error as Error).message}. The guard goes on trying until it starts; see "docker logs ${companions(settings.container).guard}"`,
+      `${settings.container} CANNOT BE STARTED: ${(error as Error).message}. The guard keeps trying until it starts; see "docker logs ${containerNames(settings.container).guard}"`,
       { cause: error },
     )
   }
@@ -188,11 +188,11 @@ export async function waitUntilHealthy(run: Run, deadline: Date): Promise<void> 
   const said = await untilHealthy(settings.healthUrl, settings.healthyTimeoutMs)
   if (said === undefined) return
   const kept = run.consistent
-    ? ` The copy that was just taken is whole, and stays at ${run.copy} until the next run.`
+    ? ` The copy that was just taken is complete, and stays at ${run.copy} until the next run.`
     : ''
   const lines = await docker.lastLines(settings.container, LOG_LINES).catch(String)
   throw new Failure(
     'rancher',
-    `${settings.container} was started but IS NOT HEALTHY after ${settings.healthyTimeoutMs / 1000} s (${said}). The guard stays: from ${deadline.toISOString()} it waits as long again, restarts ${settings.container} once, and alarms.${kept} The container's last lines:\n${lines}`,
+    `${settings.container} was started but IS NOT HEALTHY after ${settings.healthyTimeoutMs / 1000} s (${said}). The guard stays armed: from ${deadline.toISOString()} it waits as long again, restarts ${settings.container} once, and sends an alarm.${kept} The container's last lines:\n${lines}`,
   )
 }

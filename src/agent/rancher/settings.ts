@@ -3,22 +3,22 @@ import { storeVariables, Variables } from '../run/environment.ts'
 import { type Wanted, wanted } from '../run/restore-settings.ts'
 import { parseWindow, type Window } from './window.ts'
 
-/** What guard and snapshot both must know of the Rancher server. */
+/** The settings that guard and snapshot share. */
 export interface RancherPlace {
   /** The backup system's name. */
   readonly system: string
-  /** Of this run; whoever starts the run gives it. */
+  /** Identifies this run; chosen by whoever starts it. */
   readonly run: string
   /** Rancher's container. */
   readonly container: string
   /** Folder for the copy, the archive and the records of runs, at the same path on the host. */
   readonly staging: string
-  /** Answers 200 when Rancher is healthy. */
+  /** Returns 200 when Rancher is healthy. */
   readonly healthUrl: string
   readonly healthyTimeoutMs: number
 }
 
-/** What `snapshot` is told by its environment. */
+/** The settings of `snapshot`. */
 export interface SnapshotSettings extends RancherPlace {
   /** The folder of the host that Rancher's container mounts at /var/lib/rancher; at the same path here. */
   readonly data: string
@@ -32,35 +32,35 @@ export interface SnapshotSettings extends RancherPlace {
   readonly acceptPrevious: boolean
 }
 
-/** What `snapshot restore` is told beside that. */
-export interface RestoreWishes {
+/** The further settings of `snapshot restore`. */
+export interface RestoreOptions {
   readonly wanted: Wanted
-  /** Restore although Rancher's version is another than the archive's. */
+  /** Restore although Rancher's version differs from the archive's. */
   readonly acceptVersion: boolean
-  /** Check the whole copy, say what would happen, touch nothing. */
+  /** Check the whole copy, say what would happen, change nothing. */
   readonly dryRun: boolean
 }
 
 /** @throws Failure environment with every problem */
-export function restoreWishes(env: Environment): RestoreWishes {
+export function restoreOptions(env: Environment): RestoreOptions {
   const variables = new Variables(env)
-  const wishes = {
+  const options = {
     wanted: wanted(variables),
     acceptVersion: variables.yes('BACKUP_RANCHER_ACCEPT_VERSION', false),
     dryRun: variables.yes('RESTORE_DRY_RUN', false),
   }
   variables.check()
-  return wishes
+  return options
 }
 
-/** What `guard` is told by its environment. */
+/** The settings of `guard`. */
 export interface GuardSettings extends RancherPlace {
-  /** When Rancher is started whatever became of the run. */
+  /** When Rancher is started, whatever the run does. */
   readonly deadline: Date
 }
 
-/** The names of the containers that belong to a Rancher container. A name is also the lock: Docker gives it once. */
-export function companions(container: string) {
+/** The names of the containers that belong to a Rancher container. A name is also the lock, because Docker assigns it once. */
+export function containerNames(container: string) {
   return {
     run: `${container}-backup`,
     guard: `${container}-guard`,
@@ -95,13 +95,13 @@ export function guardSettings(env: Environment): GuardSettings {
   const variables = new Variables(env)
   const deadline = new Date(variables.required('BACKUP_RANCHER_DEADLINE', 'when Rancher is to be started'))
   if (Number.isNaN(deadline.getTime()))
-    variables.problem('BACKUP_RANCHER_DEADLINE is no time: use 2026-01-30T18:00:00Z')
+    variables.problem('BACKUP_RANCHER_DEADLINE is not a time: use 2026-01-30T18:00:00Z')
   const settings: GuardSettings = { ...rancherPlace(variables), deadline }
   variables.check()
   return settings
 }
 
-/** The environment that gives a guard of this run what it must know. */
+/** The environment of a guard of this run. */
 export function guardEnvironment(place: RancherPlace, deadline: Date, heartbeatUrl: string | undefined): string[] {
   return Object.entries({
     BACKUP_SYSTEM: place.system,
@@ -115,8 +115,8 @@ export function guardEnvironment(place: RancherPlace, deadline: Date, heartbeatU
   }).map(([name, value]) => `${name}=${value}`)
 }
 
-/** What `seclude` is told: Rancher's health as it is reached inside, and how long that may take. */
-export function secludeSettings(env: Environment): { url: string; timeoutMs: number } {
+/** The settings of `isolate-network`: Rancher's health URL inside its container, and the time limit. */
+export function isolationSettings(env: Environment): { url: string; timeoutMs: number } {
   const variables = new Variables(env)
   const settings = { url: healthUrl(variables), timeoutMs: healthyTimeoutMs(variables) }
   variables.check()
@@ -134,7 +134,7 @@ function healthyTimeoutMs(variables: Variables): number {
 function rancherPlace(variables: Variables): RancherPlace {
   return {
     system: variables.required('BACKUP_SYSTEM', "the backup system's name"),
-    run: variables.required('BACKUP_RANCHER_RUN', 'any text that tells this run from others'),
+    run: variables.required('BACKUP_RANCHER_RUN', 'any text that identifies this run'),
     container: variables.optional('BACKUP_RANCHER_CONTAINER') ?? 'rancher-server',
     staging: variables.required('BACKUP_RANCHER_STAGING_DIRECTORY', 'a folder with room for the copy and its archive'),
     healthUrl: healthUrl(variables),

@@ -12,17 +12,17 @@ import { archiveName, countEntries, pack, tagOf, takenOf } from './archive.ts'
 import { type Copied, checkCopy, copyChanges, copyWhileRunning } from './copy.ts'
 import type { Container } from './docker.ts'
 import { drill } from './drill.ts'
-import { seclude } from './isolation.ts'
+import { isolateNetwork } from './isolation.ts'
 import { outagesSoFar } from './outages.ts'
 import { preflight, type Ready } from './preflight.ts'
 import { type RunRecord, readRun } from './records.ts'
 import { restore } from './restore.ts'
 import { arm, disarm, outage, Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './run.ts'
-import { restoreWishes, secludeSettings, snapshotSettings } from './settings.ts'
+import { isolationSettings, restoreOptions, snapshotSettings } from './settings.ts'
 import { flush, type Tree, treeBytes } from './tree.ts'
 import { versionOf } from './version.ts'
 
-// Of the deadline; the rest is for starting Rancher, so that the guard acts only where this process cannot.
+// The share of the deadline for copying; the rest is for starting Rancher, so the guard acts only if this cannot.
 const COPY_SHARE = 0.75
 
 async function snapshot(env: Environment, stop: AbortSignal): Promise<Result> {
@@ -48,7 +48,7 @@ async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
     if (!run.consistent) await rm(run.copy, { recursive: true, force: true })
     throw error
   }
-  // From here on Rancher runs and nobody waits: whatever fails now costs a copy, not the service.
+  // From here on Rancher runs: a failure now costs a copy, not the service.
   return await keep(run, ready, tree)
 }
 
@@ -56,7 +56,7 @@ async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
 async function takeConsistently(run: Run, { rancher, self }: Ready, before: Copied): Promise<Tree> {
   const { settings, docker, stop } = run
   const deadline = await run.step('arm the guard', async () => {
-    // What is written now is not waited for while Rancher is stopped. Before the deadline is set: it may take long.
+    // Sync now rather than while Rancher is stopped, and before the deadline is set, because it may take long.
     await flush(settings.data, stop)
     return await arm(run, self, settings.stopDeadlineMs, [settings.staging])
   })
@@ -76,7 +76,7 @@ async function takeConsistently(run: Run, { rancher, self }: Ready, before: Copi
     if (still?.State.Running || still?.State.FinishedAt !== stopped.finished) {
       throw new Failure(
         'rancher',
-        `${settings.container} was started while its data were being copied: the copy is torn and was thrown away. Somebody or the guard started it; see guard.json in ${settings.staging}`,
+        `${settings.container} was started while its data were being copied: the copy is inconsistent and was discarded. The guard or a person started it; see guard.json in ${settings.staging}`,
       )
     }
     copied = found
@@ -85,7 +85,7 @@ async function takeConsistently(run: Run, { rancher, self }: Ready, before: Copi
       copyUntil.aborted && !stop.aborted
         ? new Failure(
             'rancher',
-            `${settings.container} was not copied within ${Math.round((settings.stopDeadlineMs * COPY_SHARE) / 1000)} s and was started again: look what slowed the copy down, or raise rancher_backup_stop_deadline_seconds`,
+            `${settings.container} was not copied within ${Math.round((settings.stopDeadlineMs * COPY_SHARE) / 1000)} s and was started again: find out what slowed the copy down, or raise rancher_backup_stop_deadline_seconds`,
           )
         : error
   }
@@ -115,7 +115,7 @@ async function keep(run: Run, { rancher, engine }: Ready, tree: Tree): Promise<R
   const version = versionOf(rancher)
   const name = archiveName({ version, tag: tagOf(rancher.Config.Image), taken })
   const archive = join(settings.staging, name)
-  // tar takes no sockets.
+  // tar does not archive sockets.
   const entries = [...tree.entries.values()].filter(({ kind }) => kind !== 's').length
 
   await run.step('archive', async () => {
@@ -137,7 +137,7 @@ async function keep(run: Run, { rancher, engine }: Ready, tree: Tree): Promise<R
       })
       return { object: sent, detail: `${settings.bucket}/${name}` }
     } catch (error) {
-      log(`the archive is whole, and stays at ${archive} until the next run`)
+      log(`the archive is complete, and stays at ${archive} until the next run`)
       throw error
     }
   })
@@ -206,39 +206,38 @@ async function receipt(
 }
 
 async function restoreFrom(env: Environment, stop: AbortSignal): Promise<Result> {
-  const wishes = restoreWishes(env)
+  const options = restoreOptions(env)
   const run = new Run(snapshotSettings(env), env, stop)
-  return await run.whole(() => restore(run, wishes))
+  return await run.whole(() => restore(run, options))
 }
 
-async function rehearse(env: Environment, stop: AbortSignal): Promise<Result> {
-  const { wanted } = restoreWishes(env)
+async function runDrill(env: Environment, stop: AbortSignal): Promise<Result> {
+  const { wanted } = restoreOptions(env)
   const run = new Run(snapshotSettings(env), env, stop)
   return await run.whole(() => drill(run, wanted))
 }
 
-async function secluded(env: Environment): Promise<Result> {
-  const { url, timeoutMs } = secludeSettings(env)
-  await seclude(url, timeoutMs)
+async function isolated(env: Environment): Promise<Result> {
+  const { url, timeoutMs } = isolationSettings(env)
+  await isolateNetwork(url, timeoutMs)
   return { healthy: url }
 }
 
 export const command: CommandModule = {
   command: 'snapshot [action]',
-  describe:
-    'Copy the data of a Rancher server, which is stopped for the last moment of it, into its bucket; restore; rehearse',
+  describe: 'Back up the data of a Rancher server, stopping it only briefly; restore; drill',
   builder: yargs =>
     yargs.positional('action', {
-      choices: ['take', 'restore', 'drill', 'seclude'],
+      choices: ['take', 'restore', 'drill', 'isolate-network'],
       default: 'take',
-      describe: '"seclude" is what a drill starts beside its second Rancher',
+      describe: 'a drill starts "isolate-network" beside its second Rancher',
     }),
   handler: async ({ action }) => {
     const env = withSecrets(process.env)
     if (action === 'take') await conclude('snapshot', env, stop => snapshot(env, stop))
-    if (action === 'drill') await conclude('snapshot drill', env, stop => rehearse(env, stop))
-    if (action === 'seclude') await conclude('snapshot seclude', env, () => secluded(env))
-    // A restore is no run of the backup: its dead-man's switch hears nothing of it.
+    if (action === 'drill') await conclude('snapshot drill', env, stop => runDrill(env, stop))
+    if (action === 'isolate-network') await conclude('snapshot isolate-network', env, () => isolated(env))
+    // A restore is not a backup: it does not ping the backup's dead-man's switch.
     const silent = { ...env, BACKUP_HEARTBEAT_URL: undefined }
     await conclude('snapshot restore', silent, stop => restoreFrom(silent, stop))
   },

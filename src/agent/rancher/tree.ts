@@ -2,17 +2,17 @@ import { execa } from 'execa'
 import { Failure } from '../run/outcome.ts'
 
 /**
- * One entry of a tree, in the words of find(1). They are taken apart only where they are asked for: while Rancher is
- * stopped, all but a few of a hundred thousand entries are known to be as they were by `record` alone.
+ * One entry of a tree, as find(1) prints it. Fields are parsed only when needed: while Rancher is stopped, `record`
+ * alone shows that all but a few of a hundred thousand entries are unchanged.
  */
 export class Entry {
-  /** All of `RECORD`: the same at two moments, it was not touched, as far as a filesystem tells. */
+  /** All of `RECORD`: if equal at two moments, the entry was not touched, as far as a file system can tell. */
   readonly record: string
   readonly #blocks: string
-  // Asked for before the stop, and again after it.
+  // Needed before the stop, and again after it.
   #ctime: number | undefined
 
-  /** @param blocks of 512 bytes; no part of the record, since a filesystem gives them to a file later than it is written */
+  /** @param blocks of 512 bytes; not part of the record, because a file system allocates them after the file was written */
   constructor(record: string, blocks: string) {
     this.record = record
     this.#blocks = blocks
@@ -37,18 +37,18 @@ export class Entry {
     return this.record.split(' ', 4)[3] ?? ''
   }
 
-  /** What a copy must have too: kind, mode, owner, group, and for what is no folder its size, mtime and link target. */
+  /** What a copy must match: type, mode, owner, group, and unless it is a folder its size, mtime and link target. */
   get content(): string {
     return CONTENT.exec(this.record)?.[1] ?? ''
   }
 
-  /** What it takes on the disk; of a file with several names, each says so. */
+  /** Disk usage; every name of a file with several names reports all of it. */
   get bytes(): number {
     return Number(this.#blocks) * 512
   }
 }
 
-/** A tree at a moment. Paths are relative to its root (itself ''), as bytes in Latin-1, so that every name survives. */
+/** A tree at a moment. Paths are relative to its root (itself ''), as bytes in Latin-1, so that every name is preserved. */
 export interface Tree {
   /** Seconds since 1970, from before the first entry was read. */
   readonly taken: number
@@ -60,9 +60,9 @@ const CONTENT = /^\S+ \S+ \S+ (d \S+ \S+ \S+|[^d].*)/s
 const FIELDS = ['%P', RECORD, '%b']
 
 /**
- * Read a whole tree. find(1) reads a hundred thousand entries in some tenths of a second, while Rancher is stopped.
+ * Read a whole tree. find(1) reads a hundred thousand entries in some tenths of a second, which counts while Rancher is stopped.
  *
- * @param options.changing entries may vanish meanwhile; else that is an error
+ * @param options.changing entries may vanish while it reads; otherwise that is an error
  */
 export async function readTree(root: string, options: { changing: boolean; signal?: AbortSignal }): Promise<Tree> {
   const taken = Date.now() / 1000
@@ -73,7 +73,7 @@ export async function readTree(root: string, options: { changing: boolean; signa
     env: { LC_ALL: 'C' },
     ...(options.signal && { cancelSignal: options.signal }),
   })
-  // Taken apart while find goes on.
+  // Parse while find is running.
   const entries = new Map<string, Entry>()
   let rest = ''
   for await (const chunk of find.stdout as AsyncIterable<Buffer>) {
@@ -88,18 +88,18 @@ export async function readTree(root: string, options: { changing: boolean; signa
   options.signal?.throwIfAborted()
   const said = Buffer.from(stderr).toString()
   if (exitCode !== 0 && !(options.changing && onlyVanished(said))) {
-    throw new Failure('copy', `cannot read ${root}: ${said.trim() || `find ended with ${exitCode}`}`)
+    throw new Failure('copy', `cannot read ${root}: ${said.trim() || `find exited with ${exitCode}`}`)
   }
   return { taken, entries }
 }
 
-/** What a file's entry says beside its content: mode and owners as numbers, mtime in seconds, to the nanosecond. */
+/** A file's metadata: mode and owners as numbers, mtime in seconds, to the nanosecond. */
 export function attributesOf({ content }: Entry): { mode: number; owner: number; group: number; mtime: string } {
   const [, mode = '', owner, group, , mtime = ''] = content.split(' ')
   return { mode: Number.parseInt(mode, 8), owner: Number(owner), group: Number(group), mtime }
 }
 
-/** Whether all that find, cp or rsync complained of is entries that went away under their hands. */
+/** Whether find, cp or rsync complained only of entries that vanished while they worked. */
 export function onlyVanished(stderr: string): boolean {
   return stderr
     .trim()
@@ -109,16 +109,16 @@ export function onlyVanished(stderr: string): boolean {
 
 /** What differs between two moments of a tree. */
 export interface Changes {
-  /** Paths that are there now and are new, or may have been touched. */
+  /** Paths that exist now and are new or may have been touched. */
   readonly touched: string[]
-  /** Of these, files that were files before, of the same inode or the only name of the old one: update them in place. */
+  /** Those of them that were files before, with the same inode or as the only name of the old one: update in place. */
   readonly inPlace: string[]
-  /** Paths that must go from a copy of `before` first: gone, of another kind, or a name of another file now. */
+  /** Paths to delete from a copy of `before` first: deleted, of another type, or now a name of another file. */
   readonly obsolete: string[]
 }
 
-// A filesystem notes times in ticks, some in whole seconds: what was touched this shortly before it was looked at may
-// have been touched again with no trace.
+// File systems record times in ticks, some in whole seconds: an entry touched this shortly before it was read may have
+// been touched again without a trace.
 const TICK_SECONDS = 2
 
 /** Compare two moments of a tree. `before` must have been read after a sync: see `flush`. */
@@ -144,8 +144,8 @@ export function changesSince(before: Tree, now: Tree): Changes {
 }
 
 /**
- * Where a copy differs from the tree it should be: paths that lack, that differ, or that are too many, each with what
- * is wrong.
+ * Where a copy differs from the tree it should be: paths that are missing, different or extra, each with what is
+ * wrong.
  */
 export function differences(wanted: Tree, copy: Tree): { extra: string[]; wrong: string[] } {
   const wrong: string[] = []
@@ -158,7 +158,7 @@ export function differences(wanted: Tree, copy: Tree): { extra: string[]; wrong:
   return { extra, wrong }
 }
 
-/** What a copy of a tree, or of some of its paths, takes on a disk, in bytes: a file of several names once. */
+/** Disk usage of a copy of a tree, or of some of its paths, in bytes; a file with several names counts once. */
 export function treeBytes({ entries }: Tree, paths: Iterable<string> = entries.keys()): number {
   const seen = new Set<string>()
   let bytes = 0
@@ -175,7 +175,7 @@ export function treeBytes({ entries }: Tree, paths: Iterable<string> = entries.k
 }
 
 /**
- * Write what a filesystem holds in memory to its disk. After it, the first write to a page that a program has mapped
+ * Sync a file system to its disk. Afterwards, the first write to a page that a program has mapped
  * into memory shows in the file's times again; before it, such writes may not.
  */
 export async function flush(folder: string, signal?: AbortSignal): Promise<void> {

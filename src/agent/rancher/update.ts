@@ -4,17 +4,17 @@ import { execa } from 'execa'
 import { stagingFull } from './program.ts'
 import { attributesOf, type Tree } from './tree.ts'
 
-// Files that are compared at the same time, and reads under way of each: as many as libuv does at once.
+// Files compared at once, and concurrent reads of each: as many as libuv does at once.
 const AT_ONCE = 4
-// What is read at once: small enough that it is still in the processor's cache when it is compared.
+// Bytes read at once: small enough to be still in the processor's cache when they are compared.
 const CHUNK = 1024 * 1024
-// What is looked at once more where a chunk differs, and what is kept of it: etcd's pages are 4 KiB.
+// The unit that is compared again and kept if a chunk differs: etcd's pages are 4 KiB.
 const BLOCK = 64 * 1024
 const PAGE = 4 * 1024
-// What may be held in memory; what is beyond is written at once.
+// The most bytes held in memory; the rest is written at once.
 const HELD_BYTES = 64 * 1024 * 1024
 
-// It is no file any more, here or there, or is gone: what it is now, the comparison of the trees tells.
+// It is no longer a file on one side, or is gone: the comparison of the trees shows what it is now.
 const OTHER_NOW = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'])
 
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT'])
@@ -25,8 +25,8 @@ interface Page {
 }
 
 /**
- * What makes files of a copy hold what their source holds, in two parts: `compare` reads, while the source must rest;
- * `write` writes what it found, when the source may change again.
+ * Updates files of a copy from their source in two parts: `compare` reads, while the source must not change; `write`
+ * writes what it found, when the source may change again.
  */
 export class Update {
   readonly #source: string
@@ -44,14 +44,14 @@ export class Update {
   }
 
   /**
-   * Find out what differs, page by page.
+   * Find what differs, page by page.
    *
-   * @param queue paths of files, taken from its end; who empties it ends the work after the files at hand
-   * @throws Failure volume where the disk is full
+   * @param queue paths of files, taken from its end; emptying it ends the work after the current files
+   * @throws Failure volume if the disk is full
    */
   async compare(queue: string[], signal?: AbortSignal): Promise<void> {
     const worker = async () => {
-      // Made once for many files: it is 8 MiB.
+      // Allocated once for many files: it is 8 MiB.
       const room = Array.from(
         { length: AT_ONCE },
         () => [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)] as const,
@@ -71,12 +71,12 @@ export class Update {
     room: readonly (readonly [Buffer, Buffer])[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    // What is a pipe now must not be waited for.
+    // It may be a pipe now: do not block on it.
     const { O_RDONLY, O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants
     await using from = await open(within(this.#source, path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     await using to = await open(within(this.#target, path), O_RDWR | O_NOFOLLOW | O_NONBLOCK)
     const { size } = await from.stat()
-    // Even to the size that it has, this would change the time of a file that rested.
+    // Truncating to the same size would still change the time of an unchanged file.
     if ((await to.stat()).size !== size) await to.truncate(size)
     let next = 0
     const reader = async ([wanted, found]: readonly [Buffer, Buffer]) => {
@@ -99,11 +99,11 @@ export class Update {
   }
 
   /**
-   * Write what `compare` found, and give each file the owner, the rights and the time that it has in a tree.
+   * Write what `compare` found, and give each file the owner, mode and time that it has in a tree.
    *
-   * @param tree of the source, as old as the comparison
-   * @param touched paths of the tree that may have changed; the others need nothing where no page differed
-   * @throws Failure volume where the disk is full
+   * @param tree of the source, read at the time of the comparison
+   * @param touched paths of the tree that may have changed; the others need nothing if no page differed
+   * @throws Failure volume if the disk is full
    */
   async write(tree: Tree, touched: ReadonlySet<string>, signal?: AbortSignal): Promise<void> {
     for (const [path, pages] of this.#found) {
@@ -118,7 +118,7 @@ export class Update {
         await to.chown(owner, group)
         await to.chmod(mode)
       })
-      // Node's own times have no nanoseconds; and the name may be no text, which only a program's input can hold.
+      // Node's utimes has no nanoseconds, and the name may not be UTF-8, which an argument cannot hold but an input can.
       await execa('xargs', ['--null', 'touch', '--no-create', '--no-dereference', `--date=@${mtime}`, '--'], {
         input: file,
       })
@@ -136,7 +136,7 @@ async function unlessOther(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** The pages of what is wanted that differ from what was found. */
+/** The wanted pages that differ from those found. */
 function* differing(wanted: Buffer, found: Buffer): Generator<readonly [start: number, end: number]> {
   const same = (start: number, end: number) =>
     end <= found.length && wanted.compare(found, start, end, start, end) === 0
@@ -150,7 +150,7 @@ function* differing(wanted: Buffer, found: Buffer): Generator<readonly [start: n
   }
 }
 
-/** A path below a folder, in the bytes that its name has. */
+/** A path below a folder, as the bytes of its name. */
 export function within(folder: string, path: string): Buffer {
   return Buffer.concat([Buffer.from(`${folder}/`), Buffer.from(path, 'latin1')])
 }

@@ -1,6 +1,6 @@
 import { WEEKDAYS } from '../run/weekdays.ts'
 
-/** When a run may stop Rancher: from a time of the local clock, for so many minutes. */
+/** When a run may stop Rancher: from a local time, for a number of minutes. */
 export interface Window {
   /** `monday` … `sunday`; undefined: every day. */
   readonly weekday?: string
@@ -23,7 +23,7 @@ export function parseWindow(text: string): Window | string {
   if (typeof value !== 'object' || value === null) return 'is not an object'
   const { weekday, from, minute, minutes, timezone } = value
   if (weekday !== undefined && !WEEKDAYS.some(day => day === weekday))
-    return `has a weekday that is none of ${WEEKDAYS.join(', ')}`
+    return `has a weekday that is not one of ${WEEKDAYS.join(', ')}`
   if (from !== undefined ? !/^([01]\d|2[0-3]):[0-5]\d$/.test(from) : !Number.isInteger(minute)) {
     return 'has neither a "from" like "18:00" nor a "minute"'
   }
@@ -32,14 +32,14 @@ export function parseWindow(text: string): Window | string {
   try {
     new Intl.DateTimeFormat('en', { timeZone: timezone ?? '' })
   } catch {
-    return `has no "timezone" that is known, like "Europe/London"`
+    return `has no known "timezone", like "Europe/London"`
   }
   return value as Window
 }
 
 /**
- * Whether a moment is inside the window. The minutes are real ones, counted from the moment the local clock shows the
- * window's begin, so that the days on which the clock changes need no rule of their own.
+ * Whether a moment is inside the window. Minutes are elapsed time from the moment the local clock shows the
+ * window's start, so clock changes need no rule of their own.
  */
 export function insideWindow(window: Window, now: Date): boolean {
   const clock = new Intl.DateTimeFormat('en-GB', {
