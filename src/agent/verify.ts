@@ -61,8 +61,8 @@ export async function verify(env: Environment): Promise<Result> {
     if (hours > oldestDrill) {
       stale.push(
         drilled === null
-          ? `no copy of ${system} was ever restored for a rehearsal: run the drill`
-          : `the last rehearsal of ${system} was ${Math.floor(hours)} h ago, it may be ${oldestDrill} h: run the drill`,
+          ? `${system} never had a drill: run it`
+          : `the last drill of ${system} was ${Math.floor(hours)} h ago, the limit is ${oldestDrill} h: run it`,
       )
     }
   }

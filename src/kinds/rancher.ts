@@ -145,7 +145,7 @@ function backupTemplate(system: RancherSystem): TemplateUse {
       ),
       yesOrNo(
         'rancher_backup_accept_previous',
-        'After a guard had to act?',
+        "Run despite the guard's last intervention?",
         'Where the guard had to start Rancher in a run before, no run stops it again until a person has understood why, and says "yes"',
         'no',
       ),

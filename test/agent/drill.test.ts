@@ -19,7 +19,7 @@ async function folder(): Promise<string> {
   return path
 }
 
-test('a dump is rehearsed in a server of its own, by a user without privileges, and its drill has a receipt', async () => {
+test('a drill restores a dump into a server of its own, as a user without privileges, and writes a receipt', async () => {
   const [server, volume, scratch, { bucket, store, env }] = [
     await startServer(),
     await folder(),
@@ -31,7 +31,7 @@ test('a dump is rehearsed in a server of its own, by a user without privileges, 
   const ages = { BACKUP_MAXIMUM_AGE_H: '1', BACKUP_DRILL_MAXIMUM_AGE_H: '1' }
   await expect(verify({ ...system, ...ages })).rejects.toMatchObject({ kind: 'stale' })
   await dump({ ...system, ...server.env, BACKUP_VOLUME: volume }, never)
-  await expect(verify({ ...system, ...ages })).rejects.toThrow('ever restored for a rehearsal')
+  await expect(verify({ ...system, ...ages })).rejects.toThrow('never had a drill')
   await execa('chown', ['postgres:', scratch])
   const agent = [
     '--reuid=postgres',

@@ -78,7 +78,7 @@ export default defineConfig({
   expect((await execa('git', ['status', '--porcelain'], { cwd: projectRoot })).stdout).toBe(before.stdout)
 }, 1_500_000)
 
-it('every restore is rehearsed and every copy verified, by the job templates of AWX', async () => {
+it('the job templates of AWX run a drill of every restore and verify every copy', async () => {
   const standing = await standingLab(production)
   const launch = await launcher(standing, () => undefined, new AbortController().signal)
   const started = new Date()

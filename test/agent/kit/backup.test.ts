@@ -16,7 +16,7 @@ async function keyPair(): Promise<{ identity: string; recipient: string }> {
   return { identity, recipient: /public key: (age1\w+)/.exec(identity)?.[1] ?? '' }
 }
 
-test('a kit is opened by each operator with age alone, by nobody else, and rehearsed with the key of the drills', async () => {
+test('each operator can open a kit with age alone, nobody else can, and a drill opens it with the drill key', async () => {
   const [{ bucket, store, env }, operator, forDrills, stranger] = [
     await freshBucket(),
     await keyPair(),

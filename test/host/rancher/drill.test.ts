@@ -50,11 +50,11 @@ async function damaged(key: string, work: () => Promise<void>): Promise<void> {
   }
 }
 
-describe('a rehearsal', { timeout: 300_000 }, () => {
+describe('a drill', { timeout: 300_000 }, () => {
   test('is missed by a verification that asks for it', async () => {
     const { exitCode, output } = await verify({ rancher_backup_verify_drill_maximum_age_hours: 336 })
     expect(exitCode).toBe(2)
-    expect(output).toContain('was ever restored for a rehearsal: run the drill')
+    expect(output).toContain('never had a drill')
   })
 
   test('starts a second Rancher that reaches nobody, and leaves nothing but its receipt', async () => {

@@ -45,7 +45,7 @@ describe('a dry run', { timeout: 300_000 }, () => {
     expect(exitCode, output).toBe(0)
     const { receipt } = (await host.receipts())[0] ?? {}
     const told = output.replaceAll(/\s+/g, ' ')
-    expect(told).toContain(`${receipt?.object.key} is whole`)
+    expect(told).toContain(`${receipt?.object.key} is complete`)
     expect(told).toContain(`of Rancher v2.9.3 and taken ${receipt?.taken}`)
     expect(told).toContain(`${host.container} would be stopped`)
     expect(told).toMatch(/free and needs [\d.]+ MiB \(the archive [\d.]+ MiB, the restored data/)
@@ -123,7 +123,7 @@ describe('a restore', { timeout: 300_000 }, () => {
     const { exitCode, output } = await restore({ rancher_backup_healthy_timeout_seconds: 5 })
     await sick.done
     expect(exitCode, output).toBe(2)
-    expect(output).toContain('it runs and is healthy with what was there before')
+    expect(output).toContain('it is healthy with its previous data')
     expect(await mark()).toBe('third')
     expect(await host.running(`${host.container}-guard`)).toBe(false)
     await expectTidy()
