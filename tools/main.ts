@@ -2,7 +2,20 @@ import yargs, { type CommandModule } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { exitCodes, Failure } from '../src/report/failure.ts'
 
-const names = ['bench', 'check', 'copies', 'generate', 'lab', 'launch', 'lint', 'plan', 'status', 'test', 'validate']
+const names = [
+  'bench',
+  'check',
+  'copies',
+  'generate',
+  'lab',
+  'launch',
+  'lint',
+  'plan',
+  'simulate',
+  'status',
+  'test',
+  'validate',
+]
 // Reading all of them, with the SDKs that some use, takes a second; only help needs more than the one that is asked for.
 const asked = names.filter(name => name === process.argv[2])
 const commands = await Promise.all(
