@@ -190,6 +190,9 @@ function restoreTemplate(system: DatabaseSystem): TemplateUse {
   }
 }
 
+/** A shell function that loads `dump.sql.gz` without the lines that a sed expression takes out; never without rows. */
+export const loadByHand = String.raw`load() { gunzip -c dump.sql.gz | sed -E -e '/^COPY .* FROM stdin;$/,/^\\\.$/b' -e "$1" | psql -X -q -v ON_ERROR_STOP=1 -d "$2"; }`
+
 function databaseSteps(system: DatabaseSystem): string {
   const template = `Restore: ${system.name}`
   const confirm = { database_restore_dry_run: 'no', database_restore_confirm: system.name }
@@ -200,10 +203,9 @@ function databaseSteps(system: DatabaseSystem): string {
   const password = `$(kubectl -n ${system.namespace} get secret ${system.password.secret} -o jsonpath='{.data.${system.password.key}}' | base64 -d)`
   const feed =
     system.database === undefined
-      ? `# "role … already exists" and "current user cannot be dropped", of the admin alone, are expected
-gunzip -c dump.sql.gz | psql -X -h 127.0.0.1 -U "$PGUSER" -d postgres`
-      : `psql -X -h 127.0.0.1 -U "$PGUSER" -d postgres -c 'CREATE DATABASE ${system.database} TEMPLATE template0'   # its owner's role must be there
-gunzip -c dump.sql.gz | psql -X -v ON_ERROR_STOP=1 -h 127.0.0.1 -U "$PGUSER" -d ${system.database}`
+      ? `load '/^(CREATE|DROP) ROLE (IF EXISTS )?'"$PGUSER"';$/d' postgres   # the admin's role is there`
+      : `psql -X -d postgres -c 'CREATE DATABASE ${system.database} TEMPLATE template0'   # its owner's role must be there
+load '' ${system.database}`
   return `With this software: first the dry run, then the restore.
 
 \`\`\`sh
@@ -223,9 +225,16 @@ Without it:
 rclone lsf store:${system.bucket}/hourly/ | sort | tail -3
 rclone copyto store:${system.bucket}/hourly/<copy> dump.sql.gz && gunzip -t dump.sql.gz && gunzip -c dump.sql.gz | tail -5 | grep 'dump complete'
 kubectl -n ${system.namespace} port-forward service/${system.service} 5432:5432 &
-export PGUSER="${admin}" PGPASSWORD="${password}"
+export PGUSER="${admin}" PGPASSWORD="${password}" PGHOST=127.0.0.1
+${loadByHand}
 ${feed}
 \`\`\`
+
+\`load\` stops at the first error: rows that follow a failed COPY would be run as SQL. If the error is \`unrecognized parameter "x"\` or \`unrecognized configuration parameter "x"\`, the line holds no data, and the server does not know it: leave it out and load again (a single database: drop and create it first), naming all such parameters, as in \`load '/^(SET |ALTER .* SET \\(?"?)(x|y)\\>/d' …\`.${
+    system.database === undefined
+      ? ' Join the two expressions by `;`.'
+      : ' The first lines that begin with `-- database:` say how the database was created.'
+  }
 
 psql must know \`\\restrict\` (releases since August 2025) for copies made since then; with an older one, drop the lines that begin with \`\\restrict\` and \`\\unrestrict\`.
 

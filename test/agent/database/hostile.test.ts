@@ -5,6 +5,7 @@ import { execa } from 'execa'
 import { expect, onTestFinished, test } from 'vitest'
 import { dump } from '../../../src/agent/database/backup.ts'
 import { restore } from '../../../src/agent/restore.ts'
+import { loadByHand } from '../../../src/kinds/database.ts'
 import { startServer, type TestServer } from '../../support/postgres.ts'
 
 const never = new AbortController().signal
@@ -79,6 +80,39 @@ test('lines that the server does not know, and that hold no data, are left out o
   expect(await server.sql('postgres', `select rolconfig from pg_roles where rolname = 'reporting'`)).toBe(
     '{work_mem=5MB}',
   )
+})
+
+test('by hand too: the line that the server does not know is left out, the row that reads alike is not', async () => {
+  const original = await startServer()
+  await original.sql('postgres', 'create database frag')
+  const line = 'ALTER TABLE ONLY public.t ALTER COLUMN value SET (pg_attver=64639336);'
+  await original.sql(
+    'frag',
+    `create table t (value text); insert into t values (null), ('${line}'), ('SET unknown_timeout = 0;')`,
+  )
+  const one = (await sqlIn(await dumpOf(original, { DATABASE: 'frag' })))
+    .replace('SET client_encoding', 'SET unknown_timeout = 0;\nSET client_encoding')
+    .replace('-- Data for Name: t', `${line}\n\n-- Data for Name: t`)
+  const volume = await volumeOf(one)
+  const hand = await startServer()
+  await hand.sql('postgres', 'create database frag template template0')
+  const { PGADMINPASS: PGPASSWORD = '', ...env } = hand.env
+  const load = (filter: string) =>
+    execa(
+      'bash',
+      [
+        '-c',
+        `set -o pipefail; cd "$1"; cp hourly/backup-* dump.sql.gz; ${loadByHand}; load "$2" frag`,
+        'bash',
+        volume,
+        filter,
+      ],
+      { env: { ...env, PGPASSWORD }, reject: false },
+    )
+  expect((await load('')).stderr).toContain('unrecognized configuration parameter "unknown_timeout"')
+  const loaded = await load(String.raw`/^(SET |ALTER .* SET \(?"?)(unknown_timeout|pg_attver)\>/d`)
+  expect(loaded.stderr).toBe('')
+  expect(await hand.sql('frag', 'select count(*), min(value) from t')).toBe(`3|${line}`)
 })
 
 test('a domain with a constraint that is not valid comes back, from our copy, from pg_dump --clean --if-exists, and by hand', async () => {
