@@ -3,20 +3,17 @@ import { lock } from '../agent/run/lock.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
 
 /**
- * Do work that only one process of this machine may do at a time. The kernel drops the lock of a process that dies.
+ * Does work that only one process of this machine may do at a time. The kernel releases the lock when its holder ends,
+ * however it ends.
  *
- * @param file is made where it is missing, and stays
- * @throws Failure naming the process that holds the lock
+ * @param file is created if it is missing, and stays
+ * @throws Failure that names the process that holds the lock
  */
 export async function withLock<T>(file: string, work: () => Promise<T>): Promise<T> {
   const unlock = await lock(file, 'the lab').catch(async error => {
     if (error.kind !== 'busy') throw error
     const holder = (await readFile(file, 'utf8').catch(() => '')).trim()
-    throw new Failure(
-      exitCodes.usage,
-      `another run (process ${holder}) is at work on the lab`,
-      'wait until it has ended',
-    )
+    throw new Failure(exitCodes.usage, `another run (process ${holder}) is using the lab`, 'wait until it has ended')
   })
   try {
     await writeFile(file, `${process.pid}\n`)
