@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -170,6 +171,15 @@ async function standing({ config, plan, site }: WantedLab, { kubeconfig }: LabCh
   }
 }
 
+/** How far the build of Kubernetes is, if one is running: a line that `roles/lab_cluster/files/build` keeps up to date. */
+function buildProgress(): string | undefined {
+  try {
+    return readFileSync(join(labCache, 'build-progress'), 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
+
 async function play(
   playbook: string,
   inventory: string,
@@ -185,7 +195,8 @@ async function play(
         lines.push(line)
         const task = /^(?:TASK|PLAY|RUNNING HANDLER) \[(.*?)\]/.exec(line)?.[1]
         if (task) log(task)
-        else if (/^(fatal|ASYNC (POLL|FAILED)|FAILED - RETRYING)/.test(line)) log(`  ${line.slice(0, 200)}`)
+        else if (line.startsWith('ASYNC POLL')) log(`  ${buildProgress() ?? 'still running'}`)
+        else if (/^(fatal|ASYNC FAILED|FAILED - RETRYING)/.test(line)) log(`  ${line.slice(0, 200)}`)
       },
       ...(signal && { signal }),
     },
