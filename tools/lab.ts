@@ -9,24 +9,27 @@ import { table } from '../src/report/table.ts'
 import { configOption, requireConfig } from './options.ts'
 
 export const command = 'lab [action]'
-export const describe = 'Raise a lab of real parts, do the main job there, prove every copy'
+export const describe = 'Start the lab of real parts, back up every system there, restore every copy and compare'
 export const builder = (args: Argv) =>
   args
     .positional('action', {
       choices: ['run', 'recover', 'up', 'down'] as const,
       default: 'run' as const,
       describe:
-        'run: raise it and do the main job; recover: raise it, destroy everything but the buckets, bring it all back; up: raise it only; down: remove it, all but the cache',
+        'run: back up, restore, compare; recover: destroy everything but the buckets, recover, compare; up: only start the lab; down: remove it, except for the cache',
     })
     .options({
       config: { ...configOption.config, default: join(projectRoot, 'backups.config.ts') },
       files: { type: 'number', default: 3000, describe: 'How many files a media tree has' },
-      kubeconfig: { type: 'string', describe: 'A cluster of yours that stands for every cluster' },
-      registry: { type: 'string', describe: 'With --kubeconfig: where images are pushed, and pulled by that cluster' },
-      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How the result is printed' },
+      kubeconfig: { type: 'string', describe: 'Your own cluster, used in place of every cluster of the config' },
+      registry: {
+        type: 'string',
+        describe: 'With --kubeconfig: where images are pushed to, and that cluster pulls them from',
+      },
+      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'Output format' },
     })
-    .example('$0 lab', 'five systems deployed, backed up, restored, compared')
-    .example('$0 lab recover', 'the whole recovery, done: what was lost, what came back, how long it took')
+    .example('$0 lab', 'deploy, back up, restore and compare every system')
+    .example('$0 lab recover', 'destroy everything but the buckets, recover everything, compare')
     .example('$0 lab down', '')
 
 interface Args {
@@ -67,7 +70,7 @@ export async function handler(args: Args): Promise<void> {
     const rows = await recover(lab, log, interrupt.signal)
     print(rows, recoveryAsText)
     finish(rows.filter(row => !row.same))
-    return log(`${rows.length} systems destroyed and brought back as they were`)
+    return log(`${rows.length} systems destroyed and recovered`)
   }
   const rows = await mainJob(lab, log, interrupt.signal)
   print(rows, mainJobAsText)

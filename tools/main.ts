@@ -16,7 +16,7 @@ const names = [
   'test',
   'validate',
 ]
-// Reading all of them, with the SDKs that some use, takes a second; only help needs more than the one that is asked for.
+// Loading all commands, with the SDKs that some use, takes a second, and only --help needs them all.
 const asked = names.filter(name => name === process.argv[2])
 const commands = await Promise.all(
   (asked.length > 0 ? asked : names).map(async name => (await import(`./${name}.ts`)) as CommandModule),
@@ -25,9 +25,9 @@ const commands = await Promise.all(
 try {
   await yargs(hideBin(process.argv))
     .scriptName('backups')
-    .usage('$0 <command>: the backups of Fragalysis, from one typed config to proven copies')
+    .usage('$0 <command>: backups of Fragalysis, from one typed config to verified copies')
     .command(commands)
-    .demandCommand(1, 'Say which command.')
+    .demandCommand(1, 'Name a command.')
     .strict()
     .fail((message, error, parser) => {
       if (error) throw error

@@ -22,16 +22,15 @@ export const formatOption = {
   format: { choices: formats, default: 'text' as Format, describe: 'How problems are printed' },
 } as const
 
-/** Whether standard error or output, as the case may be, takes colours. */
+/** Whether to use colours on a stream. */
 export function colourful(stream: NodeJS.WriteStream): boolean {
   return process.env.NO_COLOR === undefined && process.env.CI === undefined && stream.isTTY === true
 }
 
-/** The config, or a `Failure` after its problems were printed to standard error. */
+/** The config. If it is invalid, prints its problems to standard error and throws a `Failure`. */
 export async function requireConfig(file: string): Promise<Config> {
   const { config, problems } = await loadConfig(file)
   process.stderr.write(reportProblems(problems, 'text', colourful(process.stderr)))
-  if (!config)
-    throw new Failure(exitCodes.usage, `${file} is not a config that can be used`, 'mend what is listed above')
+  if (!config) throw new Failure(exitCodes.usage, `${file} is not a valid config`, 'fix the problems listed above')
   return config
 }

@@ -14,7 +14,7 @@ const parts = ['awx', 'clusters', 'buckets'] as const
 type Part = (typeof parts)[number]
 
 export const command = 'plan'
-export const describe = 'Hold the config against AWX, the clusters and the buckets; reads only'
+export const describe = 'Show how AWX, the clusters and the buckets differ from the config; reads only'
 export const builder = (args: Argv) =>
   args
     .options({
@@ -22,11 +22,11 @@ export const builder = (args: Argv) =>
       ...inventoryOption,
       only: { choices: parts, array: true, default: [...parts] as Part[], describe: 'Which of the three' },
       credentials: { type: 'string', describe: 'The credentials file, for clusters and buckets' },
-      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How differences are printed' },
+      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'Output format' },
     })
     .example('$0 plan --credentials secrets.yml', 'all three; AWX is the one that CONTROLLER_HOST names')
-    .example('$0 plan --only awx', '+ would be made, ~ differs, - is surplus')
-    .epilogue('Exit codes: 0 all is as the config says, 1 something differs, 2 config broken, 3 not all was reached.')
+    .example('$0 plan --only awx', '+ would be created, ~ differs, - is surplus')
+    .epilogue('Exit codes: 0 no differences, 1 differences, 2 config or usage error, 3 something is unreachable.')
 
 interface Args {
   config: string
@@ -60,7 +60,7 @@ export async function handler(args: Args): Promise<void> {
   else if (whole.differences.length > 0) process.exitCode = exitCodes.findings
 }
 
-/** A part that cannot be reached does not take the others' answers away. */
+/** If one part is unreachable, the others are still reported. */
 async function reached(part: Part, compare: () => Promise<Comparison>): Promise<Comparison> {
   try {
     return await compare()

@@ -10,7 +10,7 @@ import { exitCodes, Failure } from '../src/report/failure.ts'
 import { requireConfig } from './options.ts'
 
 export const command = 'test [words..]'
-export const describe = 'Run the tests whose path has one of the words; all of them without a word'
+export const describe = 'Run all tests, or those whose path contains one of the words'
 export const builder = (args: Argv) =>
   args
     .positional('words', { type: 'string', array: true, default: [] as string[] })
@@ -28,10 +28,10 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
   try {
     const counts: Count[] = []
     if (onTheLab) {
-      // The raising of the lab waits more than it works: the tests that need none run beside it, and are shown together.
+      // Starting the lab is mostly waiting: the tests that do not need it run meanwhile.
       const [off, environment] = await Promise.all([run(['unit', 'ansible'], words, folder, {}, 'pipe'), raise(log)])
       process.stdout.write(off.output)
-      // So do the tests on the Docker host, which is a machine of the lab of its own.
+      // The Docker host is a lab machine of its own, so its tests run in parallel with the others.
       const [host, parts] = await Promise.all([
         run(['host'], words, folder, environment, 'pipe'),
         run(['parts'], words, folder, environment, 'inherit'),
@@ -45,7 +45,7 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
     const failed = counts.reduce((sum, count) => sum + count.failed, 0)
     process.stdout.write(`${passed} passed, ${failed} failed\n`)
     if (counts.some(({ well }) => !well) || passed === 0) {
-      throw new Failure(exitCodes.findings, 'not every test passed', 'see above; `npm test -- <word>` runs some alone')
+      throw new Failure(exitCodes.findings, 'some tests failed', 'see above; `npm test -- <word>` runs some alone')
     }
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -62,11 +62,11 @@ interface Count {
   readonly passed: number
   readonly failed: number
   readonly well: boolean
-  /** What was not shown yet. */
+  /** Output that was not shown yet. */
   readonly output: string
 }
 
-/** Runs the tests of these projects whose path has one of the words. */
+/** Runs the tests of these projects whose path contains one of the words. */
 async function run(
   projects: readonly string[],
   words: readonly string[],
@@ -83,7 +83,7 @@ async function run(
   )
   const counts = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as Counts
   const { numPassedTests: passed = 0, numFailedTests: failed = 0, testResults = [] } = counts
-  // A file that does not load fails without a test of its own.
+  // A file that cannot be loaded fails without any test.
   const broken = testResults.filter(f => f.status === 'failed' && f.assertionResults.length === 0).length
   return { passed, failed: failed + broken, well: !vitest.failed, output: vitest.all ?? '' }
 }

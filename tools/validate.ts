@@ -5,7 +5,7 @@ import { validate } from '../src/validate/validate.ts'
 import { colourful, configOption, formatOption } from './options.ts'
 
 export const command = 'validate'
-export const describe = 'Check the config, what is generated from it, the playbooks, and the manifests they render'
+export const describe = 'Check the config, the generated files, the playbooks, and the manifests they render'
 export const builder = (args: Argv) =>
   args
     .options({ ...configOption, ...formatOption })

@@ -15,11 +15,11 @@ export const command: CommandModule = {
     yargs
       .example(
         'BACKUP_SYSTEM=… USE_RCLONE=yes USE_RCLONE_BUCKET_AND_PATH=… $0 drill',
-        'a dump, into a server of its own',
+        'a dump, into a temporary server',
       )
       .example(
         'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_DRILL_PERCENT=5 $0 drill',
-        'a twentieth of the media, another each time',
+        'five percent of the media, a different part each time',
       ),
   handler: () => conclude('drill', process.env, stop => drill(process.env, stop)),
 }
@@ -40,7 +40,7 @@ export async function drill(env: Environment, stop: AbortSignal): Promise<Result
   const store = openStore(env)
   const receipt = await newestOf(store, bucket, system)
   const load = drills[receipt.kind]
-  if (!load) throw new Failure('environment', `a copy of ${receipt.kind} has a drill command of its own: see --help`)
+  if (!load) throw new Failure('environment', `the drill of a copy of ${receipt.kind} is another command: see --help`)
   log(`drill with ${receipt.object.key}, taken ${receipt.taken}`)
   const before = await readReceipts(store, { bucket, system: drillSystem(system), kind: 'drill', newest: 1 })
   const folder = join(scratch, 'drill')
@@ -71,7 +71,7 @@ async function newestOf(store: Store, bucket: string, system: string): Promise<R
   return newest.receipt
 }
 
-/** Loads the drill of a kind of system. Only the one that runs is loaded: a pod has a limit on its memory. */
+/** Loads the drill of a kind of system. Only the one that runs is loaded, to save memory. */
 const drills: { [Kind in ReceiptKind]?: () => Promise<(request: DrillRequest<Kind>) => Promise<Drilled>> } = {
   database: async () => (await import('./database/drill.ts')).drillDatabase,
   kit: async () => (await import('./kit/drill.ts')).drillKit,

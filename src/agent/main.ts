@@ -5,7 +5,7 @@ import type { Environment } from '../store/client.ts'
 import { conclude, exitCodesHelp, Failure } from './run/outcome.ts'
 import { asksForRestore } from './run/restore-settings.ts'
 
-// Only the one that runs is loaded: all of them would take another 15 MB.
+// Only the command that runs is loaded: all of them would take another 15 MB.
 const commands: Record<string, () => Promise<{ command: CommandModule }>> = {
   dump: () => import('./database/backup.ts'),
   replicate: () => import('./media/backup.ts'),
@@ -18,7 +18,7 @@ const commands: Record<string, () => Promise<{ command: CommandModule }>> = {
 }
 
 /**
- * The command that an environment asks for, as the images in use find theirs: `FROM_BACKUP` → restore (the recovery
+ * The command that an environment implies, as with the images in use: `FROM_BACKUP` → restore (the recovery
  * image), `REPLICATE_DIRECTION` → replicate, `BACKUP_KIT_ITEMS` → kit, `PGHOST` or `BACKUP_TYPE` → dump.
  *
  * @throws Failure environment when it asks for none
@@ -48,9 +48,7 @@ const modules = await Promise.all((wanted.length > 0 ? wanted : Object.entries(c
 
 await yargs(args)
   .scriptName('agent')
-  .usage(
-    '$0 <command>\n\nMoves and proves the copies of one backup system. What it works on, it finds in its environment.',
-  )
+  .usage('$0 <command>\n\nMakes, restores and checks the copies of one system. All settings are in the environment.')
   .command(modules.map(({ command }) => command))
   .demandCommand(1, 'Name a command.')
   .strict()

@@ -2,26 +2,26 @@ import type { CommandModule } from 'yargs'
 import type { Environment } from '../store/client.ts'
 import { conclude, type Result } from './run/outcome.ts'
 
-const variables = `Variables, beside those of dump and replicate:
+const variables = `Variables, in addition to those of dump and replicate:
   FROM_BACKUP                  LATEST, NONE (list the copies), or a time in UTC: the newest copy taken at or before it
   RESTORE_DRY_RUN              yes: check the whole copy, say what would happen, change nothing
-  DO_NOT_STOP_ON_ERROR         yes: restore what can be, and fail in the end
-  RESTORE_KEEP_BEFORE          whether what was replaced stays when all is proven (databases: yes, media: no)
+  DO_NOT_STOP_ON_ERROR         yes: restore what can be restored, then fail
+  RESTORE_KEEP_BEFORE          yes: keep what was replaced after the restore was checked (databases: yes, media: no)
  of a database (PGHOST is set):
   RESTORE_FROM                 bucket or volume
   RESTORE_WORK                 a folder with room for the copy (/recovery)
-  DATABASE, RESTORE_INTO       the database, and the name to restore it under, beside the one that is there
-  RESTORE_REPLACE              yes: databases that hold something may be replaced
-  RESTORE_END_CONNECTIONS      yes: the sessions of others are ended
-  LATEST_BACKUP_MAXIMUM_AGE_H  hours; an older latest copy is refused
-  DATABASE_EXPECTED_COUNT      databases that the copy of a server has at least
+  DATABASE, RESTORE_INTO       the database, and the name to restore it under, beside the existing one
+  RESTORE_REPLACE              yes: databases that contain something may be replaced
+  RESTORE_END_CONNECTIONS      yes: end other sessions
+  LATEST_BACKUP_MAXIMUM_AGE_H  hours; refuse a latest copy that is older
+  DATABASE_EXPECTED_COUNT      how many databases the copy of a server must contain at least
  of media (/volume-b is the target, /volume-a the replica):
   RESTORE_FROM                 bucket (by manifest), replica, or objects (a bucket without a manifest)
   RESTORE_PATHS                folders or files, one a line; empty: all`
 
 export const command: CommandModule = {
   command: 'restore',
-  describe: 'Bring a database or a tree of files back from a copy',
+  describe: 'Restore a database or a tree of files from a copy',
   builder: yargs =>
     yargs
       .example('FROM_BACKUP=NONE $0 restore', 'list the copies')
@@ -35,7 +35,7 @@ export const command: CommandModule = {
 
 /** Restore a database if `PGHOST` is set, else media. */
 export async function restore(env: Environment, stop: AbortSignal): Promise<Result> {
-  // Each kind is loaded only where it is needed: a pod has a limit on its memory.
+  // Only the kind that is needed is loaded, to save memory.
   if (env.PGHOST) {
     const { restoreDatabase } = await import('./database/restore.ts')
     const { databaseRestoreSettings } = await import('./database/settings.ts')

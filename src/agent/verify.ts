@@ -10,7 +10,7 @@ import { withSecrets } from './run/secrets.ts'
 
 export const command: CommandModule = {
   command: 'verify',
-  describe: 'Ask the bucket whether the newest copy is there, whole and new enough',
+  describe: 'Check that the newest copy is in the bucket, intact and new enough',
   builder: yargs =>
     yargs.example(
       'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_MAXIMUM_AGE_H=26 $0 verify',
@@ -25,7 +25,7 @@ export const command: CommandModule = {
 const HOUR_MS = 3_600_000
 
 /**
- * Hold a system's receipts against its bucket and the clock. Only receipts count, never an object's own time.
+ * Compare a system's receipts with its bucket and the clock. The objects' own times are ignored.
  *
  * @throws Failure stale, or verification, with every finding
  */
@@ -49,7 +49,7 @@ export async function verify(env: Environment): Promise<Result> {
     const hours = (Date.now() - Date.parse(newest.taken)) / HOUR_MS
     if (hours > oldest)
       stale.push(
-        `the newest copy of ${system} is ${Math.floor(hours)} h old, it may be ${oldest} h: see why the backup does not run, and run it`,
+        `the newest copy of ${system} is ${Math.floor(hours)} h old, the limit is ${oldest} h: find out why the backup does not run, and run it`,
       )
     broken.push(...(await objectProblems(store, newest)))
   }
@@ -66,7 +66,7 @@ export async function verify(env: Environment): Promise<Result> {
       )
     }
   }
-  for (const mark of unfinished) log(`a run did not end: ${mark}`)
+  for (const mark of unfinished) log(`a run was killed: ${mark}`)
   const findings = [...broken, ...stale]
   for (const finding of findings) log(finding)
   if (findings.length > 0) {
@@ -92,6 +92,6 @@ async function objectProblems(store: Store, { bucket, object }: Receipt): Promis
     ]
   } catch (error) {
     if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== 404) throw error
-    return [`${bucket}/${object.key} is missing, yet its receipt says it was there`]
+    return [`${bucket}/${object.key} is missing, although it has a receipt`]
   }
 }

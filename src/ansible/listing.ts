@@ -3,7 +3,7 @@ import { execa } from 'execa'
 import { ansibleEnvironment } from './playbook.ts'
 import { ensureVenv, projectRoot } from './venv.ts'
 
-/** A play as `ansible-playbook --list-hosts --list-tags` tells it. */
+/** A play as `ansible-playbook --list-hosts --list-tags` lists it. */
 export interface PlayFacts {
   readonly hosts: readonly string[]
   /** Of the play and of all its tasks. */
@@ -11,7 +11,7 @@ export interface PlayFacts {
 }
 
 /**
- * The plays of playbooks, in one run of ansible-playbook. It reads them as a run would; `undefined` where one of them
+ * The plays of playbooks, in one run of ansible-playbook. It reads them as a run would; `undefined` if one of them
  * does not parse.
  *
  * @throws VenvError

@@ -3,13 +3,13 @@ import { dirname, join } from 'node:path'
 import { generatedMark } from '../inventory/files.ts'
 import type { Problem } from '../report/problem.ts'
 
-/** What `writeFolder` did, paths below the folder. */
+/** The result of `writeFolder`: paths below the folder. */
 export interface Written {
   readonly written: string[]
   readonly removed: string[]
 }
 
-/** Makes a folder's generated files those given: writes what differs, each whole or not at all, removes what is stale. */
+/** Updates a folder's generated files: writes those that differ, each atomically, and removes stale ones. */
 export async function writeFolder(folder: string, files: ReadonlyMap<string, string>): Promise<Written> {
   const present = await generatedIn(folder, files)
   const written: string[] = []
@@ -39,11 +39,11 @@ export async function compareFolder(folder: string, files: ReadonlyMap<string, s
   const problems: Problem[] = []
   for (const [path, text] of files) {
     const now = present.get(path)
-    if (now === undefined) problems.push(problem('generated-missing', path, 'is not there, though the config makes it'))
+    if (now === undefined) problems.push(problem('generated-missing', path, 'is missing'))
     else if (now !== text) problems.push(problem('generated-drifted', path, firstDifference(now, text)))
   }
   for (const path of present.keys()) {
-    if (!files.has(path)) problems.push(problem('generated-stale', path, 'is made by nothing in the config any more'))
+    if (!files.has(path)) problems.push(problem('generated-stale', path, 'is no longer generated'))
   }
   return problems
 }
@@ -56,7 +56,7 @@ function firstDifference(now: string, wanted: string): string {
   return `differs from the config at line ${at + 1}: has ${show(a[at])}, should have ${show(b[at])}`
 }
 
-/** Every file below a folder that is made, bears the generated mark, or lies where only generated files belong. */
+/** Every file below a folder that is generated, has the generated mark, or is where only generated files belong. */
 async function generatedIn(folder: string, made: ReadonlyMap<string, string>): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
   const files = new Map<string, string>()

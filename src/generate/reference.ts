@@ -34,14 +34,14 @@ function configPage(): string {
   const sections = [
     made('the schemas in src/config/schema.ts and src/kinds/'),
     '# The config\n',
-    '`backups.config.ts` exports one value, made with `defineConfig`. Every key that is not marked optional is needed; a key that is not listed is refused.\n',
+    '`backups.config.ts` exports one value, made with `defineConfig`. Every key that is not marked optional is required; unknown keys are refused.\n',
     table(configSchema as Schema, '', schedule),
     ...Object.entries(kinds).flatMap(([kind, { schema }]) => [
       `## A system of kind \`${kind}\`\n`,
       table(schema as Schema, '', schedule),
     ]),
     '## A schedule\n',
-    'One form for every clock; cron and rrule are made from it.\n',
+    'One form for both CronJobs and AWX; cron and rrule are generated from it.\n',
     ...Object.entries(scheduleForms).flatMap(([every, schema]) => [
       `### Every ${every}\n`,
       table(schema as Schema, '', schedule),
@@ -52,7 +52,7 @@ function configPage(): string {
 
 /** A table of an object's keys; keys of objects inside it follow theirs, with a dot. */
 function table(schema: Schema, prefix: string, schedule: ReadonlySet<object>): string {
-  return ['| key | value | what it is |', '|---|---|---|', ...rows(schema, prefix, schedule), ''].join('\n')
+  return ['| key | value | meaning |', '|---|---|---|', ...rows(schema, prefix, schedule), ''].join('\n')
 }
 
 function rows(schema: Schema, prefix: string, schedule: ReadonlySet<object>): string[] {
@@ -100,10 +100,10 @@ function rulesPage(): string {
   return [
     made('the rules in src/config/rules/ and src/awx/rules/'),
     '# The rules\n',
-    '`npm run validate` holds the config, and what is made of it, against these. Each finding names its rule, its place, what is wrong there, and what to write instead.\n',
+    '`npm run validate` checks the config, and what is generated from it, by these rules. Each problem names its rule, its place, what is wrong, and what to write instead.\n',
     '## Of the config\n',
     '### `shape`\n',
-    'A key is missing or unknown, or a value is not of its type. [The config](config.md) lists them.\n',
+    'A key is missing or unknown, or a value has the wrong type. [The config](config.md) lists all keys.\n',
     ...rules.flatMap(section),
     "## Of AWX's definitions\n",
     ...awxRules.flatMap(section),

@@ -6,8 +6,8 @@ import type { Problem } from '../report/problem.ts'
 import type { Inventory } from './inventory.ts'
 
 /**
- * What Ansible itself makes of a generated inventory, held against what was meant. YAML is read by two programs here,
- * and they disagree on words such as `yes` or `0755`; this is the proof that nothing was lost between them.
+ * Compares a generated inventory as Ansible reads it with what was meant. Two programs process the YAML, and they
+ * disagree about words such as `yes` or `0755`.
  */
 export async function checkInventory(folder: string, meant: Inventory): Promise<Problem[]> {
   const problem = (path: string, message: string): Problem => ({
@@ -15,7 +15,7 @@ export async function checkInventory(folder: string, meant: Inventory): Promise<
     severity: 'error',
     location: { file: folder, path },
     message,
-    suggest: 'run `npm run generate`; if it stays, report it: the generator writes what Ansible reads differently',
+    suggest: 'run `npm run generate`; if the problem remains, report it: it is a bug in the generator',
   })
   let read: Awaited<ReturnType<typeof ansibleInventory>>
   try {
@@ -29,7 +29,7 @@ export async function checkInventory(folder: string, meant: Inventory): Promise<
     for (const [name, value] of Object.entries(variables)) {
       if (!isDeepStrictEqual(found?.[name], printed(literal(value)))) {
         problems.push(
-          problem(`host_vars/${host}.yml`, `ansible-inventory reads \`${name}\` otherwise than the config means it`),
+          problem(`host_vars/${host}.yml`, `ansible-inventory reads \`${name}\` differently than the config means it`),
         )
       }
     }
@@ -37,7 +37,7 @@ export async function checkInventory(folder: string, meant: Inventory): Promise<
   for (const [group, hosts] of Object.entries(meant.groups)) {
     const found = [...(read.groups[group]?.hosts ?? [])].sort()
     if (!isDeepStrictEqual(found, [...hosts].sort())) {
-      problems.push(problem('hosts.yml', `ansible-inventory finds other hosts in the group \`${group}\``))
+      problems.push(problem('hosts.yml', `ansible-inventory finds different hosts in the group \`${group}\``))
     }
   }
   return problems

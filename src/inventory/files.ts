@@ -3,7 +3,7 @@ import type { Inventory } from './inventory.ts'
 
 /**
  * An inventory as files: path below the inventory's folder → text. The text depends on the inventory alone (sorted, no
- * dates), so that comparing it with what is committed finds every drift.
+ * dates), so that comparing it with the committed files finds every difference.
  */
 export function inventoryFiles(inventory: Inventory): Map<string, string> {
   const files = new Map<string, string>()
@@ -18,7 +18,7 @@ export function inventoryFiles(inventory: Inventory): Map<string, string> {
   return files
 }
 
-/** The first line of every generated file: who made it, and the command that makes it again. */
+/** The first line of every generated file: its source, and the command that generates it. */
 export const generatedMark = '# Made from backups.config.ts by `npm run generate`. Changes here are lost.'
 
 function text(value: unknown): string {

@@ -8,7 +8,7 @@ export interface Inventory {
   readonly hosts: Readonly<Record<string, Readonly<Record<string, unknown>>>>
 }
 
-/** A name as Ansible wants it for a group: no hyphens, no dots. */
+/** A valid Ansible group name: no hyphens, no dots. */
 export function groupName(...words: string[]): string {
   return words.join('_').replaceAll(/[^A-Za-z0-9_]/g, '_')
 }
@@ -17,8 +17,8 @@ export function groupName(...words: string[]): string {
 export const cronjobsGroup = 'cronjobs'
 
 /**
- * The inventory of a config: each system a host, in the groups of its kind, its cluster and its environment, so that
- * `--limit` reaches one system, one kind or one cluster alike; and the host `awx`, which holds AWX's definitions.
+ * The inventory of a config: a host for each system, in the groups of its kind, its cluster and its environment, so that
+ * `--limit` can select a system, a kind or a cluster; and the host `awx`, whose variables are AWX's definitions.
  */
 export function inventory(config: Config, definitions: Readonly<Record<string, unknown>>): Inventory {
   const groups: Record<string, string[]> = { [cronjobsGroup]: [] }

@@ -12,10 +12,10 @@ interface Manifest {
 }
 
 /**
- * Holds manifests against the Kubernetes API's own schema, without a cluster. A field that the API does not know is an
- * error too: the API server would drop it in silence.
+ * Checks manifests against the schema of the Kubernetes API, without a cluster. An unknown field is an error too: the
+ * API server would drop it silently.
  *
- * The schemas are those of the package `kubernetes-validate` in the project's `.venv`: call `ensureVenv` first.
+ * The schemas are those in the package `kubernetes-validate` in the project's `.venv`: call `ensureVenv` first.
  *
  * @param files YAML files, each of one or more manifests
  * @param kubernetes the release they are for, `major.minor`; by default the lab's

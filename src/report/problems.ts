@@ -23,7 +23,7 @@ function line({ ruleId, severity, location, message, suggest }: Problem, colour:
   return `${mark} ${location.file}${path}: ${message} → ${suggest} ${dim(`[${ruleId}]`)}\n`
 }
 
-/** GitHub's workflow commands want these escaped: %, line ends, and in properties also colon and comma. */
+/** GitHub's workflow commands require escaping of %, line ends, and in properties also colon and comma. */
 function annotation({ ruleId, severity, location, message, suggest }: Problem): string {
   const data = (text: string) => text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
   const property = (text: string) => data(text).replaceAll(':', '%3A').replaceAll(',', '%2C')

@@ -4,9 +4,9 @@ import { type Schedule, timeOf, timezoneOf, weekdays } from './schedule.ts'
 /**
  * The runs of a schedule after `from`, the first `count`, as instants in UTC.
  *
- * A local time that the spring change leaves out does not happen: both AWX (dateutil) and Kubernetes (robfig/cron)
- * skip it. In autumn the first of the two equal hours counts, as dateutil has it. An hourly schedule runs once an
- * hour of real time.
+ * A local time that the clock change in spring skips does not occur: both AWX (dateutil) and Kubernetes (robfig/cron)
+ * skip it. In autumn the first of the two equal hours counts, as in dateutil. An hourly schedule runs once an
+ * elapsed hour.
  */
 export function occurrences(schedule: Schedule, from: Temporal.Instant, count: number): Temporal.Instant[] {
   const found: Temporal.Instant[] = []

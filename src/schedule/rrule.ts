@@ -3,10 +3,10 @@ import { type Schedule, timeOf, timezoneOf, weekdays } from './schedule.ts'
 const two = (n: number) => String(n).padStart(2, '0')
 
 /**
- * The schedule as AWX wants it: one `DTSTART` that names its zone, one `RRULE`, a space between, `INTERVAL` written
- * although it is 1 (AWX refuses a rule without it).
+ * The schedule in the form that AWX accepts: one `DTSTART` with its zone, a space, one `RRULE` with `INTERVAL` even if
+ * that is 1 (AWX refuses a rule without it).
  *
- * `DTSTART` is the first fitting day of 2026, not today: the same config must always yield the same text.
+ * `DTSTART` is the first matching day of 2026, not today, so that the same config always gives the same text.
  */
 export function rrule(schedule: Schedule): string {
   const start = (day: number, hour: number, minute: number) =>

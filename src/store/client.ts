@@ -15,7 +15,7 @@ export interface Store {
   readonly clock: StoreClock
 }
 
-/** Something the store needs is not in the environment; `names` are the missing variables. */
+/** The environment lacks variables of the store, `names`. */
 export class StoreNotConfigured extends Error {
   readonly names: string[]
   constructor(names: string[]) {
@@ -25,14 +25,14 @@ export class StoreNotConfigured extends Error {
   }
 }
 
-// Tries of one request before it counts as failed. The SDK waits between them, longer each time
+// Attempts per request before it fails. The SDK waits between them, longer each time
 // (100 ms doubling to 20 s), so eight tries outlast the restart of a gateway.
 const ATTEMPTS = 8
 // A gateway may take long to assemble a large multipart upload, but never minutes without a byte.
 const SILENCE_MS = 180_000
 
 /**
- * Open the bucket store that the images' contract describes: `RCLONE_S3_ENDPOINT`, `AWS_ACCESS_KEY_ID`,
+ * Open the bucket store that these variables name: `RCLONE_S3_ENDPOINT`, `AWS_ACCESS_KEY_ID`,
  * `AWS_SECRET_ACCESS_KEY` and, optionally, `AWS_DEFAULT_REGION`. `USE_RCLONE_NO_CHECK_CERTIFICATE=yes`
  * accepts any certificate. Nothing is sent yet.
  *

@@ -11,7 +11,7 @@ export interface ListedObject {
 }
 
 /**
- * The objects below a prefix in the order of their keys, one LIST request a thousand. Keys are asked for
+ * The objects below a prefix in the order of their keys, one LIST request a thousand. Keys are requested
  * URL-encoded, because XML cannot hold the control characters that file names may.
  */
 export async function* listObjects(
@@ -39,7 +39,7 @@ export async function* listObjects(
   }
 }
 
-/** A key from an answer that was asked for URL-encoded. */
+/** A key from a URL-encoded answer. */
 export function decodeKey(encoded: string): string {
   return decodeURIComponent(encoded.replaceAll('+', '%20'))
 }
@@ -49,7 +49,7 @@ export function bareEtag(etag: string | undefined): string {
   return (etag ?? '').replaceAll('"', '')
 }
 
-/** The content of an object that fits in memory, which it takes only once. */
+/** The content of an object that fits in memory. */
 export async function readObject(store: Store, bucket: string, key: string): Promise<Buffer> {
   const answer = await store.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }))
   const content = Buffer.allocUnsafe(answer.ContentLength ?? 0)
@@ -62,7 +62,7 @@ export async function readObject(store: Store, bucket: string, key: string): Pro
   return content
 }
 
-/** Delete objects, a thousand a request. @throws Error naming the first that would not go */
+/** Delete objects, a thousand a request. @throws Error naming the first that could not be deleted */
 export async function deleteKeys(store: Store, bucket: string, keys: readonly string[]): Promise<void> {
   const [unspeakable, rest] = [keys.filter(hasControlCharacter), keys.filter(key => !hasControlCharacter(key))]
   // The list of a request is XML, which cannot name them.

@@ -19,14 +19,14 @@ export type Receipt<Kind extends ReceiptKind = ReceiptKind> = Distribute<
 
 type Draft<T> = T extends unknown ? Omit<T, 'schema' | 'taken' | 'previous'> & { taken?: string } : never
 
-/** What a run records of itself; `writeReceipt` adds the rest. */
+/** What a run records; `writeReceipt` adds the rest. */
 export type ReceiptDraft = Draft<Receipt>
 
-/** A receipt where it lies. */
+/** A receipt and its place. */
 export type StoredReceipt<Kind extends ReceiptKind = ReceiptKind> = {
   receipt: Receipt<Kind>
   key: string
-  /** Of the receipt's own bytes: what the next one names as `previous`. */
+  /** Of the receipt's bytes; the next receipt names it as `previous`. */
   sha256: string
 }
 
@@ -37,7 +37,7 @@ export function receiptPrefix(system: string): string {
   return `${FOLDER}${system}/`
 }
 
-/** The name under which a system's drills keep their receipts. No system's own name has a dot. */
+/** The name for the receipts of a system's drills. No system's name contains a dot. */
 export function drillSystem(system: string): string {
   return `drill.${system}`
 }
@@ -50,14 +50,14 @@ export async function systemsIn(store: Store, bucket: string): Promise<string[]>
     if (!next) return systems
     const system = next.key.slice(FOLDER.length).split('/')[0] ?? ''
     systems.push(system)
-    // The sign after the slash: past everything of that system.
+    // The character after the slash skips everything of that system.
     startAfter = `${FOLDER}${system}0`
   }
 }
 
 /**
- * Write a receipt: the last act of a run, after its copy was verified in the bucket. It names the hash of the
- * newest receipt before it, so that a receipt which is changed or taken away later shows (`chainProblems`).
+ * Write a receipt: the last step of a run, after its copy was verified in the bucket. It names the hash of the
+ * previous receipt, so that later changes and deletions show (`chainProblems`).
  *
  * @param previous the newest receipt where the caller has just read it (null: there is none); else it is looked up
  */
@@ -83,12 +83,12 @@ export async function writeReceipt(
   return { receipt, key, sha256: written.sha256 }
 }
 
-/** What the keys of `markStarted` end in. */
+/** The suffix of the keys of `markStarted`. */
 export const UNFINISHED = '.unfinished'
 
 /**
- * Leave a mark beside the receipts that a run is about to change the bucket. It is taken away after the receipt was
- * written; one that stays tells the next run that this one was killed.
+ * Write a mark beside the receipts that a run is about to change the bucket. It is removed after the receipt was
+ * written; one that remains tells the next run that this one was killed.
  *
  * @returns the mark's key
  */
@@ -98,14 +98,14 @@ export async function markStarted(store: Store, run: { bucket: string; system: s
   return key
 }
 
-/** Take the marks of runs away. */
+/** Remove the marks of runs. */
 export async function clearMarks(store: Store, bucket: string, marks: readonly string[]): Promise<void> {
   for (const Key of marks) await store.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
 }
 
 const READS_AT_ONCE = 8
 
-/** What a folder of receipts holds. */
+/** The contents of a folder of receipts. */
 export interface Receipts<Kind extends ReceiptKind = ReceiptKind> {
   /** Newest first. */
   receipts: StoredReceipt<Kind>[]
@@ -113,7 +113,7 @@ export interface Receipts<Kind extends ReceiptKind = ReceiptKind> {
   problems: string[]
   /** Keys of the receipts that claim to be from the future; they are among the problems. */
   future: string[]
-  /** The marks of runs that did not end (`markStarted`). */
+  /** The marks of killed runs (`markStarted`). */
   unfinished: string[]
 }
 
@@ -171,7 +171,7 @@ export async function readReceipts<Kind extends ReceiptKind = ReceiptKind>(
   return found
 }
 
-/** Read one receipt. @returns a message where it is none */
+/** Read one receipt. @returns a message if it is not one */
 export async function readReceipt(store: Store, bucket: string, key: string): Promise<StoredReceipt | string> {
   const body = await readObject(store, bucket, key)
   const sha256 = createHash('sha256').update(body).digest('hex')
@@ -195,12 +195,11 @@ async function receiptProblem(value: unknown): Promise<string | undefined> {
   return bucket === undefined || object.etag === undefined ? 'it names no bucket, or no ETag' : undefined
 }
 
-// Receipts of copies that are gone stay for reports and for the chain: as long as a monthly report looks back.
+// Receipts of deleted copies stay for reports and for the chain, for as long as a monthly report looks back.
 export const HISTORY_DAYS = 35
 
 /**
- * Remove receipts that have served: older than 35 days, and vouching for nothing that still stands. Only those of that
- * age are read: one LIST, and one GET each.
+ * Remove receipts that are older than 35 days and whose copies are gone. Only those of that age are read: one LIST, and one GET each.
  *
  * @param where.serves whether a receipt's copy still stands
  * @returns how many were removed
@@ -219,7 +218,7 @@ export async function expireReceipts(
 
 /**
  * The breaks in a chain of receipts given newest first: each must name the hash of the one before it. Beyond the 35
- * days after which receipts are removed, a gap is no break.
+ * days after which receipts are removed, a gap is not a break.
  *
  * @param leftOut hashes of receipts that are not among these because they claim to be from the future
  */

@@ -2,19 +2,19 @@ import type { Store } from './client.ts'
 import { deleteKeys, listObjects } from './list.ts'
 import { expireReceipts, readReceipts, type StoredReceipt } from './receipt.ts'
 
-/** Something that may be a copy, on a volume or in a bucket. */
+/** A possible copy, on a volume or in a bucket. */
 export interface Candidate {
   name: string
   /** The moment whose data it holds. */
   taken: Date
-  /** A receipt vouches for it, and it still is what the receipt says. */
+  /** It has a receipt, and still matches it. */
   verified: boolean
 }
 
 /**
- * Which copies may go. Newest first, `keep` verified copies stay, and with them everything as new as they are;
- * what is older goes. So an unverified file never counts as a copy, there are never fewer than `keep` verified
- * ones because of pruning, and while there are no more than that nothing goes at all.
+ * Which copies to delete. The newest `keep` verified copies stay, and with them everything that is as new; older ones
+ * are deleted. So an unverified file never counts as a copy, pruning never leaves fewer than `keep` verified ones, and
+ * while there are no more than that, nothing is deleted.
  *
  * @param keep how many; at least 1 is kept whatever it says
  */
@@ -29,7 +29,7 @@ export function copiesToRemove<T extends Candidate>(copies: readonly T[], keep: 
   })
 }
 
-/** Whether a receipt says exactly this of an object: a copy changed after its receipt is no longer verified. */
+/** Whether an object matches a receipt: a copy that changed after its receipt is no longer verified. */
 export function vouchesFor(
   receipts: readonly StoredReceipt[],
   object: { key: string; bytes: number; etag?: string },
@@ -45,11 +45,11 @@ export interface Copies {
   bucket: string
   system: string
   prefix?: string
-  /** The moment a key's copy was taken, or undefined when the key is no copy of this system. */
+  /** The moment a key's copy was taken, or undefined if the key is not a copy of this system. */
   takenAt: (key: string) => Date | undefined
 }
 
-/** A copy in the bucket, as LIST tells it. */
+/** A copy in the bucket, from its LIST. */
 export interface BucketCopy {
   key: string
   bytes: number
@@ -57,7 +57,7 @@ export interface BucketCopy {
   taken: Date
 }
 
-/** Every copy of a system, proven or not. */
+/** Every copy of a system, verified or not. */
 export async function listCopies(store: Store, { bucket, prefix, takenAt }: Copies): Promise<BucketCopy[]> {
   const copies: BucketCopy[] = []
   for await (const { key, bytes, etag } of listObjects(store, { bucket, ...(prefix ? { prefix } : {}) })) {
@@ -67,10 +67,10 @@ export async function listCopies(store: Store, { bucket, prefix, takenAt }: Copi
   return copies
 }
 
-// A receipt bears the start of its run, and the data may be taken later in it; no run lasts longer.
+// A receipt is named by the start of its run, and the data may be taken later in the run; no run lasts longer.
 const RUN_MS = 86_400_000
 
-/** The receipts that may vouch for any of these copies. */
+/** The receipts that may belong to these copies. */
 export async function receiptsOf(
   store: Store,
   { bucket, system }: Copies,
@@ -81,8 +81,8 @@ export async function receiptsOf(
 }
 
 /**
- * Prune a system's copies in its bucket by `copiesToRemove`, and its receipts by `expireReceipts`. What is no copy of
- * this system is neither counted nor touched.
+ * Prune a system's copies in its bucket by `copiesToRemove`, and its receipts by `expireReceipts`. Objects that
+ * are not copies of this system are neither counted nor touched.
  *
  * @param request.receipts the receipts of its copies, where the caller has them already
  * @returns the keys of the copies that were removed
@@ -102,7 +102,7 @@ export async function prune(
     bucket,
     system,
     now: new Date(),
-    // Of another prefix: another run's to judge.
+    // Of another prefix, which another run prunes.
     serves: ({ object }) => standing.has(object.key) || !object.key.startsWith(prefix),
   })
   return removed

@@ -13,24 +13,24 @@ import type { Store } from './client.ts'
 import { bareEtag, decodeKey } from './list.ts'
 
 const MIB = 1024 * 1024
-// What is held in memory of a file that is uploaded: two parts in flight and one being filled.
+// Held in memory during an upload: two parts in flight and one being filled.
 const PART_BYTES = 8 * MIB
 const PARTS_AT_ONCE = 2
 // S3 takes 10,000 parts; larger files get larger parts.
 const MOST_PARTS = 9_000
 
-/** A copy that the bucket has been asked about after it was written. */
+/** An object that was verified in the bucket after it was written. */
 export interface VerifiedObject {
   bucket: string
   key: string
   bytes: number
   /** Of the content, in hex. */
   sha256: string
-  /** What the bucket says it holds, without quotes. */
+  /** The ETag that the bucket returned, without quotes. */
   etag: string
 }
 
-/** The bucket holds something else than what was sent. */
+/** The bucket does not hold what was sent. */
 export class VerificationFailed extends Error {
   constructor(bucket: string, key: string, findings: string[]) {
     super(`the bucket ${bucket} does not hold what was sent as ${key}: ${findings.join('; ')}`)
@@ -43,11 +43,11 @@ export interface UploadRequest {
   key: string
   /** Path of the file. It must not change while it is sent. */
   file: string
-  /** The content's SHA-256 in hex, where it is known; else the file is read once more for it. */
+  /** The content's SHA-256 in hex, if it is known; otherwise the file is read once more. */
   sha256?: string
   /** Called with the bytes sent so far. */
   onProgress?: (sent: number) => void
-  /** Gives the upload up, and aborts its parts, when it fires. */
+  /** Cancels the upload and aborts its parts. */
   stop?: AbortSignal
 }
 
@@ -142,7 +142,7 @@ export async function uploadStream(
 }
 
 /**
- * Store a small text or byte string whole, and check the ETag of the bucket's answer against its MD5: one request.
+ * Store a small text or byte string with one request, and check the returned ETag against its MD5.
  *
  * @throws VerificationFailed
  */
@@ -169,7 +169,7 @@ export async function putVerified(
 }
 
 /**
- * Ask the bucket what it holds and compare. radosgw's answer to the last request of a multipart upload has no ETag.
+ * Ask the bucket what it holds, and compare. radosgw's answer to the last request of a multipart upload has no ETag.
  *
  * @param expected.etags the forms that are right for the content
  * @returns the object's ETag
@@ -201,7 +201,7 @@ export async function verifyObject(
 
 /**
  * Abort the multipart uploads below a prefix that a killed run left. Call it only while holding the lock
- * that keeps other runs out.
+ * that excludes other runs.
  *
  * @returns how many were aborted
  */
@@ -240,7 +240,7 @@ export function partBytesFor(size: number): number {
   return Math.max(PART_BYTES, Math.ceil(size / MOST_PARTS / MIB) * MIB)
 }
 
-// What rclone cuts large files into, unless configured otherwise.
+// The size of rclone's parts, unless configured otherwise.
 const RCLONE_PART_BYTES = 5 * MIB
 
 /** Bytes in a part of the upload that gave an object its ETag, if it was ours or rclone's; undefined for others. */
@@ -249,7 +249,7 @@ export function partBytesOf(size: number, etag: string): number | undefined {
   return [partBytesFor(size), RCLONE_PART_BYTES].find(bytes => Math.max(1, Math.ceil(size / bytes)) === parts)
 }
 
-/** Works out, in one pass, the ETags that S3 gives to a content sent whole or in parts of `partBytes`. */
+/** Computes, in one pass, the ETags that S3 gives to a content sent whole or in parts of `partBytes`. */
 export class EtagHash {
   readonly #partBytes: number
   readonly #whole = createHash('md5')
@@ -279,7 +279,7 @@ export class EtagHash {
     this.#inPart = 0
   }
 
-  /** The content's MD5 and the multipart ETag, in this order. To be called once, at the end. */
+  /** The content's MD5 and the multipart ETag, in this order. Call it once, at the end. */
   both(): [whole: string, multipart: string] {
     if (this.#inPart > 0 || this.#parts.length === 0) this.#endPart()
     const multipart = createHash('md5').update(Buffer.concat(this.#parts)).digest('hex')

@@ -24,9 +24,9 @@ export interface Validation {
 }
 
 /**
- * Holds a config, the inventories made from it, the playbooks, and the manifests they render against their rules and
- * their real readers (ansible-inventory, ansible-playbook, the Kubernetes API's schema). Reads nothing outside the
- * project; the first use installs Ansible.
+ * Checks a config, the inventory made from it, the playbooks, and the manifests they render, with the project's rules
+ * and with their real readers (ansible-inventory, ansible-playbook, the Kubernetes API's schema). Reads nothing outside
+ * the project; the first use installs Ansible.
  *
  * @param log takes one line of progress at a time
  */
@@ -36,7 +36,7 @@ export async function validate(configFile: string, log: (line: string) => void):
   await ensureVenv(log)
   log('generated files, playbooks, manifests')
   const drifted = await compareGenerated(config)
-  // What Ansible reads from files that are not the config's would only say the same again.
+  // If the files differ from the config, checking how Ansible reads them would only repeat that.
   const inventories =
     drifted.length > 0 ? [] : checkInventory(join(projectRoot, 'inventories/production'), inventoryOf(config))
   const found = await Promise.all([drifted, inventories, checkAwx(config), manifests(config)])
@@ -54,13 +54,13 @@ async function compareGenerated(config: Config): Promise<Problem[]> {
   return found.flat()
 }
 
-/** The playbooks, as Ansible reads them, and AWX's definitions, which refer to them. */
+/** Checks the playbooks with Ansible, and AWX's definitions, which refer to them. */
 async function checkAwx(config: Config): Promise<Problem[]> {
   const files = (await readdir(join(projectRoot, 'playbooks')))
     .filter(file => file.endsWith('.yml'))
     .map(file => `playbooks/${file}`)
     .sort()
-  // One run reads them all. Only when it fails is each read on its own, to say which and where.
+  // One run reads all of them. If it fails, each is read on its own to find the place.
   const listed = await listPlays(files, join(projectRoot, 'inventories/production/hosts.yml'))
   const broken = listed ? [] : (await Promise.all(files.map(file => syntaxCheck(file)))).flat()
   const project = {
@@ -91,7 +91,7 @@ async function manifests(config: Config): Promise<Problem[]> {
           severity: 'error',
           location: { file: 'playbooks/render-backups.yml', path: '' },
           message: lastError(play.output),
-          suggest: 'run `npm run generate`, then the playbook by hand to see all it says',
+          suggest: 'run `npm run generate`, then run the playbook by hand to see its output',
         },
       ]
     }

@@ -3,24 +3,24 @@ import { log, sized } from './log.ts'
 import { Failure, type Result } from './outcome.ts'
 import type { Wanted } from './restore-settings.ts'
 
-/** A copy that could be restored. */
+/** A copy that can be restored. */
 export interface Copy {
   /** For people and for `FROM_BACKUP`: the moment whose data it holds. */
   taken: Date
   name: string
   bytes: number
-  /** There is a receipt for it: it was whole when it was made. */
+  /** It has a receipt, so it was complete when it was made. */
   verified: boolean
 }
 
-/** What a receipt tells of its copy. */
+/** What a receipt says about its copy. */
 export function copyOf({ receipt }: { receipt: Receipt }): Copy {
   return { taken: new Date(receipt.taken), name: receipt.object.key, bytes: receipt.bytes, verified: true }
 }
 
 /**
- * The copy that is asked for. The latest is the newest that a receipt vouches for, or, where there is no receipt at
- * all (the images in use before write none), the newest.
+ * The requested copy. The latest is the newest with a receipt or, if there are no receipts at all (the images in use
+ * before write none), the newest.
  *
  * @param copies in any order
  * @param place where they are, for messages
@@ -34,7 +34,7 @@ export function choose<T extends Copy>(
   const newestFirst = sorted(copies)
   if (newestFirst.length === 0) throw new Failure('restore', `there is no copy in ${place}: nothing was changed`)
   if (wanted.which === 'latest') return newestFirst.find(copy => copy.verified) ?? (newestFirst[0] as T)
-  // A name holds whole seconds: "at 03:07:00" means the copy that was begun in that second.
+  // Names have whole seconds: "at 03:07:00" includes a copy that was started within that second.
   const at = wanted.at.getTime() + (wanted.at.getTime() % 1000 === 0 ? 999 : 0)
   const found = newestFirst.find(copy => copy.taken.getTime() <= at)
   if (found) return found
@@ -49,10 +49,10 @@ function sorted<T extends Copy>(copies: readonly T[]): T[] {
   return [...copies].sort((a, b) => b.taken.getTime() - a.taken.getTime())
 }
 
-// What the termination log has room for.
+// As many as fit into the termination log.
 const LISTED = 20
 
-/** Tell what copies there are, newest first. */
+/** Log and return the list of copies, newest first. */
 export function list(copies: readonly Copy[], place: string): Result {
   const newestFirst = sorted(copies)
   log(`${newestFirst.length} copies in ${place}, newest first`)

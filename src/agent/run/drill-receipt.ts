@@ -2,16 +2,16 @@ import packageFile from '../../../package.json' with { type: 'json' }
 import type { Environment, Store } from '../../store/client.ts'
 import { drillSystem, type Receipt, type ReceiptKind, writeReceipt } from '../../store/receipt.ts'
 
-/** What a drill has to tell in its receipt, beyond the copy. */
+/** The facts of a drill in its receipt, beyond the copy's. */
 export interface DrillFacts {
   readonly start: Date
-  /** From the drill's start until the copy was back and proven. */
+  /** Seconds from the drill's start until the copy was restored and checked. */
   readonly seconds: number
   readonly counts: Record<string, number>
   readonly details: Omit<Receipt<'drill'>['details'], 'seconds'>
 }
 
-/** What the drill of a kind of system works on. */
+/** The input of a drill. */
 export interface DrillRequest<Kind extends ReceiptKind = ReceiptKind> {
   /** Of the copy that is restored. */
   receipt: Receipt<Kind>
@@ -27,7 +27,7 @@ export interface DrillRequest<Kind extends ReceiptKind = ReceiptKind> {
 /** What a drill of one kind of system returns. */
 export type Drilled = Pick<DrillFacts, 'counts' | 'details'>
 
-/** Write the receipt of a drill: the copy of `receipt` came back. @returns its key */
+/** Write the receipt of a drill that restored the copy of `receipt`. @returns its key */
 export async function writeDrillReceipt(store: Store, receipt: Receipt, drilled: DrillFacts): Promise<string> {
   const { key } = await writeReceipt(store, {
     system: drillSystem(receipt.system),

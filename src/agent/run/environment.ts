@@ -1,7 +1,7 @@
 import type { Environment } from '../../store/client.ts'
 import { Failure } from './outcome.ts'
 
-/** Reads variables one by one and keeps every problem, so that a broken environment is told in one message. */
+/** Reads variables and collects the problems, so that one message names all of them. */
 export class Variables {
   readonly #env: Environment
   readonly #problems: string[] = []
@@ -10,12 +10,12 @@ export class Variables {
     this.#env = env
   }
 
-  /** A text, or undefined where it is not set or empty. */
+  /** A text, or undefined if it is unset or empty. */
   optional(name: string): string | undefined {
     return this.#env[name] || undefined
   }
 
-  /** A text that must be there. */
+  /** A required text. */
   required(name: string, what: string): string {
     const value = this.#env[name]
     if (!value) this.problem(`${name} is not set: ${what}`)
@@ -45,7 +45,7 @@ export class Variables {
     return this.oneOf(name, ['yes', 'no'], fallback ? 'yes' : 'no') === 'yes'
   }
 
-  /** Bytes a second, as `500K`, `20M` or `1G`; undefined where there is no limit. */
+  /** Bytes a second, as `500K`, `20M` or `1G`; undefined if there is no limit. */
   rate(name: string): number | undefined {
     const value = this.#env[name]
     if (!value) return undefined
@@ -83,7 +83,7 @@ export function usesBucket(env: Environment): boolean {
   return !!env.USE_RCLONE && env.USE_RCLONE.toLowerCase() !== 'no'
 }
 
-/** Names what is missing of the bucket store's own variables. */
+/** Requires the variables of the bucket store. */
 export function storeVariables(variables: Variables): void {
   variables.required('RCLONE_S3_ENDPOINT', 'the URL of the bucket store')
   variables.required('AWS_ACCESS_KEY_ID', 'the key of the bucket store')

@@ -4,8 +4,8 @@ const TRIES = 3
 const TIMEOUT_MS = 10_000
 
 /**
- * Tell a dead-man's switch how a run goes, by the convention of Healthchecks: `<url>/start`, `<url>`,
- * `<url>/fail`, with the end of the log as the body. One that cannot be delivered is logged and changes nothing.
+ * Ping a dead-man's switch, by the convention of Healthchecks: `<url>/start`, `<url>`,
+ * `<url>/fail`, with the end of the log as the body. A ping that fails is logged and changes nothing.
  */
 export async function heartbeat(
   url: string | undefined,
@@ -29,6 +29,6 @@ export async function heartbeat(
     }
     if (attempt < TRIES) await new Promise(resolve => setTimeout(resolve, 500 * attempt))
   }
-  // The URL is a secret of its own: whoever knows it can report success.
+  // The URL is a secret: whoever knows it can report success.
   log(`the heartbeat "${what}" could not be delivered: ${problem}`)
 }

@@ -6,9 +6,9 @@ import { Failure } from './outcome.ts'
 const CONFLICT = 75
 
 /**
- * Hold a lock on a file or folder for as long as this process lives: a `flock` whose holder is a child that reads
- * our pipe. However we end, SIGKILL included, the pipe closes, the child ends and the kernel drops the lock. S3
- * cannot give one: radosgw ignores `If-None-Match`.
+ * Hold a lock on a file or folder until this process exits: a `flock` held by a child that reads our pipe. Even after
+ * SIGKILL the pipe closes, the child exits and the kernel releases the lock. S3 offers no lock: radosgw ignores
+ * `If-None-Match`.
  *
  * @param waitSeconds how long to wait for another holder
  * @returns a function that lets go
@@ -25,11 +25,11 @@ export async function lock(place: string, who: string, waitSeconds = 0): Promise
   const first = await Promise.race([held, ended])
   if (first !== 'held') {
     if (child.exitCode === CONFLICT) {
-      throw new Failure('busy', `another run is at work on ${who} (it holds ${place}): leaving it alone`)
+      throw new Failure('busy', `another run of ${who} is active (it has locked ${place}): nothing was done`)
     }
     throw new Failure(
       'volume',
-      `cannot lock ${place}: ${stderr.join('').trim() || `flock ended with ${child.exitCode}`}`,
+      `cannot lock ${place}: ${stderr.join('').trim() || `flock exited with ${child.exitCode}`}`,
     )
   }
   return async () => {

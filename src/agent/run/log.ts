@@ -1,12 +1,12 @@
 import { stderr } from 'node:process'
 
-// What a heartbeat of a failed run carries along: enough for the cause and what led to it.
+// How much of the log goes with the heartbeat of a failed run: enough to show the cause.
 const TAIL_BYTES = 8_000
 
 const lines: string[] = []
 let kept = 0
 
-/** Write one line of what is going on, with its time, to stderr. */
+/** Write a line with the time to stderr. */
 export function log(text: string): void {
   const line = `${new Date().toISOString().slice(0, 19)}Z ${text}\n`
   stderr.write(line)
@@ -32,11 +32,11 @@ export function sized(bytes: number): string {
   return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`
 }
 
-// A pod's log is read by people and kept for long: one line in half a minute shows that work goes on.
+// A pod's log is read by people and kept for long: one line in half a minute shows progress.
 const PROGRESS_EVERY_MS = 30_000
 
 /**
- * Tell of long work in plain lines: done, rate, and, where the total is known, what is left.
+ * Log the progress of long work: amount done, rate and, if the total is known, the time left.
  *
  * @returns a function that takes the amount done so far
  */

@@ -55,11 +55,11 @@ export function exitCodesHelp(): string {
   return ['Exit codes:', '   0  success', ...rows].join('\n')
 }
 
-// To clean up in after SIGTERM: Kubernetes sends SIGKILL after 30 seconds.
+// Time to clean up after SIGTERM: Kubernetes sends SIGKILL after 30 seconds.
 const CLEAN_UP_MS = 20_000
 
 /**
- * Run a command to its end and leave the process: heartbeats at start and end, the result on stdout and in the
+ * Run a command and exit: heartbeats at start and end, the result on stdout and in the
  * termination log, and the matching exit code.
  *
  * @param work gets a signal that fires when the pod is stopped
@@ -98,7 +98,7 @@ export async function conclude(
     process.stdout.write(`${JSON.stringify(result)}\n`)
     await heartbeat(url, 'fail', logTail())
   }
-  // Connections kept alive would hold the process open.
+  // Kept-alive connections would keep the process running.
   process.exit(code)
 }
 

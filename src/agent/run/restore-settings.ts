@@ -1,7 +1,7 @@
 import type { Environment } from '../../store/client.ts'
 import type { Variables } from './environment.ts'
 
-/** Which copy: the newest good one, a list of all of them, or the newest that was taken at or before a time. */
+/** Which copy: the latest, a list of all of them, or the newest that was taken at or before a time. */
 export type Wanted = { which: 'latest' } | { which: 'list' } | { which: 'time'; at: Date }
 
 /** The settings of every restore, whatever it restores. */
@@ -14,12 +14,12 @@ export interface RestoreSettings {
   goOn: boolean
 }
 
-/** Whether an environment without any argument asks for a restore, as that of the recovery image does. */
+/** Whether an environment without a command implies a restore, as that of the recovery image does. */
 export function asksForRestore(env: Environment): boolean {
   return !!env.FROM_BACKUP
 }
 
-/** @param fallback the system's name where `BACKUP_SYSTEM` is not set */
+/** @param fallback the system's name if `BACKUP_SYSTEM` is not set */
 export function commonRestoreSettings(variables: Variables, fallback: string): RestoreSettings {
   return {
     system: variables.optional('BACKUP_SYSTEM') ?? fallback,
@@ -29,12 +29,12 @@ export function commonRestoreSettings(variables: Variables, fallback: string): R
   }
 }
 
-/** Which copy `FROM_BACKUP` asks for; the latest where it is not set. */
+/** Which copy `FROM_BACKUP` asks for; the latest if it is not set. */
 export function wanted(variables: Variables): Wanted {
   const text = variables.optional('FROM_BACKUP') ?? 'LATEST'
   if (text.toUpperCase() === 'LATEST') return { which: 'latest' }
   if (text.toUpperCase() === 'NONE') return { which: 'list' }
-  // As in the file names, or a date alone, which means its end.
+  // As in the file names, or a date, which means the end of that day.
   const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? new Date(`${text}T23:59:59Z`) : new Date(text.replace(/Z?$/, 'Z'))
   if (/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?$/.test(text) && !Number.isNaN(at.getTime())) {
     return { which: 'time', at }

@@ -2,7 +2,7 @@ import { stat, statfs } from 'node:fs/promises'
 import { sized } from './log.ts'
 import { Failure } from './outcome.ts'
 
-/** So many bytes are about to be written to a folder. */
+/** A folder, and how many bytes are about to be written to it. */
 export interface Need {
   readonly place: string
   readonly bytes: number
@@ -11,7 +11,7 @@ export interface Need {
 }
 
 /**
- * Check that there is room for all that is needed; places of one filesystem share its room.
+ * Check that there is enough space; folders on one file system share its space.
  *
  * @returns what is free and needed, for people
  * @throws Failure volume with what to do

@@ -3,8 +3,8 @@ import type { Environment } from '../../store/client.ts'
 import { log } from './log.ts'
 
 /**
- * The environment, and with it the variables of the JSON file `BACKUP_SECRETS_FILE`, which is removed once read: so the
- * keys stand neither on a disk nor in what `docker inspect` tells of the container for as long as it exists.
+ * The environment, merged with the variables of the JSON file `BACKUP_SECRETS_FILE`, which is deleted after it is read.
+ * So the keys are neither on a disk nor in the output of `docker inspect`.
  */
 export function withSecrets(env: Environment): Environment {
   const file = env.BACKUP_SECRETS_FILE

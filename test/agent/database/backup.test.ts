@@ -222,7 +222,7 @@ test('a run that finds another at work on its tier leaves it alone; the lock die
   await expect.poll(() => names(join(volume, 'hourly')).catch(() => []), { timeout: 20_000 }).toHaveLength(1)
   const second = await runAgent(env)
   expect(second.code).toBe(8)
-  expect(second.log).toContain('another run is at work')
+  expect(second.log).toContain('another run of ')
   first.kill('SIGKILL')
   await first
   await nextSecond()
