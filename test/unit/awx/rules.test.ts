@@ -51,7 +51,7 @@ it('finds nothing in the definitions of production', () => {
   expect(found(sound())).toEqual([])
 })
 
-it('every question is whole, as AWX writes one itself', () => {
+it('every question has all fields, as AWX writes them', () => {
   const questions = sound().controller_templates.flatMap(({ survey_spec }) => survey_spec?.spec ?? [])
   const keys = new Set(questions.map(question => Object.keys(question).sort().join(' ')))
   expect([...keys]).toEqual([
@@ -63,7 +63,7 @@ it('every question is whole, as AWX writes one itself', () => {
   )
 })
 
-it('nobody who launches can set a variable that no survey asks for', () => {
+it('a launch cannot set variables that no survey asks for', () => {
   const { controller_defaults, controller_templates } = sound()
   expect(controller_defaults.templates.ask_variables_on_launch).toBe(false)
   expect(controller_templates.filter(template => 'ask_variables_on_launch' in template)).toEqual([])
@@ -389,14 +389,14 @@ const cases: [string, (all: Broken) => void, string[]][] = [
   ]),
 ]
 
-describe('what breaks one rule is found by that rule alone', () => {
+describe('each broken rule is found by that rule alone', () => {
   it.each(cases)('%s %#', (id, change, expected) => {
     const all = sound()
     change(all)
     expect(found(all)).toEqual(expected.map(line => `${id} ${line}`))
   })
 
-  it('every rule has its case', () => {
+  it('every rule has a case', () => {
     const tested = new Set(cases.map(([id]) => id))
     expect(awxRules.map(({ id }) => id).filter(id => !tested.has(id))).toEqual([])
   })

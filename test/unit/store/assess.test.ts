@@ -254,7 +254,7 @@ describe('a bucket made wrong in one way has one finding', () => {
     expect(told(bucket, more)).toEqual(findings)
   })
 
-  it('a receipt that lies in the folder of another system', () => {
+  it('a receipt in the folder of another system', () => {
     const [stray] = receiptsOf({ ...place, system: 'other' }, [{ taken: at('2026-11-25T05:00:00Z') }])
     const bucket = { ...healthy, receipts: [...healthy.receipts, stray as StoredReceipt] }
     expect(told(bucket)).toContain(
