@@ -1,26 +1,35 @@
-import { join } from 'node:path'
+import { relative } from 'node:path'
 import type { Argv } from 'yargs'
 import { projectRoot } from '../src/ansible/venv.ts'
-import { generatedFolders } from '../src/generate/documents.ts'
-import { writeFolder } from '../src/generate/folder.ts'
-import { configOption, requireConfig } from './options.ts'
+import { compareGenerated, generatedProblem, writeGenerated } from '../src/generate/documents.ts'
+import { exitCodes } from '../src/report/failure.ts'
+import { reportProblems } from '../src/report/problems.ts'
+import { colourful, configOption, requireConfig } from './options.ts'
 
 export const command = 'generate'
-export const describe =
-  "Write the inventory, the runbook, the reference, the roles' READMEs and the picture of the rooms"
+export const describe = 'Write the inventories, the runbook and the reference, beside the config file'
 export const builder = (args: Argv) =>
-  args.options(configOption).example('$0 generate', 'writes each file only if it differs')
+  args
+    .options({
+      ...configOption,
+      check: { type: 'boolean', default: false, describe: 'Write nothing; fail if something would be written' },
+    })
+    .example('$0 generate', 'writes each file only if it differs')
 
-export async function handler(args: { config: string }): Promise<void> {
-  const config = await requireConfig(args.config)
-  for (const [folder, files] of await generatedFolders(config, projectRoot)) {
-    const { written, removed } = await writeFolder(join(projectRoot, folder), files)
-    for (const path of written) process.stdout.write(`written ${folder}/${path}\n`)
-    for (const path of removed) process.stdout.write(`removed ${folder}/${path}\n`)
+export async function handler({ config: file, check }: { config: string; check: boolean }): Promise<void> {
+  const config = await requireConfig(file)
+  if (check) {
+    const drifted = await compareGenerated(config, file, projectRoot)
+    for (const { path, message } of drifted) process.stdout.write(`${relative('', path)} ${message}\n`)
+    if (drifted.length === 0) return
     process.stderr.write(
-      written.length + removed.length === 0
-        ? `${folder}/ is as ${args.config} makes it, ${files.size} files\n`
-        : `${folder}/: ${written.length} of ${files.size} files written, ${removed.length} removed\n`,
+      reportProblems([generatedProblem(drifted, file, projectRoot)], 'text', colourful(process.stderr)),
     )
+    process.exitCode = exitCodes.findings
+    return
   }
+  const { written, removed, files } = await writeGenerated(config, file, projectRoot)
+  for (const path of written) process.stdout.write(`written ${relative('', path)}\n`)
+  for (const path of removed) process.stdout.write(`removed ${relative('', path)}\n`)
+  process.stderr.write(`generate: ${written.length} of ${files} files written, ${removed.length} removed\n`)
 }

@@ -6,7 +6,7 @@ import type { Problem } from '../report/problem.ts'
 import { ensureVenv, projectRoot } from './venv.ts'
 import { ansibleYaml, literal } from './yaml.ts'
 
-/** What `ansible-playbook` is asked to do. Paths are relative to the project's root, or absolute. */
+/** What `ansible-playbook` is to do. Paths are relative to the project's root, or absolute. */
 export interface PlaybookRun {
   readonly playbook: string
   /** Default: what `ansible.cfg` says, which is production's. */
@@ -36,7 +36,7 @@ export interface HostRecap {
 
 /** How a play ended. */
 export interface PlaybookResult {
-  /** ansible-playbook's own: 0 well, 2 a task failed, 4 a host unreachable or a playbook that does not parse, … */
+  /** ansible-playbook's own: 0 success, 2 a task failed, 4 a host unreachable or a playbook that does not parse, … */
   readonly exitCode: number | undefined
   /** The signal that ended it, if one did. */
   readonly signal: string | undefined
@@ -94,7 +94,7 @@ export async function runPlaybook(run: PlaybookRun, { log, signal }: Watch): Pro
   }
 }
 
-/** A host's variables, and every group's hosts, as Ansible itself reads an inventory folder. */
+/** A host's variables, and every group's hosts, as Ansible resolves them for the playbooks. */
 export interface ReadInventory {
   readonly hostVariables: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly groups: Readonly<
@@ -113,16 +113,20 @@ export async function ansibleInventory(
   log: (line: string) => void = () => {},
 ): Promise<ReadInventory> {
   const bin = await ensureVenv(log)
-  const { failed, stdout, stderr } = await execa(join(bin, 'ansible-inventory'), ['--inventory', inventory, '--list'], {
-    ...processOptions(bin, { ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED: 'true' }),
-  })
+  const { failed, stdout, stderr } = await execa(
+    join(bin, 'ansible-inventory'),
+    ['--inventory', inventory, '--playbook-dir', join(projectRoot, 'playbooks'), '--list'],
+    {
+      ...processOptions(bin, { ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED: 'true' }),
+    },
+  )
   if (failed) throw new Error(`ansible-inventory cannot read ${inventory}:\n${stderr.trim()}`)
   const { _meta, ...groups } = JSON.parse(stdout)
   return { hostVariables: _meta.hostvars, groups }
 }
 
 /**
- * What Ansible says against a playbook before it runs: YAML that does not parse, unknown roles, modules and keywords.
+ * What is wrong with a playbook before it runs: YAML that does not parse, unknown roles, modules and keywords.
  *
  * @returns a problem of rule `playbook-syntax`, or none
  * @throws VenvError
@@ -142,7 +146,11 @@ export async function syntaxCheck(playbook: string, log: (line: string) => void 
     {
       ruleId: 'playbook-syntax',
       severity: 'error',
-      location: { file: origin?.[1] ?? playbook, path: origin?.[2] ? `line ${origin[2]}` : '' },
+      location: {
+        file: origin?.[1] ?? playbook,
+        path: origin?.[2] ? `line ${origin[2]}` : '',
+        ...(origin?.[2] && { line: Number(origin[2]) }),
+      },
       message: message ?? 'does not parse',
       suggest: `run ansible-playbook --syntax-check ${playbook} to see the place`,
     },

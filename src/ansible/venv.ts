@@ -2,13 +2,17 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
+import { exitCodes, Failure } from '../report/failure.ts'
 
 /** The project's root: the folder that holds `package.json`, `ansible.cfg` and `.venv`. */
 export const projectRoot = join(import.meta.dirname, '../..')
 
-/** No Python that Ansible could be installed with, or its installation failed. The message says what to do. */
-export class VenvError extends Error {
+/** There is no Python that can run Ansible, or its installation failed. */
+export class VenvError extends Failure {
   override name = 'VenvError'
+  constructor(message: string, next: string) {
+    super(exitCodes.unreachable, message, next)
+  }
 }
 
 /**
@@ -40,7 +44,10 @@ export async function ensureVenv(log: (line: string) => void, root = projectRoot
   const result = await build
   if (result.failed) {
     const cause = result.all?.trim().split('\n').slice(-5).join('\n') || result.shortMessage
-    throw new VenvError(`${folder} could not be built with ${python} from ${requirements}:\n${cause}`)
+    throw new VenvError(
+      `${folder} could not be built with ${python} from ${requirements}:\n${cause}`,
+      'check that the Python package index can be reached, and run the command again',
+    )
   }
   return bin
 }
@@ -58,7 +65,7 @@ async function findPython(): Promise<string> {
     else if (exitCode === 1) seen.push(`${python} lacks the modules venv or ensurepip`)
   }
   throw new VenvError(
-    `Ansible needs Python 3.11 or newer with its venv module${seen.length > 0 ? ` (${seen.join(', ')})` : ''}. ` +
-      'Install it (Debian: apt-get install python3 python3-venv) and run the command again.',
+    `Ansible needs Python 3.11 or newer with its venv module${seen.length > 0 ? ` (${seen.join(', ')})` : ''}`,
+    'install it (Debian: apt-get install python3 python3-venv) and run the command again',
   )
 }

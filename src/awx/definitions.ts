@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.ts'
-import { groupName } from '../inventory/inventory.ts'
+import { groupName } from '../kinds/groups.ts'
 import { kindOf } from '../kinds/index.ts'
 import type { CredentialUse, Question, TemplateUse } from '../kinds/kind.ts'
 import { rrule } from '../schedule/index.ts'

@@ -2,22 +2,34 @@ import { Ajv, type ErrorObject } from 'ajv'
 import { kinds } from '../kinds/index.ts'
 import { nearest, type Problem } from '../report/problem.ts'
 import { scheduleForms } from '../schedule/index.ts'
+import { formats } from './formats.ts'
 import { rules } from './rules/index.ts'
 import { problemsOf } from './rules/rule.ts'
 import { type Config, configSchema } from './schema.ts'
+import { redact, secretsIn } from './secrets.ts'
 
 const ajv = new Ajv({ allErrors: true, verbose: true, strict: false })
+for (const [name, { accepts }] of Object.entries(formats)) ajv.addFormat(name, accepts)
 const validators = new Map<object, ReturnType<typeof ajv.compile>>()
 
 type Schema = { properties?: Record<string, Schema>; anyOf?: Schema[]; [key: string]: unknown }
 
-/** Every problem of a value that should be a config: first its shape, and where that is right, what the rules say. */
+/**
+ * Every problem of a value that should be a config: secrets in it, then its shape, then what the rules say, each only if
+ * there is nothing wrong before it. No problem repeats a secret.
+ */
 export function checkConfig(value: unknown, file: string): { config?: Config; problems: Problem[] } {
+  const secrets = secretsIn(value, file)
+  if (secrets.length > 0) return { problems: secrets }
   const shape = checkShape(value, file)
-  if (shape.length > 0) return { problems: shape }
+  if (shape.length > 0) return { problems: shape.map(withoutSecrets) }
   const config = value as Config
-  const problems = problemsOf(rules, file, config)
+  const problems = problemsOf(rules, file, config).map(withoutSecrets)
   return problems.some(p => p.severity === 'error') ? { problems } : { config, problems }
+}
+
+function withoutSecrets(problem: Problem): Problem {
+  return { ...problem, message: redact(problem.message), suggest: redact(problem.suggest) }
 }
 
 function checkShape(value: unknown, file: string): Problem[] {
@@ -50,7 +62,7 @@ function checkSystem(system: unknown, path: string, file: string): Problem[] {
   return against(kinds[kind as keyof typeof kinds].schema, system, named, file)
 }
 
-/** What ajv says of a value against a schema, in words; a union says only what is wrong with the form that was meant. */
+/** What is wrong with a value by its schema, in words; of a union, only what is wrong with the form that was meant. */
 function against(schema: object, value: unknown, path: string, file: string): Problem[] {
   let validate = validators.get(schema)
   if (!validate) {
@@ -102,7 +114,7 @@ function formMeant(union: ErrorObject, path: string, file: string): Problem[] {
   const described = forms.map(f =>
     f.properties ? `{ ${Object.keys(f.properties).join(', ')} }` : String(f.type ?? 'a value'),
   )
-  return problem(`${JSON.stringify(value)} fits none of the forms it may have`, `write ${described.join(' or ')}`)
+  return problem(`${shown(value, here)} fits none of the forms it may have`, `write ${described.join(' or ')}`)
 }
 
 /** `/systems/3/bucket` → `.systems[3].bucket`. */
@@ -147,23 +159,40 @@ function inWords(error: ErrorObject, path: string, file: string): Problem {
     }
     case 'type':
       return said(
-        `${JSON.stringify(error.data)} is ${article(typeName(error.data))}, not ${article(String(error.params.type))}`,
+        `${shown(error.data, at)} is ${article(typeName(error.data))}, not ${article(String(error.params.type))}`,
         `write ${article(String(error.params.type))}${parent.description ? `: ${parent.description}` : ''}`,
       )
     case 'enum': {
       const allowed = (error.params.allowedValues as unknown[]).map(String)
       const near = nearest(String(error.data), allowed)
       return said(
-        `${JSON.stringify(error.data)} is not one of its values`,
+        `${shown(error.data, at)} is not one of its values`,
         near[0] ? `did you mean '${near[0]}'?` : `write one of ${allowed.map(a => `'${a}'`).join(', ')}`,
       )
     }
+    case 'format': {
+      const means = formats[String(error.params.format)]?.means ?? String(error.params.format)
+      return said(`${shown(error.data, at)} is not ${means.split(':')[0]}`, `write ${means}`)
+    }
     default:
       return said(
-        `${JSON.stringify(error.data)} ${error.message ?? 'is not right'}`,
+        `${shown(error.data, at)} ${error.message ?? 'is not valid'}`,
         parent.description ?? 'see the config reference',
       )
   }
+}
+
+// The names of keys whose value, wrongly written as a text, may be a secret.
+const sensitive = /passw|secret|token|credential|identity|(^|[^a-z])keys?$/i
+
+/** A value for a message: short, and never one that may be a secret. */
+function shown(value: unknown, path: string): string {
+  const key = /([^.[\]]*)(\[\d+\])*$/.exec(path)?.[1] ?? ''
+  if (typeof value === 'string' && (sensitive.test(key) || sensitive.test(path.split('.').at(-2) ?? '')))
+    return 'its value'
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'this list' : 'this object'
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 
 function typeName(value: unknown): string {

@@ -2,7 +2,11 @@ import Type from 'typebox'
 import type { System } from '../kinds/index.ts'
 import { nameSchema } from '../kinds/kind.ts'
 
-const url = Type.String({ pattern: '^https?://[^/\\s]+/?$', description: 'Scheme and host, no path' })
+const url = Type.String({
+  pattern: '^https?://[^/\\s]+/?$',
+  format: 'http-address',
+  description: 'Scheme and host, no path',
+})
 
 /** Everything of the config but the systems, whose schemas are their kinds'. */
 export const configSchema = Type.Object(
@@ -10,17 +14,17 @@ export const configSchema = Type.Object(
     organisation: Type.String({ description: 'The organisation on AWX', minLength: 1 }),
     repository: Type.Object(
       {
-        url: Type.String({ description: 'Where AWX fetches the playbooks', minLength: 1 }),
-        branch: Type.String({ minLength: 1 }),
+        url: Type.String({ description: 'Where AWX fetches the playbooks', format: 'repository' }),
+        branch: Type.String({ description: 'The branch, tag or commit that AWX runs', pattern: '^[^-\\s][^\\s]*$' }),
       },
       { additionalProperties: false },
     ),
     executionEnvironment: Type.String({
       description: 'The image that AWX runs the playbooks in, pinned',
-      minLength: 1,
+      format: 'image',
     }),
     agent: Type.Object(
-      { image: Type.String({ description: 'The agent image, pinned', minLength: 1 }) },
+      { image: Type.String({ description: 'The agent image, pinned', format: 'image' }) },
       { additionalProperties: false },
     ),
     store: Type.Object(
@@ -36,7 +40,11 @@ export const configSchema = Type.Object(
         {
           name: nameSchema,
           environment: Type.String({ description: 'Whose data it holds: an inventory group', minLength: 1 }),
-          api: Type.String({ pattern: '^https://', description: "The Kubernetes API's address" }),
+          api: Type.String({
+            pattern: '^https://',
+            format: 'http-address',
+            description: "The Kubernetes API's address",
+          }),
         },
         { additionalProperties: false },
       ),
@@ -44,7 +52,7 @@ export const configSchema = Type.Object(
     notifications: Type.Object(
       {
         webhook: Type.String({
-          pattern: '^https?://',
+          format: 'http-address',
           description: 'Where AWX posts started, failed and succeeded jobs',
         }),
       },

@@ -1,7 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { generatedMark } from '../inventory/files.ts'
-import type { Problem } from '../report/problem.ts'
+import { exitCodes, Failure } from '../report/failure.ts'
 
 /** The result of `writeFolder`: paths below the folder. */
 export interface Written {
@@ -9,9 +8,37 @@ export interface Written {
   readonly removed: string[]
 }
 
-/** Updates a folder's generated files: writes those that differ, each atomically, and removes stale ones. */
+/** One file of a folder that is not as the config makes it. */
+export interface Drift {
+  /** Below the folder. */
+  readonly path: string
+  /** The first line that differs, counted from 1. */
+  readonly line?: number
+  /** What is wrong, one line. */
+  readonly message: string
+}
+
+/** How every generated file begins, whatever its comments look like. */
+const mark = /^(#|<!--) Made from .+ by `npm run generate`/
+
+/**
+ * Makes a folder's generated files those given: writes what differs, each whole or not at all, and removes what was
+ * generated and is no longer made. A file without the mark of a generated one is never changed or removed.
+ *
+ * @throws Failure, before anything is written, if a file without the mark is in the way
+ */
 export async function writeFolder(folder: string, files: ReadonlyMap<string, string>): Promise<Written> {
-  const present = await generatedIn(folder, files)
+  const present = await filesIn(folder)
+  for (const path of files.keys()) {
+    const now = present.get(path)
+    if (now !== undefined && !mark.test(now)) {
+      throw new Failure(
+        exitCodes.findings,
+        `${join(folder, path)} was not generated, and would be overwritten`,
+        'move it away, or remove it if nobody needs it, and run `npm run generate` again',
+      )
+    }
+  }
   const written: string[] = []
   for (const [path, text] of files) {
     if (present.get(path) === text) continue
@@ -21,53 +48,42 @@ export async function writeFolder(folder: string, files: ReadonlyMap<string, str
     await rename(`${target}.new`, target)
     written.push(path)
   }
-  const removed = [...present.keys()].filter(path => !files.has(path))
+  const removed = stale(present, files)
   for (const path of removed) await rm(join(folder, path))
   return { written, removed }
 }
 
-/** A problem for each generated file that is missing, differs, or that the config no longer makes. */
-export async function compareFolder(folder: string, files: ReadonlyMap<string, string>): Promise<Problem[]> {
-  const present = await generatedIn(folder, files)
-  const problem = (ruleId: string, path: string, message: string): Problem => ({
-    ruleId,
-    severity: 'error',
-    location: { file: join(folder, path), path: '' },
-    message,
-    suggest: 'run `npm run generate` and commit what it writes',
-  })
-  const problems: Problem[] = []
+/** Every generated file of a folder that is missing, differs, or that the config no longer makes. */
+export async function compareFolder(folder: string, files: ReadonlyMap<string, string>): Promise<Drift[]> {
+  const present = await filesIn(folder)
+  const drifted: Drift[] = []
   for (const [path, text] of files) {
     const now = present.get(path)
-    if (now === undefined) problems.push(problem('generated-missing', path, 'is missing'))
-    else if (now !== text) problems.push(problem('generated-drifted', path, firstDifference(now, text)))
+    if (now === undefined) drifted.push({ path, message: 'is missing' })
+    else if (now !== text) drifted.push({ path, ...firstDifference(now, text) })
   }
-  for (const path of present.keys()) {
-    if (!files.has(path)) problems.push(problem('generated-stale', path, 'is no longer generated'))
-  }
-  return problems
+  return [...drifted, ...stale(present, files).map(path => ({ path, message: 'is no longer made' }))]
 }
 
-function firstDifference(now: string, wanted: string): string {
+function stale(present: ReadonlyMap<string, string>, files: ReadonlyMap<string, string>): string[] {
+  return [...present].filter(([path, text]) => !files.has(path) && mark.test(text)).map(([path]) => path)
+}
+
+function firstDifference(now: string, wanted: string): { line: number; message: string } {
   const [a, b] = [now.split('\n'), wanted.split('\n')]
   const index = a.findIndex((text, i) => text !== b[i])
   const at = index === -1 ? a.length : index
   const show = (text: string | undefined) => (text === undefined ? 'nothing' : `\`${text.trim()}\``)
-  return `differs from the config at line ${at + 1}: has ${show(a[at])}, should have ${show(b[at])}`
+  return { line: at + 1, message: `differs at line ${at + 1}: has ${show(a[at])}, should have ${show(b[at])}` }
 }
 
-/** Every file below a folder that is generated, has the generated mark, or is where only generated files belong. */
-async function generatedIn(folder: string, made: ReadonlyMap<string, string>): Promise<Map<string, string>> {
+async function filesIn(folder: string): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
   const files = new Map<string, string>()
-  const generated = (path: string, text: string) =>
-    made.has(path) || text.startsWith(generatedMark) || path.includes('host_vars/') || path.endsWith('hosts.yml')
   for (const entry of entries) {
     if (!entry.isFile()) continue
     const path = join(entry.parentPath, entry.name)
-    const text = await readFile(path, 'utf8')
-    const relative = path.slice(folder.length + 1)
-    if (generated(relative, text)) files.set(relative, text)
+    files.set(path.slice(folder.length + 1), await readFile(path, 'utf8'))
   }
   return files
 }

@@ -6,16 +6,21 @@ import type { Problem } from '../report/problem.ts'
 import type { Inventory } from './inventory.ts'
 
 /**
- * Compares a generated inventory as Ansible reads it with what was meant. Two programs process the YAML, and they
- * disagree about words such as `yes` or `0755`.
+ * Compares what Ansible resolves for every host with what the config means: every variable of the inventory, and every
+ * other one, which a `group_vars` or `host_vars` file beside the inventory or the playbooks sets. YAML is read by two
+ * programs here that disagree on words such as `yes` or `0755`; this proves that nothing is lost between them.
  */
 export async function checkInventory(folder: string, meant: Inventory): Promise<Problem[]> {
-  const problem = (path: string, message: string): Problem => ({
+  const problem = (
+    path: string,
+    message: string,
+    suggest = 'remove the file that sets it differently (group_vars, host_vars)',
+  ): Problem => ({
     ruleId: 'inventory-read-differently',
     severity: 'error',
     location: { file: folder, path },
     message,
-    suggest: 'run `npm run generate`; if the problem remains, report it: it is a bug in the generator',
+    suggest,
   })
   let read: Awaited<ReturnType<typeof ansibleInventory>>
   try {
@@ -29,15 +34,25 @@ export async function checkInventory(folder: string, meant: Inventory): Promise<
     for (const [name, value] of Object.entries(variables)) {
       if (!isDeepStrictEqual(found?.[name], printed(literal(value)))) {
         problems.push(
-          problem(`host_vars/${host}.yml`, `ansible-inventory reads \`${name}\` differently than the config means it`),
+          problem(`host_vars/${host}.yml`, `Ansible resolves \`${name}\` to another value than the config has`),
         )
       }
+    }
+    for (const name of Object.keys(found ?? {})) {
+      if (name in variables || !Object.hasOwn(found ?? {}, name)) continue
+      problems.push(
+        problem(
+          `host_vars/${host}.yml`,
+          `\`${name}\` is set for \`${host}\`, and the config does not set it`,
+          'remove the group_vars or host_vars file that sets it; variables come from the config alone',
+        ),
+      )
     }
   }
   for (const [group, hosts] of Object.entries(meant.groups)) {
     const found = [...(read.groups[group]?.hosts ?? [])].sort()
     if (!isDeepStrictEqual(found, [...hosts].sort())) {
-      problems.push(problem('hosts.yml', `ansible-inventory finds different hosts in the group \`${group}\``))
+      problems.push(problem('hosts.yml', `Ansible finds other hosts in the group \`${group}\``))
     }
   }
   return problems

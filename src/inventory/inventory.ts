@@ -1,5 +1,6 @@
 import { playbookPython } from '../ansible/yaml.ts'
 import type { Config } from '../config/index.ts'
+import { cronjobsGroup, groupName } from '../kinds/groups.ts'
 import { kindOf, kinds } from '../kinds/index.ts'
 
 /** An Ansible inventory: groups with their hosts, and each host's variables. */
@@ -7,14 +8,6 @@ export interface Inventory {
   readonly groups: Readonly<Record<string, readonly string[]>>
   readonly hosts: Readonly<Record<string, Readonly<Record<string, unknown>>>>
 }
-
-/** A valid Ansible group name: no hyphens, no dots. */
-export function groupName(...words: string[]): string {
-  return words.join('_').replaceAll(/[^A-Za-z0-9_]/g, '_')
-}
-
-/** The group of all systems that are CronJobs in a cluster. */
-export const cronjobsGroup = 'cronjobs'
 
 /**
  * The inventory of a config: a host for each system, in the groups of its kind, its cluster and its environment, so that

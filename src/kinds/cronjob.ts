@@ -1,6 +1,6 @@
 import { playbookPython } from '../ansible/yaml.ts'
 import { cron, periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
-import type { CopyFacts, GoodCopy, Surroundings, TemplateUse, Volume } from './kind.ts'
+import type { CopyFacts, GoodCopy, Surroundings, SystemFinding, TemplateUse, Volume } from './kind.ts'
 import { drillMaximumAgeHours } from './restore.ts'
 
 interface ClusterSystem {
@@ -139,6 +139,39 @@ export function cronjobVariables(
     ...(system.nodePreference !== undefined && { backup_cronjob_node_preference: system.nodePreference }),
     ...(system.replaces !== undefined && { backup_cronjob_replaces: system.replaces }),
   }
+}
+
+/** A system's own CronJob and the old ones that it replaces, as `cluster/namespace/name`. */
+export function cronjobNames({ cluster, namespace, name, replaces = [] }: ClusterSystem) {
+  const full = (cronjob: string) => `${cluster}/${namespace}/${cronjob}`
+  return { own: full(name), replaced: replaces.map(full) }
+}
+
+// The images in use before, each of which does the work of one kind.
+const formerImages = ['sql-backup', 'volume-replicator']
+
+/**
+ * What is wrong with a system's own image.
+ *
+ * @param former the one of the images in use before that does this kind's work, if any
+ */
+export function imageFindings({ image }: ClusterSystem, former: string | undefined): SystemFinding[] {
+  if (image === undefined) return []
+  const name =
+    image
+      .replace(/@.*$/, '')
+      .replace(/:[^/]*$/, '')
+      .split('/')
+      .at(-1) ?? ''
+  if (former !== undefined && !formerImages.some(other => other !== former && name === other)) return []
+  return [
+    {
+      key: 'image',
+      message: `\`${image}\` does not do this kind's work`,
+      suggest:
+        former === undefined ? 'leave it out: only the agent does' : `leave it out, or name a version of \`${former}\``,
+    },
+  ]
 }
 
 /** The job template that runs a cluster's system once, now. */

@@ -2,7 +2,9 @@ import Type from 'typebox'
 import {
   clusterGoodCopy,
   cronjobCopies,
+  cronjobNames,
   cronjobVariables,
+  imageFindings,
   ownImages,
   runNowTemplate,
   storeEnvironment,
@@ -35,7 +37,10 @@ const schema = Type.Object(
     kind: Type.Literal('database'),
     ...commonFields,
     ...clusterFields,
-    service: Type.String({ description: "The PostgreSQL server's Service in the namespace", minLength: 1 }),
+    service: Type.String({
+      description: "The PostgreSQL server's Service in the namespace",
+      format: 'kubernetes-name',
+    }),
     user: Type.Union([Type.String({ minLength: 1 }), secretKeySchema], {
       description: "The server's admin user: a name, or a key of a Secret",
     }),
@@ -112,6 +117,19 @@ export const database: SystemKind<DatabaseSystem> = {
     plainFiles: false,
     drills: drillSchedule,
   }),
+  cronjobs: cronjobNames,
+  check: system => [
+    ...imageFindings(system, 'sql-backup'),
+    ...(system.compression === 'zstd' && system.image !== undefined
+      ? [
+          {
+            key: 'compression',
+            message: `\`${system.image}\` cannot compress with zstd, only the agent can`,
+            suggest: 'leave out `compression`, or `image`',
+          },
+        ]
+      : []),
+  ],
   templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
   runbook: system => ({
     needs:

@@ -8,7 +8,10 @@ export const nameSchema = Type.String({
 })
 
 /** An object's name in Kubernetes. */
-export const objectNameSchema = Type.String({ pattern: '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$', maxLength: 253 })
+export const objectNameSchema = Type.String({ format: 'kubernetes-name' })
+
+/** A key of a Secret. */
+export const keySchema = Type.String({ format: 'kubernetes-secret-key' })
 
 /** What every system has, whatever its kind. */
 export const commonFields = {
@@ -18,7 +21,7 @@ export const commonFields = {
   keep: Type.Integer({ description: 'How many verified copies are kept', minimum: 1 }),
   bucket: Type.String({
     description: 'The bucket, used by this system alone',
-    pattern: '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$',
+    format: 'bucket',
   }),
   restorableFor: Type.Optional(
     Type.String({
@@ -38,29 +41,31 @@ export const commonFields = {
 
 /** A key of a Secret that exists, or that `deploy-backups` makes. */
 export const secretKeySchema = Type.Object(
-  { secret: objectNameSchema, key: Type.String({ minLength: 1 }) },
+  { secret: objectNameSchema, key: keySchema },
   { additionalProperties: false },
 )
 
 /** Fields of the systems that run in a cluster, as a CronJob. */
 export const clusterFields = {
   cluster: Type.String({ description: 'One of `clusters`', minLength: 1 }),
-  namespace: objectNameSchema,
+  namespace: Type.String({ description: 'The namespace it runs in', format: 'kubernetes-namespace' }),
   image: Type.Optional(
     Type.String({
       description:
         'The image that does the work, if not `agent.image`: one of the images in use before (`informaticsmatters/sql-backup`, `informaticsmatters/volume-replicator`) does it as well, under the same contract',
-      minLength: 1,
+      format: 'image',
     }),
   ),
   serviceAccount: Type.Optional(objectNameSchema),
-  nodePreference: Type.Optional(Type.String({ description: 'A node label that the pod prefers', minLength: 1 })),
+  nodePreference: Type.Optional(
+    Type.String({ description: 'A node label that the pod prefers', format: 'kubernetes-label' }),
+  ),
   storeSecret: Type.Optional(
     Type.Object(
       {
         name: objectNameSchema,
-        accessKeyId: Type.String({ description: "The key's name in the Secret", minLength: 1 }),
-        secretAccessKey: Type.String({ description: "The key's name in the Secret", minLength: 1 }),
+        accessKeyId: Type.String({ description: "The key's name in the Secret", format: 'kubernetes-secret-key' }),
+        secretAccessKey: Type.String({ description: "The key's name in the Secret", format: 'kubernetes-secret-key' }),
       },
       {
         additionalProperties: false,
@@ -70,7 +75,7 @@ export const clusterFields = {
     ),
   ),
   replaces: Type.Optional(
-    Type.Array(objectNameSchema, { description: 'CronJobs of before, which `deploy-backups` suspends' }),
+    Type.Array(objectNameSchema, { description: 'Old CronJobs, which `deploy-backups` suspends' }),
   ),
 }
 
@@ -79,7 +84,7 @@ export const volumeSchema = Type.Union([
   Type.Object(
     {
       claim: objectNameSchema,
-      size: Type.Optional(Type.String({ pattern: '^[0-9]+(Mi|Gi|Ti)$' })),
+      size: Type.Optional(Type.String({ format: 'kubernetes-size' })),
       storageClass: Type.Optional(objectNameSchema),
     },
     { additionalProperties: false },
@@ -87,7 +92,7 @@ export const volumeSchema = Type.Union([
   Type.Object(
     {
       nfs: Type.Object(
-        { server: Type.String({ minLength: 1 }), path: Type.String({ pattern: '^/' }) },
+        { server: Type.String({ format: 'host' }), path: Type.String({ pattern: '^/' }) },
         { additionalProperties: false },
       ),
     },
@@ -165,6 +170,13 @@ export interface CopyFacts {
   readonly drills?: Schedule
 }
 
+/** What is wrong with a system on its own, beyond its schema; `key` is the one to change. */
+export interface SystemFinding {
+  readonly key: string
+  readonly message: string
+  readonly suggest: string
+}
+
 /**
  * The stages of a full recovery, in order: each needs those before it. Secrets open everything else; the access stage
  * gives access to the clusters; `deployment` creates the claims and Secrets that restores in clusters use; a shared
@@ -240,6 +252,10 @@ export interface SystemKind<S extends { kind: string; name: string }> {
   /** Its job templates. */
   templates(system: S): TemplateUse[]
   copies(system: S): CopyFacts
+  /** Its own CronJob and the old ones that it replaces, as `cluster/namespace/name`; `undefined` without a CronJob. */
+  cronjobs(system: S): { readonly own: string; readonly replaced: readonly string[] } | undefined
+  /** What is wrong with it that its schema cannot say. */
+  check(system: S): SystemFinding[]
   runbook(system: S, surroundings: Surroundings): RunbookPage
   /** Chapters about incidents that only this kind has. */
   readonly chapters: readonly RunbookChapter<S>[]

@@ -2,12 +2,14 @@ import Type from 'typebox'
 import {
   clusterGoodCopy,
   cronjobCopies,
+  cronjobNames,
   cronjobVariables,
+  imageFindings,
   ownImages,
   runNowTemplate,
   storeEnvironment,
 } from './cronjob.ts'
-import { clusterFields, commonFields, objectNameSchema, type SystemKind, secretKeySchema } from './kind.ts'
+import { clusterFields, commonFields, keySchema, objectNameSchema, type SystemKind, secretKeySchema } from './kind.ts'
 import { drillSchedule, drillTemplate, verifyTemplate } from './restore.ts'
 
 const schema = Type.Object(
@@ -17,12 +19,12 @@ const schema = Type.Object(
     ...clusterFields,
     secrets: Type.Array(
       Type.Object(
-        { name: objectNameSchema, keys: Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }) },
+        { name: objectNameSchema, keys: Type.Array(keySchema, { minItems: 1 }) },
         { additionalProperties: false },
       ),
       { description: 'The Secrets of the namespace that a recovery needs, with the keys to keep', minItems: 1 },
     ),
-    recipients: Type.Array(Type.String({ pattern: '^age1[02-9ac-hj-np-z]{58}$' }), {
+    recipients: Type.Array(Type.String({ format: 'age-recipient' }), {
       description: "The operators' public keys (`age-keygen`): each of them alone can open the kit",
       minItems: 1,
     }),
@@ -89,6 +91,8 @@ export const kit: SystemKind<KitSystem> = {
     plainFiles: false,
     ...(system.drillIdentity && { drills: drillSchedule }),
   }),
+  cronjobs: cronjobNames,
+  check: system => imageFindings(system, undefined),
   templates: system => [
     runNowTemplate(system),
     ...(system.drillIdentity ? [drillTemplate(system)] : []),

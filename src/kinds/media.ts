@@ -2,7 +2,9 @@ import Type from 'typebox'
 import {
   clusterGoodCopy,
   cronjobCopies,
+  cronjobNames,
   cronjobVariables,
+  imageFindings,
   ownImages,
   runNowTemplate,
   storeEnvironment,
@@ -92,6 +94,19 @@ export const media: SystemKind<MediaSystem> = {
     plainFiles: true,
     drills: drillSchedule,
   }),
+  cronjobs: cronjobNames,
+  check: system => [
+    ...imageFindings(system, 'volume-replicator'),
+    ...(system.keep === 1
+      ? []
+      : [
+          {
+            key: 'keep',
+            message: `a media system keeps one copy, and what was deleted or replaced for ${trashDays} days: ${system.keep} has no effect`,
+            suggest: 'write 1',
+          },
+        ]),
+  ],
   templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
   runbook: system => ({
     needs: 'the cluster, and an empty volume',

@@ -8,11 +8,14 @@ const schema = Type.Object(
   {
     kind: Type.Literal('rancher'),
     ...commonFields,
-    host: Type.String({ description: "The Docker host's address for ssh", minLength: 1 }),
-    container: Type.String({ description: "The Rancher server's container", minLength: 1 }),
+    host: Type.String({ description: "The Docker host's address for ssh", format: 'host' }),
+    container: Type.String({
+      description: "The Rancher server's container",
+      pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]*$',
+    }),
     dataDirectory: Type.String({ description: 'What the container mounts at /var/lib/rancher', pattern: '^/' }),
     stagingDirectory: Type.String({ description: 'Where the copy is made; room for twice the data', pattern: '^/' }),
-    healthUrl: Type.String({ description: 'Answers 200 when Rancher is up', pattern: '^https?://' }),
+    healthUrl: Type.String({ description: 'Answers 200 when Rancher is up', format: 'http-address' }),
     windowMinutes: Type.Integer({
       description: 'How late after its time a scheduled run may still stop Rancher, minutes',
       minimum: 1,
@@ -88,6 +91,17 @@ export const rancher: SystemKind<RancherSystem> = {
     endsWithinSeconds: backupTimeoutSeconds,
     drills: drillSchedule,
   }),
+  cronjobs: () => undefined,
+  check: ({ stopDeadlineSeconds, windowMinutes }) =>
+    stopDeadlineSeconds <= windowMinutes * 60
+      ? []
+      : [
+          {
+            key: 'stopDeadlineSeconds',
+            message: `Rancher may stay stopped for ${stopDeadlineSeconds} s, longer than its window of ${windowMinutes} minutes`,
+            suggest: `write at most ${windowMinutes * 60}`,
+          },
+        ],
   templates: system => [backupTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
   runbook: system => ({
     needs: 'a Docker host',

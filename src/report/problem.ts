@@ -3,8 +3,8 @@ export interface Problem {
   /** The rule's id, in kebab case: `bucket-used-twice`. */
   readonly ruleId: string
   readonly severity: 'error' | 'warning'
-  /** Where: a file, and the place inside it (`systems[3].bucket`). */
-  readonly location: { readonly file: string; readonly path: string }
+  /** Where: a file, the place inside it (`systems[3].bucket`), and its line, counted from 1, if it is known. */
+  readonly location: { readonly file: string; readonly path: string; readonly line?: number }
   /** What is wrong, one line, no full stop. */
   readonly message: string
   /** What to write or do instead, one line, no full stop. */

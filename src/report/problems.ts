@@ -4,7 +4,7 @@ import type { Problem } from './problem.ts'
 export const formats = ['text', 'json', 'github'] as const
 export type Format = (typeof formats)[number]
 
-/** Problems as a text for people, an array for machines, or annotations for GitHub's workflows. */
+/** Problems as text for people, as JSON, or as annotations of a GitHub workflow. */
 export function reportProblems(problems: readonly Problem[], format: Format, colour: boolean): string {
   switch (format) {
     case 'json':
@@ -23,10 +23,11 @@ function line({ ruleId, severity, location, message, suggest }: Problem, colour:
   return `${mark} ${location.file}${path}: ${message} → ${suggest} ${dim(`[${ruleId}]`)}\n`
 }
 
-/** GitHub's workflow commands require escaping of %, line ends, and in properties also colon and comma. */
+/** GitHub's workflow commands need these escaped: %, line ends, and in properties colon and comma too. */
 function annotation({ ruleId, severity, location, message, suggest }: Problem): string {
   const data = (text: string) => text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
   const property = (text: string) => data(text).replaceAll(':', '%3A').replaceAll(',', '%2C')
   const path = location.path ? `${location.path}: ` : ''
-  return `::${severity} file=${property(location.file)},title=${property(ruleId)}::${data(`${path}${message} → ${suggest}`)}\n`
+  const line = location.line === undefined ? '' : `,line=${location.line}`
+  return `::${severity} file=${property(location.file)}${line},title=${property(ruleId)}::${data(`${path}${message} → ${suggest}`)}\n`
 }

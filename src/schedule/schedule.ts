@@ -1,7 +1,7 @@
 import Type from 'typebox'
 
 const zone = Type.Optional(
-  Type.String({ description: 'An IANA time zone, such as `Europe/London`. Default: `Etc/UTC`', minLength: 1 }),
+  Type.String({ description: 'An IANA time zone, such as `Europe/London`. Default: `Etc/UTC`', format: 'timezone' }),
 )
 const at = Type.String({ description: 'The time of day, `HH:MM`, 00:00 to 23:59' })
 

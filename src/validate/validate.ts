@@ -1,6 +1,6 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { listPlays } from '../ansible/listing.ts'
 import { runPlaybook, syntaxCheck } from '../ansible/playbook.ts'
 import { ensureVenv, projectRoot } from '../ansible/venv.ts'
@@ -9,59 +9,71 @@ import { readRoleOptions } from '../awx/project.ts'
 import { awxRules } from '../awx/rules/index.ts'
 import { type Config, loadConfig } from '../config/index.ts'
 import { problemsOf } from '../config/rules/rule.ts'
-import { generatedFolders } from '../generate/documents.ts'
-import { compareFolder } from '../generate/folder.ts'
+import { compareGenerated, generatedProblem } from '../generate/documents.ts'
+import { writeFolder } from '../generate/folder.ts'
 import { inventoryOf } from '../generate/inventories.ts'
 import { checkInventory } from '../inventory/check.ts'
-import { cronjobsGroup, inventory } from '../inventory/inventory.ts'
+import { inventoryFiles } from '../inventory/files.ts'
+import { type Inventory, inventory } from '../inventory/inventory.ts'
+import { cronjobsGroup } from '../kinds/groups.ts'
 import { checkManifests } from '../kubernetes/schema.ts'
 import type { Problem } from '../report/problem.ts'
+import { oneOfEachShape } from './shapes.ts'
 
-/** Everything that is wrong, and whether the config itself is what is broken. */
+/** Everything that is wrong, and whether it is the config itself. */
 export interface Validation {
   readonly problems: readonly Problem[]
   readonly configBroken: boolean
 }
 
 /**
- * Checks a config, the inventory made from it, the playbooks, and the manifests they render, with the project's rules
- * and with their real readers (ansible-inventory, ansible-playbook, the Kubernetes API's schema). Reads nothing outside
- * the project; the first use installs Ansible.
+ * Checks a config, the inventories made from it, the playbooks, and the manifests they render against their rules and
+ * their real readers (ansible-inventory, ansible-playbook, the Kubernetes API's schema). Reads nothing outside the
+ * project and the config's folder; the first use installs Ansible.
  *
  * @param log takes one line of progress at a time
+ * @throws VenvError
  */
 export async function validate(configFile: string, log: (line: string) => void): Promise<Validation> {
   const { config, problems } = await loadConfig(configFile)
   if (!config) return { problems, configBroken: true }
   await ensureVenv(log)
   log('generated files, playbooks, manifests')
-  const drifted = await compareGenerated(config)
-  // If the files differ from the config, checking how Ansible reads them would only repeat that.
-  const inventories =
-    drifted.length > 0 ? [] : checkInventory(join(projectRoot, 'inventories/production'), inventoryOf(config))
-  const found = await Promise.all([drifted, inventories, checkAwx(config), manifests(config)])
-  return { problems: [...problems, ...found.flat()].map(fromRoot), configBroken: false }
+  const folder = await mkdtemp(join(tmpdir(), 'backups-validate-'))
+  try {
+    const hosts = join(folder, 'hosts.yml')
+    const meant = inventoryOf(config)
+    const [drifted] = await Promise.all([
+      compareGenerated(config, configFile, projectRoot),
+      writeFolder(folder, inventoryFiles(meant)),
+    ])
+    const found = await Promise.all([
+      drifted.length > 0
+        ? [generatedProblem(drifted, configFile, projectRoot)]
+        : checkInventory(join(dirname(resolve(configFile)), 'inventories/production'), meant),
+      checkAwx(config, hosts),
+      manifests(meant, hosts, folder),
+    ])
+    return { problems: [...problems, ...found.flat()].map(fromRoot), configBroken: false }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 function fromRoot(problem: Problem): Problem {
-  const { file, path } = problem.location
-  return { ...problem, location: { file: file.startsWith('/') ? relative(projectRoot, file) : file, path } }
+  const { file } = problem.location
+  const inside = relative(projectRoot, resolve(projectRoot, file))
+  return { ...problem, location: { ...problem.location, file: inside.startsWith('..') ? file : inside } }
 }
 
-async function compareGenerated(config: Config): Promise<Problem[]> {
-  const folders = [...(await generatedFolders(config, projectRoot))]
-  const found = await Promise.all(folders.map(([folder, files]) => compareFolder(join(projectRoot, folder), files)))
-  return found.flat()
-}
-
-/** Checks the playbooks with Ansible, and AWX's definitions, which refer to them. */
-async function checkAwx(config: Config): Promise<Problem[]> {
+/** The playbooks, as Ansible reads them, and AWX's definitions, which refer to them. */
+async function checkAwx(config: Config, hosts: string): Promise<Problem[]> {
   const files = (await readdir(join(projectRoot, 'playbooks')))
     .filter(file => file.endsWith('.yml'))
     .map(file => `playbooks/${file}`)
     .sort()
-  // One run reads all of them. If it fails, each is read on its own to find the place.
-  const listed = await listPlays(files, join(projectRoot, 'inventories/production/hosts.yml'))
+  // One run reads them all. Only if it fails is each read on its own, to say which and where.
+  const listed = await listPlays(files, hosts)
   const broken = listed ? [] : (await Promise.all(files.map(file => syntaxCheck(file)))).flat()
   const project = {
     playbooks: new Map(files.map(file => [file, listed?.get(file) ?? []])),
@@ -72,36 +84,34 @@ async function checkAwx(config: Config): Promise<Problem[]> {
   return [...broken, ...problemsOf(awxRules, file, definitions(config), project)]
 }
 
-async function manifests(config: Config): Promise<Problem[]> {
-  if (!inventory(config, {}).groups[cronjobsGroup]?.length) return []
-  const folder = await mkdtemp(join(tmpdir(), 'backups-manifests-'))
-  try {
-    const play = await runPlaybook(
+/** The manifests of one system of each shape, as the deployment would apply them. */
+async function manifests(made: Inventory, hosts: string, folder: string): Promise<Problem[]> {
+  const rendered = oneOfEachShape(made.hosts, made.groups[cronjobsGroup] ?? [])
+  if (rendered.length === 0) return []
+  const play = await runPlaybook(
+    {
+      playbook: 'playbooks/render-backups.yml',
+      inventory: hosts,
+      limit: rendered.join(','),
+      extraVars: { backup_cronjob_render_directory: folder },
+    },
+    { log: () => {} },
+  )
+  if (play.exitCode !== 0) {
+    return [
       {
-        playbook: 'playbooks/render-backups.yml',
-        inventory: join(projectRoot, 'inventories/production/hosts.yml'),
-        extraVars: { backup_cronjob_render_directory: folder },
+        ruleId: 'manifests-not-rendered',
+        severity: 'error',
+        location: { file: 'playbooks/render-backups.yml', path: '' },
+        message: lastError(play.output),
+        suggest: 'run `npm run generate`, then the playbook by hand to see all of its output',
       },
-      { log: () => {} },
-    )
-    if (play.exitCode !== 0) {
-      return [
-        {
-          ruleId: 'manifests-not-rendered',
-          severity: 'error',
-          location: { file: 'playbooks/render-backups.yml', path: '' },
-          message: lastError(play.output),
-          suggest: 'run `npm run generate`, then run the playbook by hand to see its output',
-        },
-      ]
-    }
-    return (await checkManifests([join(folder, 'manifests.yaml')])).map(problem => ({
-      ...problem,
-      location: { file: 'roles/backup_cronjob/templates/manifests.yaml.j2', path: problem.location.path },
-    }))
-  } finally {
-    await rm(folder, { recursive: true, force: true })
+    ]
   }
+  return (await checkManifests([join(folder, 'manifests.yaml')])).map(problem => ({
+    ...problem,
+    location: { file: 'roles/backup_cronjob/templates/manifests.yaml.j2', path: problem.location.path },
+  }))
 }
 
 function lastError(output: string): string {

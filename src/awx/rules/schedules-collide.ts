@@ -2,15 +2,15 @@ import { Temporal } from 'temporal-polyfill'
 import type { Schedule } from '../vocabulary.ts'
 import { type AwxRule, type Finding, placeOf } from './rule.ts'
 
-// Four weeks hold every meeting of hourly, daily and weekly schedules, and one of the monthly ones.
+// Four weeks hold every overlap of hourly, daily and weekly schedules, and one of the monthly ones.
 const days = 28
-// The jobs' timeouts are far longer than the jobs; two that begin within this time may meet.
+// The jobs' timeouts are far longer than the jobs; two that start within this time may overlap.
 const apartMinutes = 30
 
 export const schedulesCollide: AwxRule = {
   id: 'awx-schedules-collide',
   description:
-    "Two of AWX's schedules begin within half an hour of each other, one of them the backup that stops Rancher: whatever goes through Rancher at that moment, a restore drill for one, fails.",
+    "Two of AWX's schedules start within half an hour of each other, and one of them is the backup that stops Rancher: a job that reaches its cluster through Rancher at that moment, such as a drill, fails.",
   check({ controller_schedules, controller_templates }) {
     const playbooks = new Map(controller_templates.map(({ name, playbook }) => [name, playbook]))
     const stops = (schedule: Schedule) =>
@@ -29,7 +29,7 @@ export const schedulesCollide: AwxRule = {
         const [rancher, meets] = stops(one.schedule) ? [one.schedule, other.schedule] : [other.schedule, one.schedule]
         found.set(`${rancher.name} ${meets.name}`, {
           path: placeOf('controller_schedules', meets.name, 'rrule'),
-          message: `begins within ${apartMinutes} minutes of \`${rancher.name}\`, which stops Rancher`,
+          message: `starts within ${apartMinutes} minutes of \`${rancher.name}\`, which stops Rancher`,
           suggest: 'choose another time for one of them',
         })
       }

@@ -5,7 +5,7 @@ import { type AwxRule, type Finding, orNearest, placeOf } from './rule.ts'
 export const surveyBreaksRole: AwxRule = {
   id: 'awx-survey-breaks-role',
   description:
-    "A survey lets an operator choose what the role's `argument_specs` refuses, or asks for a variable that no role has: the job fails after the launch, or ignores the answer.",
+    "A survey offers an answer that the role's `argument_specs` refuses, or asks for a variable that no role has: the job fails after the launch, or ignores the answer.",
   check: ({ controller_templates }, { options }) => {
     const known = [...options.keys()]
     return controller_templates.flatMap(({ name, survey_spec }) =>

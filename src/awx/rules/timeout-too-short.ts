@@ -4,18 +4,17 @@ import { type AwxRule, type Finding, placeOf } from './rule.ts'
 export const timeoutTooShort: AwxRule = {
   id: 'awx-timeout-too-short',
   description:
-    'AWX ends a job at its timeout by a signal, and what the play would have done in the end is not done: it must be longer than the work may take. No timeout at all lets a job hang for ever.',
+    "AWX ends a job at its timeout by a signal, and the play's last tasks do not run: the timeout must be longer than the work may take.",
   check: ({ controller_templates }, project) =>
     controller_templates.flatMap(({ name, timeout, playbook, limit }): Finding[] => {
       const path = placeOf('controller_templates', name, 'timeout')
-      if (timeout <= 0) return [{ path, message: 'the job may hang for ever', suggest: 'write seconds, more than 0' }]
       const needed = longestWork(playbook, limit, project)
       if (timeout > needed) return []
       return [
         {
           path,
-          message: `${timeout} s end the job before its work, which may take ${needed} s`,
-          suggest: `write more than ${needed}`,
+          message: `the job ends after ${timeout} s, before its work, which may take ${needed} s`,
+          suggest: `give the role a limit below ${timeout} s, or the template a longer timeout`,
         },
       ]
     }),

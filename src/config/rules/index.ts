@@ -1,21 +1,31 @@
 import { bucketUsedTwice } from './bucket-used-twice.ts'
 import { clusterUnknown } from './cluster-unknown.ts'
+import { clusterUsedTwice } from './cluster-used-twice.ts'
 import { imageNotPinned } from './image-not-pinned.ts'
+import { imageNotTagged } from './image-not-tagged.ts'
+import { nameTaken } from './name-taken.ts'
 import { nameUsedTwice } from './name-used-twice.ts'
+import { placeShared } from './place-shared.ts'
 import { promiseNotKept } from './promise-not-kept.ts'
+import { replacesOurs } from './replaces-ours.ts'
 import type { Rule } from './rule.ts'
 import { scheduleNeverFires } from './schedule-never-fires.ts'
 import { scheduleSkipped } from './schedule-skipped.ts'
-import { volumeUsedTwice } from './volume-used-twice.ts'
+import { systemContradictory } from './system-contradictory.ts'
 
-/** Every rule a config is held against, in the order of their findings. */
+/** Every rule that a config is checked against, in the order of their findings. */
 export const rules: readonly Rule[] = [
   nameUsedTwice,
+  nameTaken,
   bucketUsedTwice,
-  volumeUsedTwice,
+  placeShared,
+  replacesOurs,
   clusterUnknown,
+  clusterUsedTwice,
   scheduleNeverFires,
   scheduleSkipped,
   promiseNotKept,
+  systemContradictory,
   imageNotPinned,
+  imageNotTagged,
 ]

@@ -1,4 +1,4 @@
-import { type Schedule, timeOfDay, timezoneOf } from '../../schedule/index.ts'
+import { type Schedule, timeOfDay } from '../../schedule/index.ts'
 import { type Finding, placeOf, type Rule } from './rule.ts'
 
 export const scheduleNeverFires: Rule = {
@@ -15,13 +15,6 @@ export const scheduleNeverFires: Rule = {
 
 function wrongIn(schedule: Schedule): (Omit<Finding, 'path'> & { key: string })[] {
   const found: (Omit<Finding, 'path'> & { key: string })[] = []
-  if (!zoneExists(timezoneOf(schedule))) {
-    found.push({
-      key: 'timezone',
-      message: `can never fire: there is no time zone \`${timezoneOf(schedule)}\``,
-      suggest: "write an IANA name, such as 'Europe/London'",
-    })
-  }
   if (schedule.every === 'hour') {
     if (schedule.minute < 0 || schedule.minute > 59) {
       found.push({
@@ -56,13 +49,4 @@ function wrongIn(schedule: Schedule): (Omit<Finding, 'path'> & { key: string })[
     }
   }
   return found
-}
-
-function zoneExists(timezone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: timezone })
-    return true
-  } catch {
-    return false
-  }
 }

@@ -84,7 +84,7 @@ describe('a config with one mistake gives one line: place, what is wrong, what t
       c => {
         Object.assign(c.systems[3], { namespace: 'im-infra', volume: c.systems[2].volume })
       },
-      'volume-used-twice systems[3] (production-stack-db).volume: `infra-db-production` already writes there → give each system a volume of its own',
+      "place-shared systems[3] (production-stack-db).volume: is the `volume` of `infra-db-production`: one would overwrite the other's data → give each a place of its own",
     ],
     [
       'a cluster nobody defined',
@@ -133,7 +133,7 @@ describe('a config with one mistake gives one line: place, what is wrong, what t
       c => {
         c.systems[0].schedule.timezone = 'Europe/Londn'
       },
-      "schedule-never-fires systems[0] (rancher-server).schedule.timezone: can never fire: there is no time zone `Europe/Londn` → write an IANA name, such as 'Europe/London'",
+      "shape systems[0] (rancher-server).schedule.timezone: \"Europe/Londn\" is not a time zone of the IANA list, spelled as there, such as 'Europe/London' or 'Etc/UTC' → write a time zone of the IANA list, spelled as there, such as 'Europe/London' or 'Etc/UTC'",
     ],
     [
       'a time that the clocks leave out in spring',
@@ -169,4 +169,321 @@ it('finds every problem at once', () => {
     'systems[2] (infra-db-production).buket',
     'systems[3] (production-stack-db).schedule',
   ])
+})
+
+/** The rules and places of a config's problems. */
+const ids = (change: (config: Breakable) => void) =>
+  checkConfig(broken(change), 'x.ts').problems.map(p => `${p.ruleId} ${p.location.path}`)
+
+const [rancher, database, media, kit] = ['rancher', 'database', 'media', 'kit'].map(kind =>
+  production.systems.findIndex(system => system.kind === kind),
+) as [number, number, number, number]
+const at = (index: number, key: string) => `systems[${index}] (${production.systems[index]?.name}).${key}`
+
+describe('a text that the system which reads it would refuse is refused here', () => {
+  it.each<[string, (c: Breakable, value: string) => void, string[]]>([
+    [
+      at(database, 'schedule.timezone'),
+      (c, value) => {
+        c.systems[database].schedule.timezone = value
+      },
+      ['europe/london', 'BST', '+01:00', 'Local', ' UTC', ''],
+    ],
+    [
+      at(database, 'nodePreference'),
+      (c, value) => {
+        c.systems[database].nodePreference = value
+      },
+      ['a/b/c', '-a', 'Ex.ample/x', 'a b', `${'x'.repeat(64)}`, '/x'],
+    ],
+    [
+      at(database, 'password.key'),
+      (c, value) => {
+        c.systems[database].password.key = value
+      },
+      ['a b', '..', '../x', 'a/b', ''],
+    ],
+    [
+      at(database, 'namespace'),
+      (c, value) => {
+        c.systems[database].namespace = value
+      },
+      ['Im-infra', 'a.b', 'a_b', '-a', 'x'.repeat(64)],
+    ],
+    [
+      at(database, 'volume.size'),
+      (c, value) => {
+        c.systems[database].volume.size = value
+      },
+      ['0Gi', '10', '-1Gi', '1.5Gi', '10GB'],
+    ],
+    [
+      at(database, 'bucket'),
+      (c, value) => {
+        c.systems[database].bucket = value
+      },
+      ['a..b', '192.168.1.1', 'Ab-c', 'ab', '-abc', 'abc-', 'a'.repeat(64), 'a_b'],
+    ],
+    [
+      at(database, 'image'),
+      (c, value) => {
+        c.systems[database].image = value
+      },
+      ['Registry/Image:1', 'image:', 'a//b:1', '-x:1', 'image:1 ', 'https://registry.example/image:1'],
+    ],
+    [
+      at(rancher, 'host'),
+      (c, value) => {
+        c.systems[rancher].host = value
+      },
+      ['-oProxyCommand=touch', 'user@host', 'a b', 'host:22', '300.1.1.1', ''],
+    ],
+    [
+      'repository.url',
+      (c, value) => {
+        c.repository.url = value
+      },
+      ['-u', 'ext::sh -c x', 'not an address', 'https://', '--upload-pack=x'],
+    ],
+    [
+      at(kit, 'recipients[0]'),
+      (c, value) => {
+        c.systems[kit].recipients[0] = value
+      },
+      [
+        'age16fhey6jtyffph0mcgkvu8qeznhv0tvlyq6axagdzy5rke6hz7f7snmdm57',
+        'age1',
+        'ssh-ed25519 AAAA',
+        'AGE16FHEY6JTYFFPH0MCGKVU8QEZNHV0TVLYQ6AXAGDZY5RKE6HZ7F7SNMDM5',
+      ],
+    ],
+    [
+      'notifications.webhook',
+      (c, value) => {
+        c.notifications.webhook = value
+      },
+      ['hooks.example', 'ftp://x.example', 'https://', 'https://a b.example'],
+    ],
+  ])('%s', (path, change, values) => {
+    for (const value of values)
+      expect(
+        ids(c => change(c, value)),
+        value,
+      ).toContain(`shape ${path}`)
+  })
+})
+
+describe("no system may destroy another's data, nor its own", () => {
+  it.each<[string, (c: Breakable) => void, string]>([
+    [
+      'a database on a claim that another prunes, with or without a size',
+      c => {
+        c.systems[database + 1].cluster = c.systems[database].cluster
+        c.systems[database + 1].volume = { claim: 'pg-bu' }
+      },
+      at(database + 1, 'volume'),
+    ],
+    [
+      'a replica that is its own source',
+      c => {
+        c.systems[media].replica = c.systems[media].source
+      },
+      at(media, 'replica'),
+    ],
+    [
+      "a replica that is a database's volume",
+      c => {
+        Object.assign(c.systems[media], { replica: { claim: 'database-backup' } })
+      },
+      at(media, 'replica'),
+    ],
+    [
+      'a replica inside an NFS export that is a source, however it is spelled',
+      c => {
+        c.systems[media].source = { nfs: { server: 'NFS.example.', path: '/nfs/./kubernetes-media-replica/../' } }
+      },
+      at(media, 'replica'),
+    ],
+    [
+      'a staging folder inside the data',
+      c => {
+        c.systems[rancher].stagingDirectory = `${c.systems[rancher].dataDirectory}/staging`
+      },
+      at(rancher, 'stagingDirectory'),
+    ],
+    [
+      'a staging folder that is the whole disk',
+      c => {
+        c.systems[rancher].stagingDirectory = '/'
+      },
+      at(rancher, 'stagingDirectory'),
+    ],
+  ])('%s', (_, change, path) => {
+    expect(ids(change)).toEqual([`place-shared ${path}`])
+  })
+
+  it('neighbours whose names begin alike are no conflict', () => {
+    expect(
+      ids(c => {
+        c.systems[media].source = { nfs: { server: 'nfs.example', path: '/nfs/kubernetes-media-replica-2' } }
+      }),
+    ).toEqual([])
+  })
+})
+
+it.each<[string, (c: Breakable) => void, string]>([
+  [
+    "replaces its own system's CronJob",
+    c => {
+      c.systems[database].replaces = [c.systems[database].name]
+    },
+    `replaces-ours ${at(database, 'replaces[0]')}`,
+  ],
+  [
+    "replaces another system's CronJob",
+    c => {
+      c.systems[media].replaces = ['production-stack-db']
+    },
+    `replaces-ours ${at(media, 'replaces[0]')}`,
+  ],
+  [
+    'an agent image by digest',
+    c => {
+      c.agent.image = `registry.example/agent@sha256:${'a'.repeat(64)}`
+    },
+    'image-not-tagged agent.image',
+  ],
+  [
+    'an image of another contract',
+    c => {
+      c.systems[database].image = 'informaticsmatters/volume-replicator:1.0'
+    },
+    `system-contradictory ${at(database, 'image')}`,
+  ],
+  [
+    'any image for a kit',
+    c => {
+      c.systems[kit].image = 'informaticsmatters/sql-backup:1.0'
+    },
+    `system-contradictory ${at(kit, 'image')}`,
+  ],
+  [
+    'zstd with an image that has none',
+    c => {
+      Object.assign(c.systems[database], { image: 'informaticsmatters/sql-backup:1.0', compression: 'zstd' })
+    },
+    `system-contradictory ${at(database, 'compression')}`,
+  ],
+  [
+    'keep without effect',
+    c => {
+      c.systems[media].keep = 7
+    },
+    `system-contradictory ${at(media, 'keep')}`,
+  ],
+  [
+    'a stop deadline longer than the window',
+    c => {
+      Object.assign(c.systems[rancher], { windowMinutes: 10, stopDeadlineSeconds: 3600 })
+    },
+    `system-contradictory ${at(rancher, 'stopDeadlineSeconds')}`,
+  ],
+  ...['awx', 'all', 'localhost', 'database', 'cronjobs', 'controller', 'ungrouped'].map(
+    (name): [string, (c: Breakable) => void, string] => [
+      `a system called ${name}`,
+      c => {
+        c.systems[kit].name = name
+      },
+      `name-taken systems[${kit}] (${name}).name`,
+    ],
+  ),
+  [
+    'two environments that become one group',
+    c => {
+      c.clusters[0].environment = 'a-b'
+      c.clusters[1].environment = 'a_b'
+    },
+    'name-taken clusters[1].environment',
+  ],
+  [
+    'two clusters of one API',
+    c => {
+      c.clusters[1].api = c.clusters[0].api.replace('https://d', 'https://D').concat('/')
+    },
+    'cluster-used-twice clusters[1].api',
+  ],
+])('refuses %s', (_, change, problem) => {
+  expect(ids(change)).toEqual([problem])
+})
+
+describe('a secret in the config is refused, and never repeated', () => {
+  const password = 'correct-horse-battery'
+  it.each<[string, (c: Breakable) => void, string]>([
+    [
+      'a private age key among the recipients',
+      c => c.systems[kit].recipients.push(`AGE-SECRET-KEY-1${'Q'.repeat(58)}`),
+      'Q'.repeat(58),
+    ],
+    [
+      "a private age key as a key's name",
+      c => {
+        c.systems[kit].drillIdentity.key = `AGE-SECRET-KEY-1${'Q'.repeat(58)}`
+      },
+      'Q'.repeat(58),
+    ],
+    [
+      'a password in an address',
+      c => {
+        c.repository.url = `https://git:${password}@github.example/x.git`
+      },
+      password,
+    ],
+    [
+      'a token in an address',
+      c => {
+        c.notifications.webhook = `https://hooks.example/x?access_token=${password}`
+      },
+      password,
+    ],
+    [
+      'an access key under an unknown key',
+      c => {
+        c.store.accessKey = 'AKIAIOSFODNN7EXAMPLE'
+      },
+      'AKIAIOSFODNN7EXAMPLE',
+    ],
+    [
+      'a secret key in a description',
+      c => {
+        c.systems[0].description = 'wJalrXUtnFEMI7K7MDENGbPxRfiCYEXAMPLEKEYa'
+      },
+      'wJalrXUtnFEMI7K7MDENGbPxRfiCYEXAMPLEKEYa',
+    ],
+    [
+      'a secret as the name of a key',
+      c => {
+        c.store[`AGE-SECRET-KEY-1${'Q'.repeat(58)}`] = true
+      },
+      'Q'.repeat(58),
+    ],
+    [
+      'a password where its Secret is to be named',
+      c => {
+        c.systems[database].password = password
+      },
+      password,
+    ],
+    [
+      'a password in place of the name of its key',
+      c => {
+        c.systems[database].password = { secret: 'x', key: `${password} !` }
+      },
+      password,
+    ],
+  ])('%s', (_, change, secret) => {
+    const { config, problems } = checkConfig(broken(change), 'x.ts')
+    expect(config).toBeUndefined()
+    expect(problems.length).toBeGreaterThan(0)
+    expect(JSON.stringify(problems)).not.toContain(secret)
+  })
 })

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -92,22 +92,44 @@ it('no text of the config is ever evaluated by Ansible', async () => {
 it('a generated file that was edited, is missing or stale is found, and put right', async () => {
   const files = inventoryFiles(inventory(production, {}))
   await writeFolder(folder, files)
-  await writeFile(join(folder, 'host_vars/infra-db-production.yml'), 'backup_cronjob_schedule: never\n')
-  await writeFile(join(folder, 'host_vars/gone.yml'), '---\n')
+  await writeFile(
+    join(folder, 'host_vars/infra-db-production.yml'),
+    `${(files.get('host_vars/infra-db-production.yml') ?? '').split('\n')[0]}\nbackup_cronjob_schedule: never\n`,
+  )
+  await writeFile(join(folder, 'host_vars/gone.yml'), '# Made from backups.config.ts by `npm run generate`.\n---\n')
+  await writeFile(join(folder, 'host_vars/by-hand.yml'), '---\n')
   await rm(join(folder, 'host_vars/rancher-server.yml'))
-  expect(
-    (await compareFolder(folder, files)).map(p => `${p.ruleId} ${p.location.file.slice(folder.length + 1)}`),
-  ).toEqual([
-    'generated-missing host_vars/rancher-server.yml',
-    'generated-drifted host_vars/infra-db-production.yml',
-    'generated-stale host_vars/gone.yml',
+  expect((await compareFolder(folder, files)).map(({ path, message }) => `${path} ${message.split(':')[0]}`)).toEqual([
+    'host_vars/rancher-server.yml is missing',
+    'host_vars/infra-db-production.yml differs at line 2',
+    'host_vars/gone.yml is no longer made',
   ])
   expect(await writeFolder(folder, files)).toEqual({
     written: ['host_vars/rancher-server.yml', 'host_vars/infra-db-production.yml'],
     removed: ['host_vars/gone.yml'],
   })
   expect(await writeFolder(folder, files)).toEqual({ written: [], removed: [] })
+  expect(await readFile(join(folder, 'host_vars/by-hand.yml'), 'utf8')).toBe('---\n')
 })
+
+it('a file made by hand is not overwritten, and nothing else is written then', async () => {
+  const files = inventoryFiles(inventory(production, {}))
+  await mkdir(join(folder, 'host_vars'))
+  await writeFile(join(folder, 'host_vars/infra-db-production.yml'), 'mine: true\n')
+  await expect(writeFolder(folder, files)).rejects.toThrow('infra-db-production.yml was not generated')
+  expect(await readdir(folder)).toEqual(['host_vars'])
+})
+
+it('a variable that a file beside the inventory adds or changes is found', async () => {
+  const meant = inventory(production, {})
+  await writeFolder(folder, inventoryFiles(meant))
+  await mkdir(join(folder, 'group_vars'))
+  await writeFile(join(folder, 'group_vars/media.yml'), 'backup_cronjob_suspend: true\n')
+  const found = await checkInventory(folder, meant)
+  expect(found.map(({ ruleId, message }) => `${ruleId} ${message}`)).toEqual([
+    'inventory-read-differently `backup_cronjob_suspend` is set for `production-stack-media`, and the config does not set it',
+  ])
+}, 600_000)
 
 it('a sixth system in the config alone gets its host, its groups, its job template and its credentials', () => {
   const sixth: Config = structuredClone(production)

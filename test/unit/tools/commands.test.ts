@@ -52,7 +52,7 @@ describe('a broken config ends with exit code 2 and one line for each problem', 
       {
         ruleId: 'shape',
         severity: 'error',
-        location: { file: config, path: 'systems[1] (infra-db-development).keeep' },
+        location: { file: config, path: 'systems[1] (infra-db-development).keeep', line: 4 },
         message: 'there is no key `keeep` here',
         suggest: 'did you mean `keep`?',
       },
@@ -64,7 +64,7 @@ describe('a broken config ends with exit code 2 and one line for each problem', 
     const { code, out } = await backups('validate', '--config', config, '--format', 'github')
     expect(code).toBe(2)
     expect(out).toMatch(
-      /^::error file=.*github\.ts,title=cluster-unknown::systems\[1\] \(infra-db-development\)\.cluster: there is no cluster `nowhere`/,
+      /^::error file=.*github\.ts,line=4,title=cluster-unknown::systems\[1\] \(infra-db-development\)\.cluster: there is no cluster `nowhere`/,
     )
   })
 
@@ -83,12 +83,27 @@ describe('a broken config ends with exit code 2 and one line for each problem', 
     expect(out).toContain('config-unreadable')
   })
 
-  it('a file that does not parse', async () => {
-    const config = join(folder, 'broken.ts')
-    await writeFile(config, 'export default {')
-    const { code, out } = await backups('validate', '--config', config)
-    expect(code).toBe(2)
-    expect(out).toContain('config-unreadable')
+  it.each([
+    ['syntax', 'const a = 1\nexport default {', /^error .*syntax\.ts(: line \d)?: cannot be read: /],
+    [
+      'throws',
+      "const a = 1\nthrow new Error('no such day')\n",
+      /^error .*throws\.ts: line 2: cannot be read: no such day → /,
+    ],
+    ['exits', 'process.exit(0)\n', /: ends the process that loads it \(exit code 0\) → /],
+    ['aborts', 'process.abort()\n', /: ends the process that loads it \(SIGABRT\) → /],
+    ['waits', 'await new Promise(() => {})\nexport default 1\n', /: waits for something that never happens/],
+    ['promise', 'export default Promise.resolve({})\n', /: exports a promise; it must export the config itself → /],
+    ['nothing', 'export const config = {}\n', /: has no default export → /],
+    ['functions', 'export default { systems: () => [] }\n', /: does not export plain data: `systems` is a function → /],
+    ['secret', "throw new Error('AGE-SECRET-KEY-1QQQQQQQQ')\n", /cannot be read: \*\*\* → /],
+  ])('a file that cannot be used: %s', async (name, text, said) => {
+    const config = join(folder, `${name}.ts`)
+    await writeFile(config, text)
+    const { code, out, err } = await backups('validate', '--config', config)
+    expect(code, err).toBe(2)
+    expect(out).toMatch(said)
+    expect(out.split('\n')).toHaveLength(1)
   })
 })
 
