@@ -89,7 +89,7 @@ export function definitions(config: Config): Definitions {
         description: marked('Says which job started, failed or succeeded'),
         organization,
         notification_type: 'webhook',
-        // All that AWX knows of a webhook: it fills in what is left out, and would then differ from this.
+        // All fields of a webhook: AWX fills in missing ones, which would then count as differences.
         notification_configuration: {
           url: config.notifications.webhook,
           http_method: 'POST',
@@ -119,7 +119,7 @@ const operators = 'Backup operators'
 
 const marked = (description: string) => `${description} [${mark}]`
 
-/** Nothing is asked at a launch but a survey, and nothing runs otherwise than the playbook says. */
+/** A launch asks for nothing but a survey, and cannot change how the playbook runs. */
 const asksNothing = Object.fromEntries(
   [
     'credential',
@@ -136,7 +136,7 @@ const asksNothing = Object.fromEntries(
     'skip_tags',
     'tags',
     'timeout',
-    // Whoever may launch could set any variable, the image among them. The survey's own need no leave.
+    // Otherwise whoever may launch could set any variable, such as the image. Survey answers do not need it.
     'variables',
     'verbosity',
   ].map(prompt => [`ask_${prompt}_on_launch`, false]),
@@ -223,7 +223,7 @@ function stagedUses(config: Config): StagedUse[] {
   return [...deployments, ...ofSystems]
 }
 
-/** Word goes out once: from the job that started, succeeded or failed, not from its project or organisation as well. */
+/** Notifications are sent once: for the job that started, succeeded or failed, not for its project or organisation too. */
 function notifies(name: string): Notifies {
   return {
     notification_templates_started: [name],
@@ -345,7 +345,7 @@ function schedules(config: Config): Schedule[] {
   )
 }
 
-/** To execute a job template is to see its jobs; nothing here needs more. Credentials are not even readable. */
+/** Execute on a job template includes reading its jobs; nothing needs more. Credentials cannot be read. */
 function grants(
   organization: string,
   name: string,

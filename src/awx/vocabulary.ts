@@ -1,7 +1,7 @@
 import type { Unsafe } from '../ansible/yaml.ts'
 import type { Question } from '../kinds/kind.ts'
 
-/** Where AWX sends word of a job's start, success and failure: names of notification templates. */
+/** The notification templates for a job's start, success and failure. */
 export interface Notifies {
   readonly notification_templates_started: readonly string[]
   readonly notification_templates_success: readonly string[]
@@ -16,14 +16,14 @@ export interface SurveyQuestion extends Omit<Question, 'choices'> {
   readonly new_question: boolean
 }
 
-/** What an operator is asked at a launch. */
+/** The questions of a launch. */
 export interface SurveySpec {
   readonly name: string
   readonly description: string
   readonly spec: readonly SurveyQuestion[]
 }
 
-/** A job template as `awx.awx.job_template` takes it. Fields not named here are those of `Defaults`. */
+/** A job template, with the fields of `awx.awx.job_template`. Fields not named here are those of `Defaults`. */
 export interface JobTemplate extends Notifies {
   readonly name: string
   readonly description: string
@@ -61,7 +61,7 @@ export interface WorkflowNode {
   readonly always_nodes: readonly string[]
 }
 
-/** A workflow as `awx.awx.workflow_job_template` and `…_node` take it. */
+/** A workflow, with the fields of `awx.awx.workflow_job_template` and `…_node`. */
 export interface Workflow extends Notifies {
   readonly name: string
   readonly description: string
@@ -85,7 +85,7 @@ export interface Credential {
   readonly sources: Readonly<Record<string, string>>
 }
 
-/** A schedule as `awx.awx.schedule` takes it. */
+/** A schedule, with the fields of `awx.awx.schedule`. */
 export interface Schedule {
   readonly name: string
   readonly description: string
@@ -182,8 +182,8 @@ export interface RoleGrant {
 }
 
 /**
- * What every object of a kind is set to where its definition says nothing: so that a field that somebody changed by
- * hand is found and put back, without each definition naming all that AWX knows.
+ * The value of every field that a definition does not set, so that manual changes are found and reverted without every
+ * definition naming every field.
  */
 export interface Defaults {
   readonly templates: Readonly<Record<string, string | number | boolean>>

@@ -25,7 +25,7 @@ const limitMilliseconds = 30_000
 
 /**
  * Reads a config file (a TypeScript or JavaScript module with a default export) and checks it. The file runs in a
- * process of its own with a time limit, so that nothing it does ends or stops this one. Never throws.
+ * process of its own with a time limit, so that it cannot exit or hang this one. Never throws.
  */
 export async function loadConfig(file: string): Promise<Loaded> {
   const read = await readModule(file)

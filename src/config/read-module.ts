@@ -1,5 +1,5 @@
 // Runs in a process of its own: reads a config file and writes its value, or what is wrong with it, as JSON to the
-// descriptor 3. Whatever the file does (exit, hang, use up the memory) then ends this process alone.
+// descriptor 3. Whatever the file does (exit, hang, use up the memory) affects this process only.
 import { writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import type { ReadModule } from './load.ts'

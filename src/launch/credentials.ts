@@ -8,7 +8,7 @@ import { exitCodes, Failure } from '../report/failure.ts'
 /** A credentials file: the name of an AWX credential → its inputs, in the words of its credential type. */
 export type CredentialInputs = Readonly<Record<string, Readonly<Record<string, string | boolean>>>>
 
-/** What credentials give to a play, as AWX would: environment, ssh key, remote user. */
+/** What credentials inject into a play, as on AWX: environment, ssh key, remote user. */
 export interface Injection {
   readonly environment: Record<string, string>
   readonly privateKeyFile?: string
@@ -30,7 +30,7 @@ export async function readCredentials(file: string): Promise<CredentialInputs> {
 }
 
 /**
- * Runs `work` with what AWX would inject for these credentials; files with keys are gone when it returns.
+ * Runs `work` with what AWX would inject for these credentials; files with keys are deleted when it returns.
  *
  * The environment of the managed types is AWX's own: its Kubernetes token credential verifies TLS only where it holds a
  * CA certificate.

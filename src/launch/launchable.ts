@@ -74,7 +74,7 @@ export function surveyAnswers(template: Launchable, answers: Readonly<Record<str
 }
 
 /**
- * Survey answers as they stand on a command line, `variable=value` each.
+ * Survey answers from a command line, `variable=value` each.
  *
  * @throws Failure for a text without a variable
  */

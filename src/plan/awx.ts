@@ -17,7 +17,7 @@ interface Kind {
   readonly defaults?: Readonly<Record<string, unknown>>
   /** What finds all of them: those that the config names, and those that have our mark. */
   readonly query: Readonly<Record<string, string>>
-  /** Whether one that the config does not name is ours. */
+  /** Whether an object that the config does not name is ours. */
   readonly ours: (live: LiveObject) => boolean
   /** Fields that name another object; AWX shows its number, and its name in the summary. */
   readonly references?: readonly string[]
@@ -29,8 +29,8 @@ interface Kind {
 const atOnce = 8
 
 /**
- * Every object and field of the definitions against an AWX: what is missing, what differs (also what a hand changed),
- * and what has our mark and is not in the config. Reads only.
+ * Compares every object and field of the definitions with an AWX: what is missing, what differs (manual changes
+ * included), and what has our mark and is not in the config. Reads only.
  *
  * @throws Failure when AWX cannot be reached or refuses
  */
@@ -57,7 +57,7 @@ export async function compareWithAwx(definitions: Definitions, controller: Contr
           kind: kind.title,
           name: object.name ?? String(object.id),
           fields: [],
-          note: 'is ours by its mark, and the config does not name it',
+          note: 'has our mark, and the config does not name it',
         })
       }
     }
@@ -237,7 +237,7 @@ async function fieldDifferences(
     } else if (field === 'extra_vars') {
       compare(field, readVariables(live.extra_vars), value)
     } else {
-      // AWX says null or nothing for some texts that are empty.
+      // AWX returns null or omits some texts that are empty.
       compare(field, value === '' ? (live[field] ?? '') : live[field], plain(value))
     }
   }

@@ -11,7 +11,7 @@ import { storeCredential, storeEnvironment } from '../launch/stores.ts'
 import { openStore, type Store } from '../store/client.ts'
 import type { Comparison, Difference } from './difference.ts'
 
-// A run may take 20 hours; what is left of an upload after two days is left for good.
+// A run may take 20 hours; an upload that is unfinished after two days was abandoned.
 const leftoverHours = 48
 
 /**
@@ -52,7 +52,7 @@ async function compareBucket(config: Config, system: System, credentials: Creden
     const status = statusOf(error)
     if (status === 404) {
       return {
-        differences: [found('+', `is not there; ${system.name} has nowhere to go`)],
+        differences: [found('+', `does not exist; ${system.name} needs it`)],
         compared: 1,
         unreachable: [],
       }
@@ -94,7 +94,7 @@ async function leftovers(store: Store, bucket: string): Promise<string[]> {
   const old = Uploads.filter(({ Initiated }) => Initiated !== undefined && Initiated.getTime() < before)
   if (old.length === 0) return []
   const count = `${old.length}${IsTruncated ? ' or more' : ''}`
-  return [`holds ${count} uploads begun more than ${leftoverHours} hours ago and never finished, which cost room`]
+  return [`holds ${count} uploads started more than ${leftoverHours} hours ago and never finished, which take space`]
 }
 
 async function lifecycle(store: Store, bucket: string): Promise<string[]> {
@@ -105,7 +105,7 @@ async function lifecycle(store: Store, bucket: string): Promise<string[]> {
   } catch (error) {
     if (statusOf(error) !== 404) return [`its lifecycle cannot be read: ${messageOf(error)}`]
   }
-  return ['no rule of its lifecycle ends uploads that were never finished']
+  return ['its lifecycle has no rule that aborts unfinished uploads']
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -4,7 +4,7 @@ import { launchLocal } from '../launch/launch-local.ts'
 import { Failure } from '../report/failure.ts'
 import type { Comparison, Difference, FieldDifference } from './difference.ts'
 
-/** One host's result of one task, as Ansible's JSON callback tells it. */
+/** One host's result of one task, from Ansible's JSON callback. */
 interface TaskResult {
   readonly changed?: boolean
   readonly failed?: boolean
@@ -28,8 +28,8 @@ interface PlayOutput {
 }
 
 /**
- * Each cluster against the config, by the very play that deploys it, in check mode: what it would create or change, and
- * what of its needs is missing (Secrets, claims, accounts). Reads only.
+ * Compares each cluster with the config, by running the play that deploys it in check mode: what it would create or
+ * change, and which prerequisites are missing (Secrets, claims, accounts). Reads only.
  *
  * @param inventory the folder of the inventory that the definitions are of
  */
@@ -41,7 +41,7 @@ export async function compareWithClusters(
 ): Promise<Comparison> {
   const deployments = definitions.controller_templates.filter(t => t.playbook === 'playbooks/deploy-backups.yml')
   const parts: Comparison[] = []
-  // One after the other: each is a play over a whole cluster.
+  // One after another: each is a play over a whole cluster.
   for (const template of deployments) parts.push(await check(definitions, template, inventory, credentials, signal))
   return {
     differences: parts.flatMap(part => part.differences),
@@ -81,12 +81,12 @@ async function check(
   // Warnings go before and after it.
   const [from, to] = [output.indexOf('{\n'), output.lastIndexOf('}')]
   if (from === -1) {
-    return away(lastLine(output), `npm run launch -- "${template.name}" --local --check says all of it`)
+    return away(lastLine(output), `npm run launch -- "${template.name}" --local --check shows all of it`)
   }
   return readChecks(JSON.parse(output.slice(from, to + 1)) as PlayOutput, template.name)
 }
 
-/** What a play in check mode tells, as differences. */
+/** The differences that a play in check mode reports. */
 export function readChecks({ plays }: PlayOutput, name: string): Comparison {
   const differences: Difference[] = []
   const unreachable: { what: string; why: string; next: string }[] = []
@@ -131,7 +131,7 @@ function changed(host: string, task: string, { result, method, diff }: TaskResul
   }
 }
 
-// What the API server itself writes, and what it fills in after a change.
+// Fields that the API server writes itself, or fills in after a change.
 const kept = /^\.?(metadata\.(generation|resourceVersion|managedFields|uid|creationTimestamp)|status)\b/
 
 /** The places where two values differ, each with both. */
@@ -149,7 +149,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }
 
-/** kubernetes.core fails a task, it never says unreachable. */
+/** kubernetes.core fails the task and never reports the host as unreachable. */
 function cannotReach({ msg }: TaskResult): boolean {
   return /refused|timed out|Unauthorized|401|Max retries|Name or service not known|certificate/i.test(text(msg))
 }
@@ -161,5 +161,5 @@ function unique<T>(items: readonly T[]): T[] {
 }
 
 function lastLine(output: string): string {
-  return output.trim().split('\n').at(-1)?.slice(0, 300) ?? 'the play said nothing'
+  return output.trim().split('\n').at(-1)?.slice(0, 300) ?? 'the play printed nothing'
 }

@@ -1,24 +1,24 @@
-/** One field that is not as the config has it. */
+/** One field that differs from the config. */
 export interface FieldDifference {
   readonly field: string
   readonly is: unknown
   readonly wanted: unknown
 }
 
-/** One thing of the live world that is not as the config has it. Data; `src/plan/report.ts` prints it. */
+/** One live object that differs from the config. Data; `src/plan/report.ts` prints it. */
 export interface Difference {
-  /** `+` is missing and would be made, `~` differs, `-` is there though nothing names it, `!` stands in the way. */
+  /** `+` is missing and would be created, `~` differs, `-` is surplus, `!` blocks a deployment. */
   readonly sign: '+' | '~' | '-' | '!'
   readonly where: 'AWX' | 'cluster' | 'bucket'
   /** `job template`, `CronJob`, `bucket`, … */
   readonly kind: string
   readonly name: string
   readonly fields: readonly FieldDifference[]
-  /** What no field tells, one line. */
+  /** A remark that no field shows, one line. */
   readonly note?: string
 }
 
-/** What a comparison saw: the differences, what it looked at, and what it could not reach. */
+/** The result of a comparison: the differences, how much was compared, and what could not be reached. */
 export interface Comparison {
   readonly differences: readonly Difference[]
   /** Objects that were looked at and are as they should be, or not. */

@@ -35,7 +35,7 @@ const monthly = Type.Object(
 export const scheduleForms = { hour: hourly, day: daily, week: weekly, month: monthly } as const
 
 /**
- * When something runs: the one form for every clock of this project. `cron`, `rrule` and `occurrences` are made from
+ * When something runs: the one form of schedule in this project. `cron`, `rrule` and `occurrences` are made from
  * it, and neither of the first two is written by hand anywhere.
  */
 export const scheduleSchema = Type.Union([hourly, daily, weekly, monthly], {
@@ -48,7 +48,7 @@ export function timezoneOf(schedule: Schedule): string {
   return schedule.timezone ?? 'Etc/UTC'
 }
 
-/** Hour and minute of `HH:MM`; `undefined` where the text is no time of day. */
+/** Hour and minute of `HH:MM`; `undefined` if the text is not a time of day. */
 export function timeOfDay(text: string): { hour: number; minute: number } | undefined {
   const match = /^(\d{2}):(\d{2})$/.exec(text)
   if (!match) return undefined

@@ -5,7 +5,7 @@ import type { Definitions } from '../vocabulary.ts'
 
 export type { Finding }
 
-/** One thing that can be wrong with what AWX is to hold. */
+/** A rule that AWX's definitions are checked against. */
 export type AwxRule = Rule<readonly [Definitions, Project]>
 
 /** The names of the lists of definitions. */
@@ -13,7 +13,7 @@ export type List = {
   [K in keyof Definitions]: Definitions[K] extends readonly { readonly name: string }[] ? K : never
 }[keyof Definitions]
 
-/** Where an object stands among the definitions: `controller_templates (Back up: x).timeout`. */
+/** The place of an object in the definitions: `controller_templates (Back up: x).timeout`. */
 export function placeOf(list: List | 'controller_roles', name: string, key?: string): string {
   return `${list} (${name})${key === undefined ? '' : `.${key}`}`
 }

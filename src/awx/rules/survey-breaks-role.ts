@@ -33,7 +33,7 @@ export const surveyBreaksRole: AwxRule = {
   },
 }
 
-/** The answers of a question that the role would not take. */
+/** The answers of a question that the role would refuse. */
 function refused({ choices, default: answer, type }: SurveyQuestion, option: RoleOption): string[] {
   const answers = type === 'multiplechoice' ? [...choices] : answer === '' ? [] : [answer]
   if (option.choices) return answers.filter(choice => !option.choices?.some(allowed => same(allowed, choice)))

@@ -58,7 +58,7 @@ function locate(at: Place['at']): { within: string; path: string } {
   return { within: `${kind} ${host.toLowerCase().replace(/\.$/, '')}`, path: posix.resolve('/', path) }
 }
 
-/** A path and all that it lies within. */
+/** A path and all folders that contain it. */
 function upwards(path: string): string[] {
   const paths = [path]
   for (let at = path; at !== '/'; ) {

@@ -10,7 +10,7 @@ export interface Rule<Subject extends readonly unknown[] = readonly [Config]> {
   check(...subject: Subject): Finding[]
 }
 
-/** Every problem that rules find; `file` is where what they look at is written. */
+/** Every problem that rules find; `file` is the file that they check. */
 export function problemsOf<Subject extends readonly unknown[]>(
   rules: readonly Rule<Subject>[],
   file: string,
@@ -29,13 +29,13 @@ export function problemsOf<Subject extends readonly unknown[]>(
   )
 }
 
-/** A rule's finding: a problem without what the rule's frame adds. */
+/** A rule's finding: a problem without the rule's id, severity and file. */
 export interface Finding extends Pick<Problem, 'message' | 'suggest'> {
   readonly severity?: Problem['severity']
   readonly path: string
 }
 
-/** Where a system stands in the config, with its name for people. */
+/** The place of a system in the config, with its name for people. */
 export function placeOf(config: Config, index: number, key?: string): string {
   const name = config.systems[index]?.name
   return `systems[${index}]${name === undefined ? '' : ` (${name})`}${key === undefined ? '' : `.${key}`}`
