@@ -2,7 +2,8 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { type Environment, openStore, type Store } from '../store/client.ts'
-import { drillSystem, type Receipt, type ReceiptKind, readReceipts, type StoredReceipt } from '../store/receipt.ts'
+import { drillSystem, newestCopy, type Receipt, type ReceiptKind, readReceipts } from '../store/receipt.ts'
+import { startTime } from './run/clock.ts'
 import { type Drilled, type DrillRequest, writeDrillReceipt } from './run/drill-receipt.ts'
 import { bucketPlace, Variables } from './run/environment.ts'
 import { duration, log } from './run/log.ts'
@@ -36,8 +37,9 @@ export async function drill(env: Environment, stop: AbortSignal): Promise<Result
   const place = env.S3_BUCKET_NAME ? 'S3_BUCKET_NAME' : 'USE_RCLONE_BUCKET_AND_PATH'
   const { bucket } = bucketPlace(variables.required(place, 'the bucket of the copies'))
   variables.check()
-  const start = new Date()
+  const began = performance.now()
   const store = openStore(env)
+  const start = await startTime(store, bucket)
   const receipt = await newestOf(store, bucket, system)
   const load = drills[receipt.kind]
   if (!load) throw new Failure('environment', `the drill of a copy of ${receipt.kind} is another command: see --help`)
@@ -50,7 +52,7 @@ export async function drill(env: Environment, stop: AbortSignal): Promise<Result
     // The table has it under the receipt's own kind.
     const drillCopy = (await load()) as unknown as (request: DrillRequest) => Promise<Drilled>
     const drilled = await drillCopy({ receipt, store, env, folder, last: before.receipts[0]?.receipt, stop })
-    const seconds = (Date.now() - start.getTime()) / 1000
+    const seconds = (performance.now() - began) / 1000
     const written = await writeDrillReceipt(store, receipt, { start, seconds, ...drilled })
     log(`restored the copy of ${receipt.taken} in ${duration(seconds)}`)
     return { system, copy: receipt.object.key, taken: receipt.taken, ...drilled.details, seconds, receipt: written }
@@ -62,11 +64,7 @@ export async function drill(env: Environment, stop: AbortSignal): Promise<Result
 async function newestOf(store: Store, bucket: string, system: string): Promise<Receipt> {
   const { receipts, problems } = await readReceipts(store, { bucket, system })
   for (const problem of problems) log(problem)
-  // A copy that was promoted to another tier has a newer receipt than later copies.
-  const newest = receipts.reduce<StoredReceipt | undefined>(
-    (found, stored) => (found && found.receipt.taken >= stored.receipt.taken ? found : stored),
-    undefined,
-  )
+  const newest = newestCopy(receipts)
   if (!newest) throw new Failure('restore', `${bucket} has no receipt of ${system}: run the backup first`)
   return newest.receipt
 }

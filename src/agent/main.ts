@@ -13,6 +13,7 @@ const commands: Record<string, () => Promise<{ command: CommandModule }>> = {
   verify: () => import('./verify.ts'),
   drill: () => import('./drill.ts'),
   kit: () => import('./kit/backup.ts'),
+  'set-aside': () => import('./set-aside.ts'),
   snapshot: () => import('./rancher/snapshot.ts'),
   guard: () => import('./rancher/guard.ts'),
 }

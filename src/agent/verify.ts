@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import { HeadObjectCommand } from '@aws-sdk/client-s3'
 import type { CommandModule } from 'yargs'
 import { type Environment, openStore, type Store } from '../store/client.ts'
-import { bareEtag } from '../store/list.ts'
-import { chainProblems, drillSystem, type Receipt, readReceipts } from '../store/receipt.ts'
+import { bareEtag, readObject } from '../store/list.ts'
+import { chainProblems, drillSystem, newestCopy, type Receipt, readReceipts, receiptPrefix } from '../store/receipt.ts'
+import { setAside } from '../store/set-aside.ts'
 import { bucketPlace, Variables } from './run/environment.ts'
 import { log } from './run/log.ts'
 import { conclude, Failure, type Result } from './run/outcome.ts'
@@ -40,24 +42,32 @@ export async function verify(env: Environment): Promise<Result> {
   const oldestDrill = variables.count('BACKUP_DRILL_MAXIMUM_AGE_H', 0)
   variables.check()
   const store = openStore(env)
-  const { receipts, problems, unfinished } = await readReceipts(store, { bucket, system })
+  const { receipts, problems, future, unfinished } = await readReceipts(store, { bucket, system })
+  const leftOut = await hashesOf(store, bucket, [...future, ...(await setAside(store, bucket, receiptPrefix(system)))])
   const stale: string[] = []
-  const broken = [...problems, ...chainProblems(receipts)]
-  const newest = receipts[0]?.receipt
+  const broken = [...problems, ...chainProblems(receipts, leftOut)]
+  const now = store.clock.now().getTime()
+  const newest = newestCopy(receipts)?.receipt
   if (!newest) stale.push(`no backup of ${system} has a receipt in ${bucket}: run the backup`)
   else {
-    const hours = (Date.now() - Date.parse(newest.taken)) / HOUR_MS
+    const hours = (now - Date.parse(newest.taken)) / HOUR_MS
     if (hours > oldest)
       stale.push(
         `the newest copy of ${system} is ${Math.floor(hours)} h old, the limit is ${oldest} h: find out why the backup does not run, and run it`,
       )
     broken.push(...(await objectProblems(store, newest)))
+    if (newest.counts.missing) {
+      broken.push(
+        `the newest copy of ${system} lacks ${newest.counts.missing} files: its run failed and names them; correct that, and run the backup`,
+      )
+    }
   }
   let drilled: string | null = null
   if (oldestDrill > 0) {
     const drills = await readReceipts(store, { bucket, system: drillSystem(system), newest: 1 })
+    broken.push(...drills.problems)
     drilled = drills.receipts[0]?.receipt.end ?? null
-    const hours = drilled === null ? Number.POSITIVE_INFINITY : (Date.now() - Date.parse(drilled)) / HOUR_MS
+    const hours = drilled === null ? Number.POSITIVE_INFINITY : (now - Date.parse(drilled)) / HOUR_MS
     if (hours > oldestDrill) {
       stale.push(
         drilled === null
@@ -94,4 +104,13 @@ async function objectProblems(store: Store, { bucket, object }: Receipt): Promis
     if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== 404) throw error
     return [`${bucket}/${object.key} is missing, although it has a receipt`]
   }
+}
+
+async function hashesOf(store: Store, bucket: string, keys: readonly string[]): Promise<Set<string>> {
+  const hashes = new Set<string>()
+  for (const key of keys) {
+    const body = await readObject(store, bucket, key)
+    hashes.add(createHash('sha256').update(body).digest('hex'))
+  }
+  return hashes
 }

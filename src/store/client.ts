@@ -1,4 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3'
+import { describeCall } from './call.ts'
 import { StoreClock } from './clock.ts'
 
 /** The variables of a process, as in `process.env`. */
@@ -76,6 +77,19 @@ export function openStore(
       return next(args)
     },
     { step: 'finalizeRequest', priority: 'low', name: 'countRequests' },
+  )
+  s3.middlewareStack.add(
+    (next, { commandName = '' }) =>
+      async args => {
+        try {
+          return await next(args)
+        } catch (error) {
+          const { Bucket, Key } = args.input as { Bucket?: string; Key?: string }
+          describeCall(error, { operation: commandName.replace(/Command$/, ''), bucket: Bucket, key: Key })
+          throw error
+        }
+      },
+    { step: 'initialize', priority: 'high', name: 'describeCall' },
   )
   const clock = new StoreClock()
   s3.middlewareStack.add(

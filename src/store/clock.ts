@@ -6,7 +6,7 @@ export const CLOCK_TOLERANCE_MS = 5 * 60_000
 
 /** The bucket store's own clock, from the `Date` header of its answers. Until the first answer it is this machine's. */
 export class StoreClock {
-  #aheadMs = 0
+  #aheadMs: number | undefined
 
   /** Take the `Date` header of an answer that has just arrived. */
   observe(header: string | undefined): void {
@@ -16,13 +16,18 @@ export class StoreClock {
     this.#aheadMs = Math.abs(ahead) <= SAME_MS ? 0 : ahead
   }
 
+  /** Whether any answer told the time. */
+  get isKnown(): boolean {
+    return this.#aheadMs !== undefined
+  }
+
   /** Milliseconds that the store's clock is ahead of this machine's; negative: behind. */
   get aheadMs(): number {
-    return this.#aheadMs
+    return this.#aheadMs ?? 0
   }
 
   now(): Date {
-    return new Date(Date.now() + this.#aheadMs)
+    return new Date(Date.now() + this.aheadMs)
   }
 }
 

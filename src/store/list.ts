@@ -1,4 +1,5 @@
 import { DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
+import { describeCall } from './call.ts'
 import type { Store } from './client.ts'
 
 /** An object as a listing of its bucket shows it. */
@@ -64,20 +65,32 @@ export async function readObject(store: Store, bucket: string, key: string): Pro
 
 /** Delete objects, a thousand a request. @throws Error naming the first that could not be deleted */
 export async function deleteKeys(store: Store, bucket: string, keys: readonly string[]): Promise<void> {
-  const [unspeakable, rest] = [keys.filter(hasControlCharacter), keys.filter(key => !hasControlCharacter(key))]
-  // The list of a request is XML, which cannot name them.
-  for (const Key of unspeakable) await store.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
-  for (let at = 0; at < rest.length; at += 1000) {
-    const batch = rest.slice(at, at + 1000)
-    const answer = await store.s3.send(
-      new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: batch.map(Key => ({ Key })), Quiet: true } }),
-    )
-    const [failed] = answer.Errors ?? []
-    if (failed) throw new Error(`could not delete ${bucket}/${failed.Key}: ${failed.Code} ${failed.Message ?? ''}`)
-  }
+  const failed = await deleteEach(store, bucket, keys)
+  for (const error of failed.values()) throw error
 }
 
-function hasControlCharacter(key: string): boolean {
-  for (let at = 0; at < key.length; at += 1) if (key.charCodeAt(at) < 0x20) return true
-  return false
+/** Delete objects, a thousand a request. @returns the keys of those that cannot be deleted, with the error of each */
+export async function deleteEach(store: Store, bucket: string, keys: readonly string[]): Promise<Map<string, unknown>> {
+  const failed = new Map<string, unknown>()
+  const inXml = keys.filter(key => !NOT_IN_XML.test(key))
+  for (let at = 0; at < inXml.length; at += 1000) {
+    const batch = inXml.slice(at, at + 1000)
+    const Delete = { Objects: batch.map(Key => ({ Key })), Quiet: true }
+    const answer = await store.s3.send(new DeleteObjectsCommand({ Bucket: bucket, Delete })).catch(error => {
+      for (const key of batch) failed.set(key, error)
+    })
+    for (const { Key = '', Code = 'UnknownError', Message } of answer?.Errors ?? []) {
+      const error = Object.assign(new Error(Message ?? ''), { name: Code, $metadata: answer?.$metadata })
+      describeCall(error, { operation: 'DeleteObjects', bucket, key: Key })
+      failed.set(Key, error)
+    }
+  }
+  // The list of a request is XML, which cannot name these.
+  for (const Key of keys.filter(key => NOT_IN_XML.test(key))) {
+    await store.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key })).catch(error => failed.set(Key, error))
+  }
+  return failed
 }
+
+// Beside what XML 1.0 forbids, line breaks and tabs: a parser may turn them into others.
+const NOT_IN_XML = /[^\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u

@@ -66,6 +66,11 @@ const Media = receiptOf('media', {
       { description: 'what the last comparison of the bucket with the manifest found' },
     ),
   ),
+  missing: Type.Optional(
+    Type.Array(Type.Object({ path: Type.String(), why: Type.String() }), {
+      description: 'the first of what could not be copied; counts.missing is how many',
+    }),
+  ),
   override: Type.Optional(Type.String({ description: 'the BACKUP_OVERRIDE that this run used' })),
 })
 

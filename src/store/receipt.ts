@@ -83,6 +83,16 @@ export async function writeReceipt(
   return { receipt, key, sha256: written.sha256 }
 }
 
+/** The receipt of the newest copy: the newest receipt may be of an older copy, which was promoted to another tier. */
+export function newestCopy<Kind extends ReceiptKind>(
+  receipts: readonly StoredReceipt<Kind>[],
+): StoredReceipt<Kind> | undefined {
+  return receipts.reduce<StoredReceipt<Kind> | undefined>(
+    (found, stored) => (found && found.receipt.taken >= stored.receipt.taken ? found : stored),
+    undefined,
+  )
+}
+
 /** The suffix of the keys of `markStarted`. */
 export const UNFINISHED = '.unfinished'
 

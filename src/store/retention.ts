@@ -1,4 +1,5 @@
 import type { Store } from './client.ts'
+import { isFromFuture } from './clock.ts'
 import { deleteKeys, listObjects } from './list.ts'
 import { expireReceipts, readReceipts, type StoredReceipt } from './receipt.ts'
 
@@ -55,14 +56,17 @@ export interface BucketCopy {
   bytes: number
   etag: string
   taken: Date
+  modified: Date
+  /** It claims a later time than that at which the store took it in: it is neither a copy nor removed. */
+  fromFuture: boolean
 }
 
 /** Every copy of a system, verified or not. */
 export async function listCopies(store: Store, { bucket, prefix, takenAt }: Copies): Promise<BucketCopy[]> {
   const copies: BucketCopy[] = []
-  for await (const { key, bytes, etag } of listObjects(store, { bucket, ...(prefix ? { prefix } : {}) })) {
+  for await (const { key, bytes, etag, modified } of listObjects(store, { bucket, ...(prefix ? { prefix } : {}) })) {
     const taken = takenAt(key)
-    if (taken) copies.push({ key, bytes, etag, taken })
+    if (taken) copies.push({ key, bytes, etag, taken, modified, fromFuture: isFromFuture(taken, modified) })
   }
   return copies
 }
@@ -76,7 +80,7 @@ export async function receiptsOf(
   { bucket, system }: Copies,
   copies: readonly { taken: Date }[],
 ): Promise<{ receipts: StoredReceipt[]; problems: string[] }> {
-  const oldest = copies.reduce((least, { taken }) => Math.min(least, taken.getTime()), Date.now())
+  const oldest = copies.reduce((least, { taken }) => Math.min(least, taken.getTime()), store.clock.now().getTime())
   return await readReceipts(store, { bucket, system, since: new Date(oldest - RUN_MS).toISOString() })
 }
 
@@ -92,7 +96,7 @@ export async function prune(
   request: Copies & { keep: number; receipts?: readonly StoredReceipt[] },
 ): Promise<string[]> {
   const { bucket, system, prefix = '' } = request
-  const copies = await listCopies(store, request)
+  const copies = (await listCopies(store, request)).filter(copy => !copy.fromFuture)
   const receipts = request.receipts ?? (await receiptsOf(store, request, copies)).receipts
   const candidates = copies.map(copy => ({ name: copy.key, taken: copy.taken, verified: vouchesFor(receipts, copy) }))
   const removed = copiesToRemove(candidates, request.keep).map(copy => copy.name)
@@ -101,7 +105,7 @@ export async function prune(
   await expireReceipts(store, {
     bucket,
     system,
-    now: new Date(),
+    now: store.clock.now(),
     // Of another prefix, which another run prunes.
     serves: ({ object }) => standing.has(object.key) || !object.key.startsWith(prefix),
   })

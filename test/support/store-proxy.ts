@@ -36,3 +36,50 @@ export async function countRequests(endpoint: string): Promise<CountingProxy> {
     close: () => void server.close(),
   }
 }
+
+/** What a proxy knows of a request. */
+export interface SeenRequest {
+  method: string
+  /** Decoded, with the bucket. */
+  path: string
+  /** Of a copy within the store: what is copied, decoded; and the bytes of it, if it is a part. */
+  source: string | undefined
+  range: string | undefined
+}
+
+/** Stands before a bucket store and refuses some requests with a code of S3, as a store does that cannot serve them. */
+export async function refusingProxy(
+  endpoint: string,
+  refuse: (request: SeenRequest) => string | undefined,
+): Promise<{ url: string }> {
+  const { hostname, port } = new URL(endpoint)
+  const statuses: Record<string, number> = { QuotaExceeded: 403, AccessDenied: 403, InternalError: 500, SlowDown: 503 }
+  const server = createServer((incoming, answer) => {
+    const { method = '', url: path = '/', headers } = incoming
+    const header = (name: string) =>
+      headers[name] === undefined ? undefined : decodeURIComponent(String(headers[name]))
+    const code = refuse({
+      method,
+      path: decodeURIComponent(new URL(path, 'http://store').pathname),
+      source: header('x-amz-copy-source'),
+      range: header('x-amz-copy-source-range'),
+    })
+    if (code !== undefined) {
+      incoming.resume()
+      incoming.on('end', () => {
+        answer.writeHead(statuses[code] ?? 400, { 'content-type': 'application/xml' })
+        answer.end(`<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code></Error>`)
+      })
+      return
+    }
+    const outgoing = ask({ host: hostname, port: port || 80, method, path, headers }, from => {
+      answer.writeHead(from.statusCode ?? 502, from.headers)
+      from.pipe(answer)
+    })
+    outgoing.on('error', error => answer.destroy(error))
+    incoming.pipe(outgoing)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  server.unref()
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}

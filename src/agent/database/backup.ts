@@ -4,9 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
 import packageFile from '../../../package.json' with { type: 'json' }
 import { type Environment, openStore } from '../../store/client.ts'
+import { fromFuture, type StoreClock } from '../../store/clock.ts'
 import { writeReceipt } from '../../store/receipt.ts'
 import { listCopies, prune, receiptsOf, vouchesFor } from '../../store/retention.ts'
 import { abortUploads, uploadVerified } from '../../store/upload.ts'
+import { clockOfStore } from '../run/clock.ts'
 import type { BucketPlace } from '../run/environment.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
@@ -31,16 +33,19 @@ const WAIT_FOR_OTHER_TIERS_SECONDS = 3600
 /** One run of one tier, from its environment. */
 export async function dump(env: Environment, stop: AbortSignal): Promise<Result> {
   const settings = dumpSettings(env)
-  const start = new Date()
   const volume = new BackupVolume(settings.volume, settings.system)
   await volume.prepare(settings.tier)
+  const clock = (settings.bucket && (await clockOfStore(env, settings.bucket.bucket))) ?? (await volume.clock())
+  const start = clock.now()
   const who = `${settings.system}, ${settings.tier}`
   const letTierGo = await lock(join(settings.volume, settings.tier, '.lock'), who)
   const letVolumeGo = await lock(join(settings.volume, '.lock'), who, WAIT_FOR_OTHER_TIERS_SECONDS)
   try {
     await volume.removeLeftovers(settings.tier)
     const made =
-      settings.tier === 'hourly' ? await newDump(settings, env, volume, start, stop) : await promote(settings, volume)
+      settings.tier === 'hourly'
+        ? await newDump(settings, env, volume, { clock, start }, stop)
+        : await promote(settings, volume)
     const prunedVolume = await volume.prune(settings.tier, settings.keep)
     if (prunedVolume.length > 0) log(`pruned from the volume: ${prunedVolume.join(', ')}`)
     const result: Result = {
@@ -56,7 +61,7 @@ export async function dump(env: Environment, stop: AbortSignal): Promise<Result>
       log(`waiting ${settings.sleepMinutes} min, as BACKUP_PRE_EXIT_SLEEP_M says`)
       await sleep(settings.sleepMinutes * 60_000, undefined, { signal: stop })
     }
-    return { ...result, seconds: (Date.now() - start.getTime()) / 1000 }
+    return { ...result, seconds: (clock.now().getTime() - start.getTime()) / 1000 }
   } finally {
     await letVolumeGo()
     await letTierGo()
@@ -67,7 +72,7 @@ async function newDump(
   settings: DumpSettings,
   env: Environment,
   volume: BackupVolume,
-  start: Date,
+  { clock, start }: { clock: StoreClock; start: Date },
   stop: AbortSignal,
 ): Promise<VolumeReceipt> {
   const server = serverOf(settings, env)
@@ -97,7 +102,7 @@ async function newDump(
       system: settings.system,
       kind: 'database',
       start: start.toISOString(),
-      end: new Date().toISOString(),
+      end: clock.now().toISOString(),
       taken: start.toISOString(),
       object: { key: name, bytes: dumped.bytes, sha256: dumped.sha256 },
       bytes: dumped.bytes,
@@ -107,7 +112,7 @@ async function newDump(
       counts: dumped.counts,
     }
     await volume.finish(settings.tier, receipt)
-    const seconds = (Date.now() - start.getTime()) / 1000
+    const seconds = (clock.now().getTime() - start.getTime()) / 1000
     log(`${settings.tier}/${name}: ${sized(dumped.bytes)} of ${sized(dumped.plainBytes)} SQL, ${duration(seconds)}`)
     return receipt
   } catch (error) {
@@ -196,8 +201,12 @@ async function toBucket(
   if (aborted > 0) log(`aborted ${aborted} uploads that killed runs left in ${bucket}/${prefix}`)
   const copies = { bucket, system, prefix, takenAt: (key: string) => takenAt(key.slice(prefix.length)) }
   const onVolume = await volume.copies(tier)
-  const { receipts, problems } = await receiptsOf(store, copies, [...onVolume, ...(await listCopies(store, copies))])
+  const inBucket = await listCopies(store, copies)
+  const { receipts, problems } = await receiptsOf(store, copies, [...onVolume, ...inBucket])
   for (const problem of problems) log(problem)
+  for (const { key, taken, modified, fromFuture: ahead } of inBucket) {
+    if (ahead) log(fromFuture(`${bucket}/${key}`, taken, modified))
+  }
   const missing = onVolume
     .filter(isVerified)
     .filter(copy => !vouchesFor(receipts, { key: prefix + copy.name, bytes: copy.bytes }))
@@ -219,7 +228,7 @@ async function toBucket(
         system,
         kind: 'database',
         start: began.toISOString(),
-        end: new Date().toISOString(),
+        end: store.clock.now().toISOString(),
         taken: copy.receipt.start,
         bucket,
         object: { key: object.key, bytes: object.bytes, sha256: object.sha256, etag: object.etag },
@@ -232,7 +241,7 @@ async function toBucket(
     )
     receipts.unshift(written)
     log(`${bucket}/${object.key}: verified, receipt ${written.key}`)
-    began = new Date()
+    began = store.clock.now()
   }
   const removed = await prune(store, { ...copies, keep: settings.keep, receipts })
   if (removed.length > 0) log(`pruned from the bucket: ${removed.join(', ')}`)

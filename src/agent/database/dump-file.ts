@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { type Environment, openStore, type Store } from '../../store/client.ts'
+import { fromFuture, isFromFuture } from '../../store/clock.ts'
 import { listObjects } from '../../store/list.ts'
 import { readReceipts, systemsIn } from '../../store/receipt.ts'
 import type { ReceiptData } from '../../store/receipt-schema.ts'
@@ -47,7 +48,8 @@ export async function copiesOf(
   const volume = new BackupVolume(root, settings.system)
   const copies: DumpCopy[] = []
   for (const tier of TIERS) {
-    for (const { name, path, taken, bytes, receipt } of await volume.copies(tier)) {
+    for (const { name, path, taken, bytes, receipt, fromFuture: ahead } of await volume.copies(tier)) {
+      if (ahead) continue
       if (receipt === undefined && named && (await volume.ownerOf(tier, name)) !== undefined) continue
       copies.push({
         name: `${tier}/${name}`,
@@ -74,6 +76,10 @@ async function inBucket(
   for await (const object of listObjects(store, { bucket, ...(path ? { prefix: `${path}/` } : {}) })) {
     const taken = takenAt(basename(object.key))
     if (!taken) continue
+    if (isFromFuture(taken, object.modified)) {
+      log(fromFuture(`${bucket}/${object.key}`, taken, object.modified))
+      continue
+    }
     const stored = receipts.find(({ receipt }) => receipt.object.key === object.key)
     // A receipt that does not fit what is there is worse than none: the copy has changed since it was proven.
     if (stored && !vouchesFor([stored], object)) {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { access, copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { fromFuture, isFromFuture, StoreClock } from '../../store/clock.ts'
 import type { ReceiptData } from '../../store/receipt-schema.ts'
 import { copiesToRemove } from '../../store/retention.ts'
 import { log } from '../run/log.ts'
@@ -33,7 +34,9 @@ export interface VolumeCopy {
   path: string
   taken: Date
   bytes: number
-  /** There where a receipt of the volume vouches for it. */
+  /** It claims a later time than that at which it was written: it is neither a copy nor removed. */
+  fromFuture: boolean
+  /** Missing where no receipt of the volume vouches for it. */
   receipt: VolumeReceipt | undefined
 }
 
@@ -59,6 +62,33 @@ export class BackupVolume {
         `the backup volume ${this.root} cannot be used (${(error as Error).message}): mount it writable for this user`,
       )
     }
+  }
+
+  /**
+   * The clock of the volume's file server, for a run without a bucket store. On a local disk it is this machine's.
+   */
+  async clock(): Promise<StoreClock> {
+    const file = join(this.root, `${UNFINISHED}clock-${process.pid}`)
+    const clock = new StoreClock()
+    await writeFile(file, '')
+    clock.observe((await stat(file)).mtime.toUTCString())
+    await rm(file)
+    return clock
+  }
+
+  /**
+   * Put a copy out of the way of every run, with its receipt.
+   *
+   * @returns its new path
+   */
+  async setAside(tier: Tier, name: string): Promise<string> {
+    const folder = join(this.root, '.set-aside', tier)
+    await mkdir(folder, { recursive: true })
+    await rename(this.path(tier, name), join(folder, name))
+    await rename(join(this.#receipts, tier, `${name}.json`), join(folder, `${name}.json`)).catch(error => {
+      if (error.code !== 'ENOENT') throw error
+    })
+    return join(folder, name)
   }
 
   /** Remove what killed runs left in a tier. To be called with the lock held. */
@@ -111,9 +141,18 @@ export class BackupVolume {
       const taken = takenAt(name)
       if (!taken) continue
       const path = this.path(tier, name)
-      const { size } = await stat(path)
-      const receipt = await this.#receipt(tier, name)
-      found.push({ name, path, taken, bytes: size, receipt: receipt?.bytes === size ? receipt : undefined })
+      const { size, mtime } = await stat(path)
+      const ahead = isFromFuture(taken, mtime)
+      if (ahead) log(fromFuture(path, taken, mtime))
+      const receipt = ahead ? undefined : await this.#receipt(tier, name)
+      found.push({
+        name,
+        path,
+        taken,
+        bytes: size,
+        fromFuture: ahead,
+        receipt: receipt?.bytes === size ? receipt : undefined,
+      })
     }
     return found.sort((a, b) => a.taken.getTime() - b.taken.getTime())
   }
@@ -139,7 +178,9 @@ export class BackupVolume {
 
   /** Prune a tier by the rule of the bucket. @returns the names removed */
   async prune(tier: Tier, keep: number): Promise<string[]> {
-    const copies = (await this.copies(tier)).map(copy => ({ ...copy, verified: copy.receipt !== undefined }))
+    const copies = (await this.copies(tier))
+      .filter(copy => !copy.fromFuture)
+      .map(copy => ({ ...copy, verified: copy.receipt !== undefined }))
     const removed = copiesToRemove(copies, keep)
     for (const copy of removed) {
       await rm(copy.path)

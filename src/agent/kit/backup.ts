@@ -8,6 +8,7 @@ import { type Environment, openStore } from '../../store/client.ts'
 import { writeReceipt } from '../../store/receipt.ts'
 import { prune } from '../../store/retention.ts'
 import { uploadVerified } from '../../store/upload.ts'
+import { startTime } from '../run/clock.ts'
 import { log } from '../run/log.ts'
 import { conclude, Failure, type Result } from '../run/outcome.ts'
 import { type KitSettings, kitSettings } from './settings.ts'
@@ -30,7 +31,7 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
   const settings = kitSettings(env)
   const { system, bucket, keep, recipients, items } = settings
   const store = openStore(env)
-  const start = new Date()
+  const start = await startTime(store, bucket)
   const text = JSON.stringify(manifests(settings, env), null, 2)
   const name = `kit-${start.toISOString().slice(0, 19)}Z.json.age`
   const file = join(env.BACKUP_SCRATCH || tmpdir(), name)
@@ -43,7 +44,7 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
       system,
       kind: 'kit',
       start: start.toISOString(),
-      end: new Date().toISOString(),
+      end: store.clock.now().toISOString(),
       bucket,
       object: { key: object.key, bytes: object.bytes, sha256: object.sha256, etag: object.etag },
       bytes: object.bytes,

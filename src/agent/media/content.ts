@@ -6,8 +6,8 @@ import type { Store } from '../../store/client.ts'
 import { bareEtag, listObjects } from '../../store/list.ts'
 import { inParallel } from '../../store/parallel.ts'
 import { EtagHash, partBytesOf } from '../../store/upload.ts'
+import { BY_HASH, OWN_FOLDERS, objectKey, TRASH, trashName } from './bucket-layout.ts'
 import type { ManifestEntry } from './manifest.ts'
-import { OWN_FOLDERS, TRASH } from './mirror-bucket.ts'
 import { bytesOf, keyOf, rawOf } from './names.ts'
 import { isGone } from './tree.ts'
 
@@ -78,11 +78,12 @@ export class BucketContent implements Content {
     const Key = this.#inTrash.get(key) ?? key
     const answer = await this.#store.s3.send(new GetObjectCommand({ Bucket: this.#bucket, Key }))
     const seconds = Number(answer.Metadata?.mtime)
-    return { body: answer.Body as Readable, ...(seconds > 0 && { mtime: Math.round(seconds * 1e6) }) }
+    const known = answer.Metadata?.mtime !== undefined && Number.isFinite(seconds)
+    return { body: answer.Body as Readable, ...(known && { mtime: Math.round(seconds * 1e6) }) }
   }
 
   #key(file: ManifestEntry): string {
-    return this.#prefix + keyOf(file.path)
+    return objectKey(this.#prefix, file.path)
   }
 
   async #list(): Promise<Map<string, Held>> {
@@ -110,9 +111,10 @@ export class BucketContent implements Content {
   /** Every object of the trash that was once at one of these keys, oldest first. */
   async #trash(keys: ReadonlySet<string>): Promise<Map<string, Held[]>> {
     const found = new Map<string, Held[]>()
+    const byName = new Map([...keys].map(key => [trashName(key), key]))
     for await (const object of listObjects(this.#store, { bucket: this.#bucket, prefix: TRASH })) {
-      const key = object.key.slice(object.key.indexOf('/', TRASH.length) + 1)
-      if (keys.has(key)) found.set(key, [...(found.get(key) ?? []), object])
+      const key = byName.get(object.key.slice(object.key.indexOf('/', TRASH.length) + 1))
+      if (key !== undefined) found.set(key, [...(found.get(key) ?? []), object])
     }
     return found
   }
@@ -162,21 +164,33 @@ export class ReplicaContent implements Content {
   }
 }
 
-/** An attribute that the copy does not tell: it is left as it is. */
-export const UNKNOWN = -1
+/** An attribute that the copy does not tell: it is left as it is. No time and no number of a user is this. */
+export const UNKNOWN = Number.NEGATIVE_INFINITY
 
 /**
- * The files of a bucket that has no manifest, as the images in use before filled it: names and bytes are all there is
- * to know, and rclone's time of modification once a file is read.
+ * The files of a bucket without a manifest, as the images in use before filled it: names and bytes are all there is to
+ * know, and rclone's time of modification once a file is read.
+ *
+ * @returns the files, and the keys that are left out because only a manifest knows their path
  */
-export async function objectsAsFiles(store: Store, bucket: string): Promise<ManifestEntry[]> {
+export async function objectsAsFiles(
+  store: Store,
+  bucket: string,
+): Promise<{ files: ManifestEntry[]; unnamed: string[] }> {
   const files: ManifestEntry[] = []
+  const unnamed: string[] = []
   for await (const { key, bytes, etag } of listObjects(store, { bucket })) {
-    // A key that ends in a slash is the mark that some tools leave for a folder.
-    if (OWN_FOLDERS.some(folder => key.startsWith(folder)) || key.endsWith('/')) continue
+    // An empty object whose key ends in a slash is the mark that some tools leave for a folder.
+    if (OWN_FOLDERS.some(folder => key.startsWith(folder)) || (key.endsWith('/') && bytes === 0)) continue
+    if (key.startsWith(BY_HASH)) {
+      unnamed.push(key)
+      continue
+    }
+    const path = rawOf(key)
     files.push({
       type: 'file',
-      path: rawOf(key),
+      // A key that rclone would not have made of any name is taken as it stands.
+      path: keyOf(path) === key ? path : Buffer.from(key, 'utf8').toString('latin1'),
       bytes,
       etag,
       ...(etag.includes('-') ? {} : { md5: etag }),
@@ -188,7 +202,7 @@ export async function objectsAsFiles(store: Store, bucket: string): Promise<Mani
       gid: UNKNOWN,
     })
   }
-  return files
+  return { files, unnamed }
 }
 
 /** Hashes a content as it passes, and says at its end whether it is what the copy has of this file. */

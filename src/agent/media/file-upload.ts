@@ -6,6 +6,7 @@ import type { Store } from '../../store/client.ts'
 import { bareEtag } from '../../store/list.ts'
 import { EtagHash, partBytesOf, uploadStream } from '../../store/upload.ts'
 import { Failure } from '../run/outcome.ts'
+import { objectKey } from './bucket-layout.ts'
 import type { ManifestEntry } from './manifest.ts'
 import { bytesOf, keyOf } from './names.ts'
 import { isGone, microseconds, type TreeEntry } from './tree.ts'
@@ -72,7 +73,7 @@ export async function storeFile(
         await beforeReplacing()
         replaced = true
       }
-      const { md5, etag } = await content.send(destination, destination.prefix + keyOf(file.path), before)
+      const { md5, etag } = await content.send(destination, objectKey(destination.prefix, file.path), before)
       const after = await handle.stat({ bigint: true })
       if (same(before, after)) return { became: 'stored', entry: entryOf(file, before, md5, etag) }
       if (read === READS) {
@@ -101,8 +102,9 @@ function entryOf(file: TreeEntry, stats: BigIntStats, md5: string, etag: string)
   }
 }
 
-/** The seconds as rclone keeps them with an object, so that it brings back the time, and finds its own copy. */
-function rcloneTime(ns: bigint): string {
+/** Seconds as rclone keeps them with an object: it restores the time from them, and recognises its own copy by them. */
+export function rcloneTime(ns: bigint): string {
+  if (ns < 0n) return `-${rcloneTime(-ns)}`
   const fraction = String(ns % 1_000_000_000n)
     .padStart(9, '0')
     .replace(/0+$/, '')

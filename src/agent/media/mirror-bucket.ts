@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CopyObjectCommand } from '@aws-sdk/client-s3'
+import { HeadObjectCommand } from '@aws-sdk/client-s3'
 import packageFile from '../../../package.json' with { type: 'json' }
 import { type Environment, openStore, type Store } from '../../store/client.ts'
-import { deleteKeys, listObjects } from '../../store/list.ts'
+import { copyWithin } from '../../store/copy.ts'
+import { bareEtag, deleteEach, deleteKeys, listObjects } from '../../store/list.ts'
 import { inParallel } from '../../store/parallel.ts'
 import {
   clearMarks,
@@ -14,23 +15,20 @@ import {
   writeReceipt,
 } from '../../store/receipt.ts'
 import { abortUploads } from '../../store/upload.ts'
+import { tellDifference } from '../run/clock.ts'
 import { lock } from '../run/lock.ts'
 import { log, progress, sized } from '../run/log.ts'
-import { Failure, type Result } from '../run/outcome.ts'
+import { asFailure, Failure, type Result } from '../run/outcome.ts'
+import { OWN_FOLDERS, objectKey, TRASH, trashName } from './bucket-layout.ts'
 import { type Destination, type Known, storeFile } from './file-upload.ts'
 import { lineOf, Manifest, type ManifestEntry, manifestPrefix, readManifest, writeManifest } from './manifest.ts'
-import { inWalkOrder, keyOf } from './names.ts'
+import { inWalkOrder, keyOf, shown } from './names.ts'
 import type { ReplicateSettings } from './settings.ts'
 import { checkSize, checkSource, type TreeSize } from './source-check.ts'
 import { type Skipped, sameTime, type TreeEntry, walk } from './tree.ts'
 
 /** Where a media system's copy goes, and how. */
 export type BucketMirror = Omit<ReplicateSettings, 'target'> & { bucket: string; prefix: string }
-
-/** Objects that are no copies of files: receipts, manifests and what was deleted. */
-export const OWN_FOLDERS = ['.receipts/', '.manifests/', '.trash/']
-/** Where replaced and deleted objects are kept for a while. */
-export const TRASH = '.trash/'
 
 type Details = Receipt<'media'>['details']
 
@@ -57,29 +55,37 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
   checkSource(source, settings)
   const letGo = await lockSource(source, system)
   try {
-    const start = new Date()
     const store = openStore(env, { connections: settings.concurrency + 2 })
-    const { last, unfinished } = await lastReceipt(store, settings)
+    const { last, unfinished, future } = await lastReceipt(store, settings)
+    tellDifference(store.clock, 'the bucket store')
+    const start = store.clock.now()
     const used = last?.receipt.details.override
     const rules = { ...settings, override: settings.override === used ? undefined : settings.override }
     const manifest = last ? await readManifest(store, bucket, last.receipt.object) : new Manifest(Buffer.alloc(0))
 
-    const untrusted = !last || unfinished.length > 0
+    // A run whose receipt vouches for nothing has changed the bucket all the same.
+    const untrusted = !last || unfinished.length > 0 || future.length > 0
     const audit = untrusted || isAuditDue(last, settings.auditDays, start)
     const listed = audit ? await list(store, settings) : undefined
     const repair = untrusted || settings.auditRepair
     const plan = compare(settings, manifest, listed, repair)
-    for (const { path, why } of plan.skipped) log(`left out ${keyOf(path)}: ${why}`)
+    const failed = new Map<string, unknown>()
+    for (const { path, why, unreadable } of plan.skipped) {
+      log(`left out ${shown(path)}: ${why}`)
+      if (unreadable) failed.set(path, new Failure('copy', `cannot be read: ${why}`))
+    }
     const copy = last ? plan.before : listed && { files: listed.size, bytes: sum(listed) }
     checkSize(source, plan.now, copy && copy.files > 0 ? copy : undefined, rules)
 
     if (unfinished.length > 0) {
-      log('a run before this one did not end: what it sent is compared with the tree, and taken over where it is right')
+      log('an earlier run did not end: what it sent is compared with the tree, and kept where it is right')
       const aborted = await abortUploads(store, { bucket, prefix: settings.prefix })
       if (aborted > 0) log(`aborted ${aborted} uploads that it left`)
     }
     tellDifferences(plan, bucket, repair)
-    log(`${plan.now.files} files, ${sized(plan.now.bytes)}: ${plan.changed.length} to see to, ${plan.gone.length} gone`)
+    log(
+      `${plan.now.files} files, ${sized(plan.now.bytes)}: ${plan.changed.length} to check or send, ${plan.gone.length} gone`,
+    )
 
     const done: Done = { sent: 0, sentBytes: 0, adopted: 0, vanished: 0, trashed: 0, removed: 0 }
     const changes = plan.changed.length > 0 || plan.gone.length > 0 || plan.linesChanged
@@ -87,9 +93,12 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
     if (changes || !object) {
       unfinished.push(await markStarted(store, { bucket, system, start }))
       const trash = `${TRASH}${start.toISOString()}/`
-      const entries = await send(plan, { store, settings, listed, trash, done, stop })
-      await remove(plan.gone, { store, settings, trash, done })
-      const written = await writeManifest(store, { bucket, system, start }, textOf(plan, manifest, entries))
+      const run: Run = { store, settings, trash, done, failed, stop }
+      const entries = await send(plan, listed, run)
+      await remove(plan.gone, run)
+      const text = textOf(plan, manifest, entries, failed)
+      if (failed.size > 0 && text.length === 0) throw notCopied(failed, 'Nothing was copied')
+      const written = await writeManifest(store, { bucket, system, start }, text)
       object = { key: written.key, bytes: written.bytes, sha256: written.sha256, etag: written.etag }
     }
     const auditOf: Details['audit'] = audit
@@ -106,17 +115,22 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
         system,
         kind: 'media',
         start: start.toISOString(),
-        end: new Date().toISOString(),
+        end: store.clock.now().toISOString(),
         bucket,
         object,
         bytes: plan.now.bytes,
         versions: { agent: packageFile.version },
-        counts: { files: plan.now.files, ...plan.counts },
+        counts: {
+          files: plan.now.files,
+          ...plan.counts,
+          ...(failed.size > 0 ? { missing: failed.size } : {}),
+        },
         details: {
           prefix: settings.prefix,
           ...done,
           ...(auditOf ? { audit: auditOf } : {}),
           ...(settings.override ? { override: settings.override } : {}),
+          ...(failed.size > 0 ? { missing: missingOf(failed) } : {}),
         },
       },
       last ?? null,
@@ -126,6 +140,9 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
       await expire(store, settings, start, object.key)
       // The newest, just written, vouches for the tree as it is.
       await expireReceipts(store, { bucket, system, now: start, serves: () => false })
+    }
+    if (failed.size > 0) {
+      throw notCopied(failed, 'Everything else was copied, and the receipt says what the copy lacks')
     }
     if (plan.differences.length > 0 && !repair) {
       throw new Failure(
@@ -142,7 +159,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
       ...done,
       receipt: written.key,
       requests: store.requests(),
-      seconds: (Date.now() - start.getTime()) / 1000,
+      seconds: (store.clock.now().getTime() - start.getTime()) / 1000,
     }
   } finally {
     await letGo()
@@ -164,16 +181,16 @@ async function lockSource(source: string, system: string): Promise<() => Promise
 async function lastReceipt(
   store: Store,
   settings: BucketMirror,
-): Promise<{ last: StoredReceipt<'media'> | undefined; unfinished: string[] }> {
+): Promise<{ last: StoredReceipt<'media'> | undefined; unfinished: string[]; future: string[] }> {
   const { bucket, system, prefix } = settings
-  const { receipts, problems, unfinished } = await readReceipts(store, {
+  const { receipts, problems, unfinished, future } = await readReceipts(store, {
     bucket,
     system,
     kind: 'media',
     newest: prefix ? 14 : 1,
   })
   for (const problem of problems) log(problem)
-  return { last: receipts.find(({ receipt }) => receipt.details.prefix === prefix), unfinished }
+  return { last: receipts.find(({ receipt }) => receipt.details.prefix === prefix), unfinished, future }
 }
 
 function isAuditDue(last: StoredReceipt<'media'>, days: number, now: Date): boolean {
@@ -192,13 +209,25 @@ function tellDifferences(plan: Plan, bucket: string, repair: boolean): void {
 
 /** What the new manifest is made of: lines of the old one, entries as they are, or files that must first be sent. */
 type OldEntry = ManifestEntry & { from: number; to: number }
-type Piece = { from: number; to: number } | { entry: ManifestEntry } | { file: TreeEntry; before?: OldEntry }
+type Piece =
+  | { from: number; to: number }
+  | { entry: ManifestEntry }
+  | { file: TreeEntry; before?: OldEntry }
+  | { gone: Gone }
+
+/** An object that no file of the tree stands for any more. */
+interface Gone {
+  key: string
+  bytes: number
+  etag: string
+  /** Its line, which stays in the manifest where the object cannot be removed; missing where that line may not stay. */
+  line?: OldEntry
+}
 
 interface Plan {
   pieces: Piece[]
   changed: Extract<Piece, { file: TreeEntry }>[]
-  /** Keys of objects that no file of the tree stands for any more. */
-  gone: string[]
+  gone: Gone[]
   /** A folder or link is new, different or gone. */
   linesChanged: boolean
   now: TreeSize
@@ -239,14 +268,28 @@ function compare(
     if (last && 'to' in last && last.to === from) last.to = to
     else plan.pieces.push({ from, to })
   }
-  const passed = (old: OldEntry): void => {
-    const key = prefix + keyOf(old.path)
-    unknown.delete(key)
-    if (!mirror) keep(old.from, old.to)
-    else if (old.type !== 'file') plan.linesChanged = true
+  const remove = (old: OldEntry, swapped: boolean): void => {
+    const key = objectKey(prefix, old.path)
     // A run that did not end may have removed it.
-    else if (listed && !listed.has(key)) plan.linesChanged = true
-    else plan.gone.push(key)
+    if (old.type !== 'file' || (listed && !listed.has(key))) {
+      plan.linesChanged = true
+      return
+    }
+    const gone: Gone = { key, bytes: old.bytes, etag: old.etag ?? '', ...(swapped ? {} : { line: old }) }
+    plan.gone.push(gone)
+    plan.pieces.push({ gone })
+  }
+  const unreadable = new Set<string>()
+  // The newest entry of the walk that is not a folder: what the manifest has below it was replaced by it.
+  let other: string | undefined
+  const passed = (old: OldEntry): void => {
+    unknown.delete(objectKey(prefix, old.path))
+    if (isAtOrBelow(unreadable, old.path)) {
+      if (old.type === 'file') add(plan.now, old)
+      keep(old.from, old.to)
+    } else if (other !== undefined && old.path.startsWith(`${other}/`)) remove(old, true)
+    else if (mirror) remove(old, false)
+    else keep(old.from, old.to)
   }
   const isHeld = (key: string, old: OldEntry): boolean => {
     const object = listed?.get(key)
@@ -266,15 +309,20 @@ function compare(
     next = old.next()
     return entry
   }
-  for (const entry of walk(source, what => plan.skipped.push(what))) {
-    if (OWN_FOLDERS.some(folder => entry.path === folder.slice(0, -1))) {
-      throw new Failure('source', `the source has ${entry.path}, a name that the copy needs for itself: rename it`)
-    }
+  const skipped = (what: Skipped): void => {
+    plan.skipped.push(what)
+    if (what.unreadable) unreadable.add(what.path)
+  }
+  for (const entry of walk(source, skipped)) {
     while (!next.done && inWalkOrder(next.value.path, entry.path) < 0) passed(following())
     const before = !next.done && next.value.path === entry.path ? following() : undefined
     if (entry.type !== 'file') {
       plan.counts[entry.type === 'folder' ? 'folders' : 'links'] += 1
-      if (before && before.type === 'file' && mirror) passed(before)
+      if (entry.type === 'link') other = entry.path
+      if (before?.type === 'file') {
+        unknown.delete(objectKey(prefix, before.path))
+        remove(before, true)
+      }
       if (before && unchanged(entry, before)) keep(before.from, before.to)
       else {
         plan.linesChanged = true
@@ -283,7 +331,8 @@ function compare(
       continue
     }
     add(plan.now, entry)
-    const key = prefix + keyOf(entry.path)
+    other = entry.path
+    const key = objectKey(prefix, entry.path)
     unknown.delete(key)
     if (before && unchanged(entry, before) && isHeld(key, before)) keep(before.from, before.to)
     else {
@@ -296,9 +345,18 @@ function compare(
   // Objects that neither the tree nor the manifest has: of a run that did not end, or of the time before manifests.
   for (const key of unknown) {
     if (manifest.isEmpty === false) plan.differences.push(`${key} is in the bucket, and in no manifest`)
-    if (mirror && repair) plan.gone.push(key)
+    if (mirror && repair) plan.gone.push({ key, bytes: 0, etag: '', ...listed?.get(key) })
   }
   return plan
+}
+
+/** Whether a path, or a folder above it, is in a set. */
+function isAtOrBelow(paths: ReadonlySet<string>, path: string): boolean {
+  if (paths.size === 0) return false
+  for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+    if (paths.has(path.slice(0, end))) return true
+  }
+  return false
 }
 
 function add(size: TreeSize, entry: TreeEntry): void {
@@ -352,35 +410,43 @@ interface Run {
   /** The prefix that replaced and deleted objects go to. */
   trash: string
   done: Done
+  /** Raw paths, or keys, of what could not be copied or removed, with the error of each. */
+  failed: Map<string, unknown>
+  stop: AbortSignal
 }
 
+// What is wrong with all requests, not with this one.
+const HOPELESS = new Set(['NoSuchBucket', 'InvalidAccessKeyId', 'SignatureDoesNotMatch', 'RequestTimeTooSkewed'])
+
 /**
- * Send what changed, several files at once. What cannot be read does not keep the others from being sent.
+ * Send what changed, several files at once. A file that cannot be sent does not keep the others from being sent.
  *
  * @returns the manifest's entries, by the file they came from
- * @throws Failure copy at the end when files could not be read: the copy is not whole
+ * @throws the store's error when no file can be sent any more
  */
 async function send(
   plan: Plan,
-  run: Run & { listed: Map<string, Known> | undefined; stop: AbortSignal },
+  listed: Map<string, Known> | undefined,
+  run: Run,
 ): Promise<Map<TreeEntry, ManifestEntry>> {
-  const { store, settings, listed, trash, done, stop } = run
+  const { store, settings, done, failed, stop } = run
   const { bucket, prefix } = settings
   const destination: Destination = { store, bucket, prefix, pace: pacer(settings.bandwidth, stop), stop }
   const entries = new Map<TreeEntry, ManifestEntry>()
-  const unreadable: string[] = []
   const tell = progress(
     'copy',
     plan.changed.reduce((bytes, { file }) => bytes + file.bytes, 0),
   )
   let passed = 0
+  let unanswered = 0
   await inParallel(plan.changed, settings.concurrency, async ({ file, before }) => {
     stop.throwIfAborted()
-    const key = prefix + keyOf(file.path)
+    const key = objectKey(prefix, file.path)
     const known = listed ? listed.get(key) : before && knownOf(before)
+    let trashed = false
     try {
       const stored = await storeFile(destination, settings.source, file, known, async () => {
-        if (await toTrash(store, bucket, key, trash)) done.trashed += 1
+        trashed = known !== undefined && (await toTrash(run, key, known))
       })
       if (stored.became === 'vanished') done.vanished += 1
       else {
@@ -388,19 +454,24 @@ async function send(
         done[stored.became === 'adopted' ? 'adopted' : 'sent'] += 1
         if (stored.became === 'stored') done.sentBytes += stored.entry.bytes
       }
+      unanswered = 0
     } catch (error) {
-      if (!(error instanceof Failure) || error.kind !== 'copy') throw error
-      log(error.message)
-      unreadable.push(key)
+      if (stop.aborted || HOPELESS.has((error as Error).name)) throw error
+      unanswered = asFailure(error).kind === 'unreachable' ? unanswered + 1 : 0
+      // Not one file's trouble: each has been tried often enough to outlast the restart of a gateway.
+      if (unanswered >= 3 * settings.concurrency) throw error
+      failed.set(file.path, error)
+      log(`not copied: ${shown(file.path)}: ${asFailure(error).message}`)
+      if (trashed && known) await undoTrash(run, key, known)
     }
     passed += file.bytes
     tell(passed)
   })
-  if (unreadable.length > 0) {
-    throw new Failure(
-      'copy',
-      `${unreadable.length} files could not be read, the first: ${unreadable.slice(0, 5).join(', ')}. The others were sent, nothing was deleted, and no receipt is written`,
-    )
+  for (const { file, before } of plan.changed) {
+    if (entries.has(file)) continue
+    // The copy has its older state, or nothing.
+    plan.now.bytes += (before?.bytes ?? 0) - file.bytes
+    if (!before) plan.now.files -= 1
   }
   return entries
 }
@@ -410,36 +481,96 @@ function knownOf(entry: ManifestEntry): Known {
 }
 
 /** Keep an object for a while before it is replaced or deleted. @returns false when it was not there */
-async function toTrash(store: Store, bucket: string, key: string, trash: string): Promise<boolean> {
+async function toTrash({ store, settings, trash, done }: Run, key: string, object: Known): Promise<boolean> {
+  const to = trash + trashName(key)
+  const copied = await copyWithin(store, { bucket: settings.bucket, from: key, to, object })
+  if (copied) done.trashed += 1
+  return copied
+}
+
+/** Remove what was put into the trash for nothing: its object is still in place. */
+async function undoTrash({ store, settings, trash, done }: Run, key: string, object: Known): Promise<void> {
+  const { bucket } = settings
   try {
-    // A slash stays; every other byte that has a meaning in a header is escaped.
-    const source = `${bucket}/${key}`.split('/').map(encodeURIComponent).join('/')
-    await store.s3.send(new CopyObjectCommand({ Bucket: bucket, Key: trash + key, CopySource: source }))
-    return true
+    const there = await store.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }))
+    if (there.ContentLength !== object.bytes || bareEtag(there.ETag) !== object.etag) return
+    await deleteKeys(store, bucket, [trash + trashName(key)])
+    done.trashed -= 1
   } catch (error) {
-    if ((error as Error).name === 'NoSuchKey') return false
-    throw error
+    log(`${bucket}/${trash}${shown(key)} stays in the trash: ${(error as Error).message}`)
   }
 }
 
-async function remove(keys: readonly string[], { store, settings, trash, done }: Run): Promise<void> {
-  await inParallel(keys, settings.concurrency, async key => {
-    if (await toTrash(store, settings.bucket, key, trash)) done.trashed += 1
+/** Move objects to the trash. What cannot be moved stays where it is. */
+async function remove(objects: readonly Gone[], run: Run): Promise<void> {
+  const { store, settings, done, failed, stop } = run
+  const refused = (object: Gone, error: unknown): void => {
+    failed.set(object.line?.path ?? object.key, error)
+    log(`not removed: ${shown(object.key)}: ${asFailure(error).message}`)
+  }
+  const moved = new Map<string, Gone>()
+  await inParallel(objects, settings.concurrency, async object => {
+    stop.throwIfAborted()
+    try {
+      if (await toTrash(run, object.key, object)) moved.set(object.key, object)
+    } catch (error) {
+      if (stop.aborted || HOPELESS.has((error as Error).name)) throw error
+      refused(object, error)
+    }
   })
-  await deleteKeys(store, settings.bucket, keys)
-  done.removed += keys.length
+  const left = await deleteEach(store, settings.bucket, [...moved.keys()])
+  for (const [key, error] of left) {
+    const object = moved.get(key)
+    if (!object) continue
+    refused(object, error)
+    await undoTrash(run, key, object)
+  }
+  done.removed += objects.length - failedOf(objects, failed)
+}
+
+function failedOf(objects: readonly Gone[], failed: ReadonlyMap<string, unknown>): number {
+  return objects.filter(({ key, line }) => failed.has(line?.path ?? key)).length
+}
+
+// What a receipt keeps of very many.
+const NAMED = 20
+
+function missingOf(failed: ReadonlyMap<string, unknown>): { path: string; why: string }[] {
+  return [...failed].slice(0, NAMED).map(([path, error]) => ({ path: keyOf(path), why: asFailure(error).message }))
+}
+
+/** The failure of a run that could not copy everything: of the kind of its errors, if all are of one. */
+function notCopied(failed: ReadonlyMap<string, unknown>, end: string): Failure {
+  const kinds = new Set([...failed.values()].map(error => asFailure(error).kind))
+  const [kind = 'copy'] = kinds
+  const named = missingOf(failed)
+    .slice(0, 5)
+    .map(({ path, why }) => `${JSON.stringify(path)} (${why})`)
+  return new Failure(
+    kinds.size === 1 && kind !== 'unexpected' ? kind : 'copy',
+    `${failed.size} files were not copied or removed: ${named.join(', ')}${failed.size > named.length ? ', …' : ''}. ${end}`,
+  )
 }
 
 /** The new manifest. */
-function textOf(plan: Plan, manifest: Manifest, entries: Map<TreeEntry, ManifestEntry>): Buffer {
+function textOf(
+  plan: Plan,
+  manifest: Manifest,
+  entries: Map<TreeEntry, ManifestEntry>,
+  failed: ReadonlyMap<string, unknown>,
+): Buffer {
   const parts: Buffer[] = []
+  const old = ({ from, to }: OldEntry) => parts.push(manifest.slice(from, to))
   for (const piece of plan.pieces) {
     if ('to' in piece) parts.push(manifest.slice(piece.from, piece.to))
-    else {
+    else if ('gone' in piece) {
+      const { line } = piece.gone
+      if (line && failed.has(line.path)) old(line)
+    } else {
       const entry = 'entry' in piece ? piece.entry : entries.get(piece.file)
       if (entry) parts.push(Buffer.from(`${lineOf(entry)}\n`))
-      // It vanished after the walk: its object is still there, and the next run removes both.
-      else if ('file' in piece && piece.before) parts.push(manifest.slice(piece.before.from, piece.before.to))
+      // It was deleted after the walk, or could not be sent: its object is still there, and the next run looks again.
+      else if ('file' in piece && piece.before) old(piece.before)
     }
   }
   return Buffer.concat(parts)
@@ -450,10 +581,11 @@ async function expire(store: Store, settings: BucketMirror, now: Date, current: 
   const oldest = new Date(now.getTime() - settings.trashDays * 86_400_000).toISOString()
   for (const folder of [TRASH, manifestPrefix(settings.system)]) {
     const keys: string[] = []
-    for await (const { key } of listObjects(store, { bucket: settings.bucket, prefix: folder })) {
+    for await (const { key, modified } of listObjects(store, { bucket: settings.bucket, prefix: folder })) {
       // Keys begin with a time and come in order.
       if (key.slice(folder.length) >= oldest) break
-      if (key !== current) keys.push(key)
+      // By the store's clock, too: a run's clock may have been behind.
+      if (key !== current && modified.toISOString() < oldest) keys.push(key)
     }
     await deleteKeys(store, settings.bucket, keys)
     if (keys.length > 0) log(`removed ${keys.length} expired objects from ${folder}`)

@@ -1,79 +1,148 @@
-import { existsSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { execa } from 'execa'
 import { lock } from '../run/lock.ts'
 import { log, progress } from '../run/log.ts'
 import { Failure, type Result } from '../run/outcome.ts'
+import { bytesOf, rawOf, shown } from './names.ts'
+import { removeTree } from './remove-tree.ts'
 import type { ReplicateSettings } from './settings.ts'
 import { checkSize, checkSource, isMountPoint, type TreeSize } from './source-check.ts'
-import { walk } from './tree.ts'
+import { type Skipped, type TreeEntry, walk } from './tree.ts'
+import { foldersOf, planVolume } from './volume-plan.ts'
 
 // rsync's own: some files vanished before they could be read. The tree is in use, so that is no failure.
 const VANISHED = 24
 
-// On the target, where it is writable: a lock over NFS needs that.
-const LOCK = '.fragalysis-backups.lock'
-
-/** Copy the source to another volume with rsync, after the source was compared with what that volume holds. */
+/**
+ * Copy the source to another volume, after it was compared with what that volume holds. What differs is found by the
+ * walk of the copies in a bucket; rsync copies it.
+ */
 export async function mirrorToVolume(
   settings: Omit<ReplicateSettings, 'target'> & { target: string },
   stop: AbortSignal,
 ): Promise<Result> {
-  const { source, target } = settings
+  const { source, target, mirror } = settings
   checkSource(source, settings)
   if (!existsSync(target)) throw new Failure('volume', `the target ${target} is missing: mount it`)
   if (settings.mounted && !isMountPoint(target)) {
     throw new Failure('volume', `the target ${target} is not mounted: the copy would be lost with the pod`)
   }
-  const letGo = await lock(`${target}/${LOCK}`, settings.system)
+  const lockFile = lockName(source)
+  const unlock = await lock(`${target}/${lockFile}`, settings.system)
   try {
     const began = Date.now()
-    const now = sizeOf(source)
-    const copy = sizeOf(target)
-    log(`${source}: ${now.files} files; ${target}: ${copy.files} files`)
-    checkSize(source, now, copy.files > 0 ? copy : undefined, settings)
-    const args = ['--archive', '--exclude=lost+found/', `--exclude=/${LOCK}`, '--stats']
-    // What is gone from the source goes last, so that a run killed on its way has deleted nothing.
-    if (settings.mirror) args.push('--delete-after')
-    args.push(settings.quiet ? '--info=progress2' : '--verbose')
-    if (settings.bandwidth) args.push(`--bwlimit=${Math.max(1, Math.floor(settings.bandwidth / 1024))}`)
-    const rsync = execa('rsync', [...args, `${source}/`, target], {
-      reject: false,
-      cancelSignal: stop,
-      stdin: 'ignore',
-      // A line a file, of which there may be any number.
-      buffer: false,
-    })
-    const [stats, complaint] = await Promise.all([
-      follow(rsync.stdout, settings.quiet ? progress('rsync', now.bytes) : undefined),
-      lastLine(rsync.stderr),
-    ])
-    const { exitCode, signal } = await rsync
-    stop.throwIfAborted()
-    if (exitCode !== 0 && exitCode !== VANISHED) {
-      throw new Failure('copy', `rsync ended with ${exitCode ?? signal}: ${complaint}`)
+    const unreadable: Skipped[] = []
+    const now = [
+      ...walk(source, skipped => {
+        log(`left out ${shown(skipped.path)}: ${skipped.why}`)
+        if (skipped.unreadable) unreadable.push(skipped)
+      }),
+    ]
+    const copied = [...walk(target, () => {})].filter(({ path }) => path !== lockFile)
+    const [size, before] = [sizeOf(now), sizeOf(copied)]
+    log(`${source}: ${size.files} files; ${target}: ${before.files} files`)
+    checkSize(source, size, before.files > 0 ? before : undefined, settings)
+    const plan = planVolume(now, copied)
+    const kept = (path: string): boolean => unreadable.some(({ path: not }) => `${path}/`.startsWith(`${not}/`))
+    const gone = mirror ? plan.gone.filter(path => !kept(path)) : []
+
+    let deleted = 0
+    for (const path of plan.replace) {
+      log(`${shown(path)} is of another kind now: replacing it`)
+      deleted += removeTree(`${rawOf(target)}/${path}`)
     }
-    if (exitCode === VANISHED) log('some files vanished while they were read; the next run sees to them')
-    const after = sizeOf(target)
+    const changed = [...foldersOf([...plan.copy, ...plan.replace]), ...plan.copy]
+    const transferred =
+      (await rsync(settings, changed, size.bytes, stop)) +
+      (await rsync(settings, plan.compare, size.bytes, stop, ['--checksum']))
+    // Last, so that a run that is killed on its way has deleted nothing.
+    for (const path of gone) deleted += removeTree(`${rawOf(target)}/${path}`)
+    const folders = new Set(now.filter(({ type }) => type === 'folder').map(({ path }) => path))
+    await rsync(
+      settings,
+      foldersOf([...plan.copy, ...gone]).filter(path => folders.has(path)),
+      0,
+      stop,
+    )
+    if (unreadable.length > 0) {
+      const [first] = unreadable as [Skipped]
+      throw new Failure(
+        'copy',
+        `${unreadable.length} paths cannot be read, the first: ${shown(first.path)} (${first.why}). Everything else was copied`,
+      )
+    }
+    const after = sizeOf([...walk(target, () => {})].filter(({ path }) => path !== lockFile))
     return {
       system: settings.system,
       target,
       files: after.files,
       bytes: after.bytes,
-      transferred: figure(stats, /Number of regular files transferred: ([\d,]+)/),
-      deleted: figure(stats, /Number of deleted files: ([\d,]+)/),
+      transferred,
+      deleted,
       seconds: (Date.now() - began) / 1000,
     }
   } finally {
-    await letGo()
+    await unlock()
   }
 }
 
-function sizeOf(root: string): TreeSize {
+// On the target, where it is writable: a lock over NFS needs that.
+const LOCK = '.fragalysis-backups.lock'
+
+/** The name of the lock at the top of a replica: one that its source does not have. */
+export function lockName(source: string): string {
+  let name = LOCK
+  while (lstatSync(`${source}/${name}`, { throwIfNoEntry: false })) name += '_'
+  return name
+}
+
+/** Whether a path of a replica may be its lock, which is empty. */
+export function isLock(path: string): boolean {
+  return path.startsWith(LOCK) && /^_*$/.test(path.slice(LOCK.length))
+}
+
+/** Copy these paths, folders without their content. @returns the files that were transferred */
+async function rsync(
+  settings: Omit<ReplicateSettings, 'target'> & { target: string },
+  paths: readonly string[],
+  bytes: number,
+  stop: AbortSignal,
+  how: readonly string[] = [],
+): Promise<number> {
+  if (paths.length === 0) return 0
+  // Times are compared to the nanosecond.
+  const args = ['--archive', '--modify-window=-1', '--sparse', '--files-from=-', '--from0', '--stats', ...how]
+  args.push(settings.quiet ? '--info=progress2' : '--verbose')
+  if (settings.bandwidth) args.push(`--bwlimit=${Math.max(1, Math.floor(settings.bandwidth / 1024))}`)
+  const process = execa('rsync', [...args, `${settings.source}/`, settings.target], {
+    reject: false,
+    cancelSignal: stop,
+    input: bytesOf(paths.map(path => `${path}\0`).join('')),
+    // A line a file, of which there may be any number.
+    buffer: false,
+  })
+  const [stats, complaint] = await Promise.all([
+    follow(process.stdout, settings.quiet ? progress('rsync', bytes) : undefined),
+    lastLine(process.stderr),
+  ])
+  const { exitCode, signal } = await process
+  stop.throwIfAborted()
+  if (exitCode !== 0 && exitCode !== VANISHED) {
+    throw new Failure(
+      'copy',
+      `rsync ended with ${exitCode ?? signal}: ${complaint}. Nothing that is gone from the source was deleted`,
+    )
+  }
+  if (exitCode === VANISHED) log('some files were deleted while they were read; the next run sees to them')
+  return figure(stats, /Number of regular files transferred: ([\d,]+)/)
+}
+
+function sizeOf(entries: readonly TreeEntry[]): TreeSize {
   const size = { files: 0, bytes: 0 }
-  for (const { type, bytes, path } of walk(root, () => {})) {
-    if (type !== 'file' || path === LOCK) continue
+  for (const { type, bytes } of entries) {
+    if (type !== 'file') continue
     size.files += 1
     size.bytes += bytes
   }

@@ -34,6 +34,11 @@ export function rawOf(key: string): string {
   return Buffer.concat(parts).toString('latin1')
 }
 
+/** A raw path for messages: as its key, with escapes for what would break a line or be invisible. */
+export function shown(raw: string): string {
+  return JSON.stringify(keyOf(raw)).slice(1, -1).replaceAll('\\"', '"')
+}
+
 /** A raw path as its bytes, to open it. */
 export function bytesOf(raw: string): Buffer {
   return Buffer.from(raw, 'latin1')

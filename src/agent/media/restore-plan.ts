@@ -2,17 +2,17 @@ import { lstatSync, readlinkSync, type Stats } from 'node:fs'
 import { inParallel } from '../../store/parallel.ts'
 import { md5OfFile, UNKNOWN } from './content.ts'
 import type { ManifestEntry } from './manifest.ts'
-import { bytesOf, keyOf, rawOf } from './names.ts'
+import { bytesOf, keyOf, rawOf, shown } from './names.ts'
 import { entry as entryOfStats, isGone, sameTime, type TreeEntry } from './tree.ts'
 
 /** What a restore has to do at one path. */
 export interface Step {
   entry: ManifestEntry
   /**
-   * `make`: nothing is there; `replace`: something else is there, which is kept aside; `dress`: it is there, with
+   * `make`: nothing is there; `replace`: something else is there, which is kept aside; `attributes`: it is there, with
    * another owner, mode or time.
    */
-  action: 'make' | 'replace' | 'dress'
+  action: 'make' | 'replace' | 'attributes'
 }
 
 /** What a restore has to do to a tree, in the order of a walk. */
@@ -53,6 +53,32 @@ function ancestors(path: string): string[] {
   return parts.slice(1).map((_, depth) => parts.slice(0, depth + 1).join('/'))
 }
 
+const NAME_BYTES = 255
+
+/**
+ * Why an entry cannot be restored to its path, by entry: because the path leads out of the tree or cannot be one, or
+ * because another entry of the copy stands in its place. A path of a manifest is checked like any key: what writes the
+ * bucket decides where this would write.
+ */
+export function impossible(entries: readonly ManifestEntry[]): Map<ManifestEntry, string> {
+  const problems = new Map<ManifestEntry, string>()
+  const byPath = new Map<string, ManifestEntry>()
+  for (const entry of entries) {
+    const parts = entry.path.split('/')
+    const bad = parts.find(part => part === '' || part === '.' || part === '..' || part.includes('\0'))
+    if (bad !== undefined)
+      problems.set(entry, bad === '' ? 'it has an empty part' : `it has a part ${JSON.stringify(bad)}`)
+    else if (parts.some(part => part.length > NAME_BYTES)) problems.set(entry, `a name has ${NAME_BYTES} bytes at most`)
+    else if (byPath.has(entry.path)) problems.set(entry, 'the copy has another entry of this path')
+    else byPath.set(entry.path, entry)
+  }
+  for (const entry of byPath.values()) {
+    const above = ancestors(entry.path).find(path => (byPath.get(path)?.type ?? 'folder') !== 'folder')
+    if (above !== undefined) problems.set(entry, `${shown(above)} is a ${byPath.get(above)?.type}, not a folder`)
+  }
+  return problems
+}
+
 /** The folders that a list of files needs and does not tell of, as a bucket without a manifest does not. */
 export function withFolders(files: readonly ManifestEntry[]): ManifestEntry[] {
   const folders = new Set(files.flatMap(({ path }) => ancestors(path)))
@@ -86,12 +112,12 @@ export async function planMedia(
     else if (there.type === 'special' || there.type !== entry.type || there.target !== entry.target) {
       actions.set(entry, 'replace')
     } else if (entry.type !== 'file') {
-      actions.set(entry, above.has(entry.path) || dressed(there, entry) ? 'same' : 'dress')
+      actions.set(entry, above.has(entry.path) || attributesMatch(there, entry) ? 'same' : 'attributes')
     } else if (there.bytes !== entry.bytes) actions.set(entry, 'replace')
     else if (sameTime(there.mtime, entry.mtime) && sameTime(there.ctime, entry.ctime) && there.inode === entry.inode) {
-      actions.set(entry, dressed(there, entry) ? 'same' : 'dress')
+      actions.set(entry, attributesMatch(there, entry) ? 'same' : 'attributes')
     } else {
-      actions.set(entry, dressed(there, entry) ? 'same' : 'dress')
+      actions.set(entry, attributesMatch(there, entry) ? 'same' : 'attributes')
       toRead.push(entry)
     }
   }
@@ -104,7 +130,7 @@ export async function planMedia(
   for (const [{ path }, action] of actions) {
     if (action !== 'make' && action !== 'replace') continue
     const folder = folders.get(path.slice(0, Math.max(0, path.lastIndexOf('/'))))
-    if (folder && !above.has(folder.path) && actions.get(folder) === 'same') actions.set(folder, 'dress')
+    if (folder && !above.has(folder.path) && actions.get(folder) === 'same') actions.set(folder, 'attributes')
   }
   const plan: MediaPlan = { steps: [], same: 0, fetch: [], bytes: 0 }
   for (const entry of entries) {
@@ -114,7 +140,7 @@ export async function planMedia(
       continue
     }
     plan.steps.push({ entry, action })
-    if (entry.type === 'file' && action !== 'dress') {
+    if (entry.type === 'file' && action !== 'attributes') {
       plan.fetch.push(entry)
       plan.bytes += entry.bytes
     }
@@ -138,7 +164,7 @@ function present(target: string, path: string): TreeEntry | { type: 'special'; t
 }
 
 /** Whether owner, mode and time are what the copy says, as far as it does. A link's mode means nothing. */
-export function dressed(there: TreeEntry | { type: 'special' }, entry: ManifestEntry): boolean {
+export function attributesMatch(there: TreeEntry | { type: 'special' }, entry: ManifestEntry): boolean {
   if (there.type === 'special') return false
   const right = (is: number, should: number) => should === UNKNOWN || is === should
   return (

@@ -1,6 +1,16 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, lchownSync, lutimesSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
-import { open, rename, rm, statfs } from 'node:fs/promises'
+import {
+  chmodSync,
+  existsSync,
+  lchownSync,
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { type Environment, openStore } from '../../store/client.ts'
@@ -10,17 +20,24 @@ import { choose, copyOf, list } from '../run/copies.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
 import { Failure, type Result } from '../run/outcome.ts'
+import { checkRoom } from '../run/room.ts'
 import { BucketContent, type Content, ContentCheck, objectsAsFiles, ReplicaContent, UNKNOWN } from './content.ts'
 import { type ManifestEntry, readManifest } from './manifest.ts'
-import { bytesOf, keyOf } from './names.ts'
-import { dressed, type MediaPlan, planMedia, type Step, select, withFolders } from './restore-plan.ts'
+import { isLock } from './mirror-volume.ts'
+import { bytesOf, keyOf, shown } from './names.ts'
+import { leftovers, makeOwnFolder, type OwnFolder, removeOwnFolder } from './own-folder.ts'
+import {
+  attributesMatch,
+  impossible,
+  type MediaPlan,
+  planMedia,
+  type Step,
+  select,
+  withFolders,
+} from './restore-plan.ts'
 import type { MediaRestoreSettings } from './settings.ts'
 import { isMountPoint } from './source-check.ts'
-import { walk } from './tree.ts'
-
-// At the top of the target, hidden. Both go when the restore has been proven.
-const UNFINISHED = '.restoring'
-const BEFORE = '.before-restore-'
+import { type Skipped, walk, withExactTime } from './tree.ts'
 
 /** The tree that a copy holds, and where its files' contents are. */
 interface Source {
@@ -28,6 +45,8 @@ interface Source {
   taken: string
   entries: ManifestEntry[]
   content: Content
+  /** What the copy holds and cannot be restored, a sentence each. */
+  lacking: string[]
 }
 
 /**
@@ -46,23 +65,33 @@ export async function restoreMedia(
   const letGo = await lock(settings.target, settings.system)
   try {
     log(`copy ${source.name}, taken ${source.taken}: ${source.entries.length} entries`)
-    const { selected, above, missing } = select(source.entries, settings.paths)
+    const { selected: all, above, missing } = select(source.entries, settings.paths)
     if (missing.length > 0) {
       throw new Failure('restore', `the copy of ${source.taken} has no ${missing.join(', ')}: nothing was changed`)
     }
+    const unable = impossible(all)
+    const selected = all.filter(entry => !unable.has(entry))
+    const lacking = [
+      ...source.lacking,
+      ...[...unable].filter(isOfCopy).map(([{ path }, why]) => `${shown(path)}: ${why}`),
+    ]
     const { part } = settings
     const drawn = part ? selected.filter(entry => entry.type !== 'file' || isIn(part, entry.path)) : selected
     const plan = await planMedia(settings.target, drawn, above, settings.concurrency)
     tell(plan)
-    const problems = await source.content.check(plan.fetch)
+    const old = leftovers(settings.target)
+    for (const path of old)
+      log(`${settings.dryRun ? 'would remove' : 'removing'} ${path}, left by a restore that did not end`)
+    const problems = [...lacking, ...(await source.content.check(plan.fetch))]
     for (const problem of problems) log(`cannot be restored: ${problem}`)
     if (problems.length > 0 && !settings.goOn) {
       throw new Failure(
         'restore',
-        `${problems.length} of ${plan.fetch.length} files cannot be restored from ${source.content.place}, the first: ${problems[0]}. Nothing was changed; restore from another copy, or the rest of this one with DO_NOT_STOP_ON_ERROR=yes`,
+        `${problems.length} of ${plan.fetch.length + lacking.length} files cannot be restored from ${source.content.place}, the first: ${problems[0]}. Nothing was changed; restore from another copy, or the rest of this one with DO_NOT_STOP_ON_ERROR=yes`,
       )
     }
-    await checkRoom(settings.target, plan)
+    // Restored files lie beside those they replace until all is proven, so all of them need room.
+    await checkRoom([{ place: settings.target, bytes: plan.bytes, what: 'what is restored' }])
     const result: Result = {
       system: settings.system,
       copy: source.name,
@@ -70,27 +99,34 @@ export async function restoreMedia(
       same: plan.same,
       make: count(plan, 'make'),
       replace: count(plan, 'replace'),
-      dress: count(plan, 'dress'),
+      attributes: count(plan, 'attributes'),
       bytes: plan.bytes,
     }
     if (settings.dryRun) return { ...result, dryRun: true }
-    const { failed, before } = await apply(plan, source, settings, stop)
+    for (const path of old) rmSync(path, { recursive: true, force: true })
+    const { failed, folder } = await apply(plan, source, settings, stop)
     const differences = compare(settings.target, plan, failed)
-    if (failed.size > 0 || differences.length > 0) {
-      const first = [...failed.values()][0] ?? differences[0]
+    if (failed.size > 0 || differences.length > 0 || lacking.length > 0) {
+      const [first = differences[0] ?? lacking[0]] = failed.values()
+      removeOwnFolder(folder, true)
       throw new Failure(
         'restore',
-        `${failed.size} files were not restored, ${differences.length} entries are not what the copy says, the first: ${first}. ${whatWasBefore(settings.target, before)}`,
+        `${failed.size + lacking.length} files were not restored, ${differences.length} entries are not what the copy says, the first: ${first}. ${whatWasBefore(settings.target, folder)}`,
       )
     }
-    const kept = settings.keepBefore && before && existsSync(before)
-    if (before && !kept) rmSync(before, { recursive: true, force: true })
+    removeOwnFolder(folder, settings.keepBefore)
+    const kept = existsSync(folder.before)
     const seconds = (Date.now() - began) / 1000
     log(`restored ${sized(plan.bytes)} in ${duration(seconds)}`)
-    return { ...result, ...(kept && { before }), seconds }
+    return { ...result, ...(kept && { before: folder.before }), seconds }
   } finally {
     await letGo()
   }
+}
+
+// The folders above the objects of a bucket are of our making.
+function isOfCopy([{ type, mode }]: [ManifestEntry, string]): boolean {
+  return type === 'file' || mode !== UNKNOWN
 }
 
 /** Whether a path is of this part; the same in every run, so that all parts together are all paths. */
@@ -108,18 +144,32 @@ async function find(settings: MediaRestoreSettings, env: Environment): Promise<S
     if (settings.mounted && !isMountPoint(from.replica)) {
       throw new Failure('volume', `the replica ${from.replica} is not mounted`)
     }
-    const entries = [...walk(from.replica, ({ path, why }) => log(`left out ${keyOf(path)}: ${why}`))]
+    const lacking: string[] = []
+    const skipped = ({ path, why, unreadable }: Skipped): void => {
+      log(`left out ${shown(path)}: ${why}`)
+      if (unreadable) lacking.push(`${shown(path)}: ${why}`)
+    }
+    // The lock of the runs that fill the replica is not part of it.
+    const entries = [...walk(from.replica, skipped)]
+      .filter(({ path, bytes }) => !(isLock(path) && bytes === 0))
+      .map(entry => withExactTime(entry, bytesOf(`${from.replica}/${entry.path}`)))
     if (entries.length === 0) throw new Failure('restore', `the replica ${from.replica} is empty: nothing was changed`)
-    return { name: from.replica, taken: 'now', entries, content: new ReplicaContent(from.replica) }
+    return { name: from.replica, taken: 'now', entries, content: new ReplicaContent(from.replica), lacking }
   }
   const { bucket } = from
   const store = openStore(env, { connections: concurrency + 2 })
   if (from.what === 'objects') {
-    const files = await objectsAsFiles(store, bucket)
+    const { files, unnamed } = await objectsAsFiles(store, bucket)
     if (files.length === 0) throw new Failure('restore', `the bucket ${bucket} is empty: nothing was changed`)
     if (wanted.which === 'list') return { listed: { system, place: bucket, copies: 1, files: files.length } }
     const content = new BucketContent(store, { bucket, prefix: '', concurrency })
-    return { name: bucket, taken: 'at various times', entries: withFolders(files), content }
+    return {
+      name: bucket,
+      taken: 'at various times',
+      entries: withFolders(files),
+      content,
+      lacking: unnamed.map(key => `${bucket}/${key}: only a manifest knows its path`),
+    }
   }
   const { receipts, problems } = await readReceipts(store, { bucket, system, kind: 'media' })
   for (const problem of problems) log(problem)
@@ -147,6 +197,7 @@ async function find(settings: MediaRestoreSettings, env: Environment): Promise<S
     taken: receipt.taken,
     entries: [...manifest.entries()],
     content: new BucketContent(store, { bucket, prefix, concurrency }),
+    lacking: [],
   }
 }
 
@@ -157,28 +208,16 @@ function checkTarget({ target, mounted }: MediaRestoreSettings): void {
   }
 }
 
-/** Restored files lie beside those they replace until all is proven, so all of them need room. */
-async function checkRoom(target: string, plan: MediaPlan): Promise<void> {
-  const { bavail, bsize } = await statfs(target)
-  const free = bavail * bsize
-  if (plan.bytes > free) {
-    throw new Failure(
-      'volume',
-      `${target} has room for ${sized(free)}, ${sized(plan.bytes)} are needed: nothing was changed. Make the volume larger, or restore a part with RESTORE_PATHS`,
-    )
-  }
-}
-
 const TOLD = 50
 
 function tell(plan: MediaPlan): void {
-  const words = { make: 'make   ', replace: 'replace', dress: 'dress  ' }
+  const words = { make: 'make      ', replace: 'replace   ', attributes: 'attributes' }
   for (const { entry, action } of plan.steps.slice(0, TOLD)) {
-    log(`  ${words[action]} ${keyOf(entry.path)}${entry.type === 'file' ? '' : ` (${entry.type})`}`)
+    log(`  ${words[action]} ${shown(entry.path)}${entry.type === 'file' ? '' : ` (${entry.type})`}`)
   }
   if (plan.steps.length > TOLD) log(`  and ${plan.steps.length - TOLD} more`)
   log(
-    `${plan.same} are as the copy says; ${count(plan, 'make')} to make, ${count(plan, 'replace')} to replace, ${count(plan, 'dress')} only need owner, mode or time; ${sized(plan.bytes)} to fetch`,
+    `${plan.same} match the copy; ${count(plan, 'make')} to make, ${count(plan, 'replace')} to replace, ${count(plan, 'attributes')} only need owner, mode or time; ${sized(plan.bytes)} to fetch`,
   )
 }
 
@@ -186,31 +225,24 @@ function count(plan: MediaPlan, action: Step['action']): number {
   return plan.steps.filter(step => step.action === action).length
 }
 
-/** Carry a plan out. @returns the files that could not be restored, with the reason, and the folder with what was replaced */
+/** Carry a plan out. @returns the files that could not be restored, with the reason, and the folder used */
 async function apply(
   plan: MediaPlan,
   source: Source,
   settings: MediaRestoreSettings,
   stop: AbortSignal,
-): Promise<{ failed: Map<ManifestEntry, string>; before: string | undefined }> {
+): Promise<{ failed: Map<ManifestEntry, string>; folder: OwnFolder }> {
   const { target } = settings
-  const unfinished = join(target, UNFINISHED)
-  // Left by a restore that was killed: nothing but files that had not yet taken their place.
-  rmSync(unfinished, { recursive: true, force: true })
-  mkdirSync(unfinished, { mode: 0o700 })
-  const before = plan.steps.some(step => step.action === 'replace')
-    ? join(target, `${BEFORE}${new Date().toISOString().slice(0, 19)}Z`)
-    : undefined
+  const folder = makeOwnFolder(target, new Date())
+  const { unfinished, before } = folder
   const failed = new Map<ManifestEntry, string>()
   try {
-    const aside = (entry: ManifestEntry) => {
-      if (before) moveAside(target, before, entry.path)
-    }
+    const aside = (entry: ManifestEntry) => moveAside(target, before, entry.path)
     for (const { entry, action } of plan.steps) {
       if (entry.type !== 'folder') continue
       if (action === 'replace') aside(entry)
       // Its own mode may forbid to write into it; that comes last.
-      if (action !== 'dress') mkdirSync(bytesOf(`${target}/${entry.path}`), { mode: 0o755 })
+      if (action !== 'attributes') mkdirSync(bytesOf(`${target}/${entry.path}`), { mode: 0o755 })
     }
     const replaced = new Set(plan.steps.filter(step => step.action === 'replace').map(step => step.entry))
     const told = progress(`restore from ${source.content.place}`, plan.bytes)
@@ -222,7 +254,7 @@ async function apply(
       const partial = join(unfinished, String(number))
       try {
         const mtime = await fetch(source.content, entry, partial)
-        dress(partial, mtime === undefined || entry.mtime !== UNKNOWN ? entry : { ...entry, mtime })
+        setAttributes(partial, mtime === undefined || entry.mtime !== UNKNOWN ? entry : { ...entry, mtime })
         if (replaced.has(entry)) aside(entry)
         await rename(partial, bytesOf(`${target}/${entry.path}`))
       } catch (error) {
@@ -230,7 +262,7 @@ async function apply(
         if (!settings.goOn || ['ENOSPC', 'EDQUOT', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) {
           throw new Failure(
             'restore',
-            `${keyOf(entry.path)} could not be restored: ${(error as Error).message}. ${whatWasBefore(target, before)}`,
+            `${keyOf(entry.path)} could not be restored: ${(error as Error).message}. ${whatWasBefore(target, folder)}`,
             { cause: error },
           )
         }
@@ -244,19 +276,20 @@ async function apply(
       const path = bytesOf(`${target}/${entry.path}`)
       if (entry.type === 'link') {
         if (action === 'replace') aside(entry)
-        if (action !== 'dress') symlinkSync(bytesOf(entry.target ?? ''), path)
-        dress(path, entry)
-      } else if (entry.type === 'file' && action === 'dress') dress(path, entry)
+        if (action !== 'attributes') symlinkSync(bytesOf(entry.target ?? ''), path)
+        setAttributes(path, entry)
+      } else if (entry.type === 'file' && action === 'attributes') setAttributes(path, entry)
     }
-  } finally {
-    rmSync(unfinished, { recursive: true, force: true })
+  } catch (error) {
+    removeOwnFolder(folder, true)
+    throw error
   }
   // What is inside changes a folder's time, so the innermost come first.
   for (const { entry } of [...plan.steps].reverse()) {
-    if (entry.type === 'folder') dress(bytesOf(`${target}/${entry.path}`), entry)
+    if (entry.type === 'folder') setAttributes(bytesOf(`${target}/${entry.path}`), entry)
   }
   await execa('sync', ['--file-system', target])
-  return { failed, before }
+  return { failed, folder }
 }
 
 /** Fetch one file's content into a file of its own, checked against the copy's list. @returns its time, where it was beside it */
@@ -277,13 +310,15 @@ async function fetch(content: Content, entry: ManifestEntry, file: string): Prom
   return mtime
 }
 
-function dress(path: string | Buffer, entry: ManifestEntry): void {
+function setAttributes(path: string | Buffer, entry: ManifestEntry): void {
   if (entry.uid !== UNKNOWN) lchownSync(path, entry.uid, entry.gid)
   // After the owner: a change of owner takes the set-user bit away.
   if (entry.mode !== UNKNOWN && entry.type !== 'link') chmodSync(path, entry.mode)
   // Of a file from a bucket without a manifest nothing else is known than what rclone kept.
   if (entry.mode === UNKNOWN && entry.type === 'file') chmodSync(path, 0o644)
-  if (entry.mtime !== UNKNOWN) lutimesSync(path, entry.mtime / 1e6, entry.mtime / 1e6)
+  // As text: Node takes a negative number for the present time.
+  const seconds = String(entry.mtime / 1e6)
+  if (entry.mtime !== UNKNOWN) lutimesSync(path, seconds, seconds)
 }
 
 function moveAside(target: string, before: string, path: string): void {
@@ -292,8 +327,8 @@ function moveAside(target: string, before: string, path: string): void {
   renameSync(bytesOf(`${target}/${path}`), bytesOf(to))
 }
 
-function whatWasBefore(target: string, before: string | undefined): string {
-  return before && existsSync(before)
+function whatWasBefore(target: string, { before }: OwnFolder): string {
+  return existsSync(before) && readdirSync(before).length > 0
     ? `What was replaced so far is in ${before}: move it back over ${target}, or run the restore again`
     : 'Nothing was replaced: run the restore again'
 }
@@ -307,7 +342,7 @@ function compare(target: string, plan: MediaPlan, failed: ReadonlyMap<ManifestEn
     if (!entry) continue
     wanted.delete(there.path)
     const same = there.type === entry.type && there.bytes === entry.bytes && there.target === entry.target
-    if (!same || !dressed(there, entry)) differences.push(`${keyOf(there.path)} is not what was restored`)
+    if (!same || !attributesMatch(there, entry)) differences.push(`${keyOf(there.path)} is not what was restored`)
   }
   return [...differences, ...[...wanted.keys()].map(path => `${keyOf(path)} is missing`)]
 }

@@ -33,7 +33,7 @@ export async function writeDrillReceipt(store: Store, receipt: Receipt, drilled:
     system: drillSystem(receipt.system),
     kind: 'drill',
     start: drilled.start.toISOString(),
-    end: new Date().toISOString(),
+    end: store.clock.now().toISOString(),
     taken: receipt.taken,
     bucket: receipt.bucket,
     object: receipt.object,

@@ -1,4 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs'
+import { callOf, type StoreCall } from '../../store/call.ts'
 import type { Environment } from '../../store/client.ts'
 import { StoreNotConfigured } from '../../store/client.ts'
 import { VerificationFailed } from '../../store/upload.ts'
@@ -24,7 +25,7 @@ export const failures = {
     meaning: 'the source is missing, empty, not mounted or has shrunk: nothing was copied or deleted',
   },
   busy: { code: 8, meaning: 'another run of the same system is active: this one did nothing' },
-  volume: { code: 9, meaning: 'a volume is missing, full or not writable' },
+  volume: { code: 9, meaning: 'a volume is missing, full or not writable, or the bucket is full' },
   copy: { code: 10, meaning: 'files could not be copied' },
   audit: { code: 11, meaning: 'the bucket differs from the manifest' },
   restore: { code: 12, meaning: 'there is nothing to restore, or what was restored is not what the receipt says' },
@@ -125,7 +126,29 @@ const UNREACHABLE = new Set([
   'EHOSTUNREACH',
   'EPIPE',
 ])
-const REFUSED = new Set(['InvalidAccessKeyId', 'SignatureDoesNotMatch', 'AccessDenied', 'NoSuchBucket', 'TimeoutError'])
+
+/** What the store's own codes mean for a run, and what to do. */
+const refusals: Readonly<Record<string, { kind: FailureKind; next: string }>> = {
+  NoSuchBucket: { kind: 'unreachable', next: 'create the bucket, or correct its name' },
+  InvalidAccessKeyId: { kind: 'unreachable', next: 'check AWS_ACCESS_KEY_ID' },
+  SignatureDoesNotMatch: { kind: 'unreachable', next: 'check AWS_SECRET_ACCESS_KEY' },
+  AccessDenied: { kind: 'unreachable', next: "check the key's permissions on this bucket" },
+  QuotaExceeded: { kind: 'volume', next: 'raise the quota of the bucket or its user, or keep fewer copies' },
+  RequestTimeTooSkewed: { kind: 'unreachable', next: "set this machine's clock" },
+  NoSuchKey: { kind: 'verification', next: 'find out who removed it; its other copies are not affected' },
+}
+
+function refusalOf({ code, status }: StoreCall): { kind: FailureKind; next: string } {
+  const known = refusals[code]
+  if (known) return known
+  if (status === undefined) return { kind: 'unreachable', next: 'check the endpoint, its certificate and the network' }
+  if (status === 403) return refusals.AccessDenied as { kind: FailureKind; next: string }
+  if (status === 404) return refusals.NoSuchKey as { kind: FailureKind; next: string }
+  if (status === 507) return refusals.QuotaExceeded as { kind: FailureKind; next: string }
+  if (status >= 500 || status === 429)
+    return { kind: 'unreachable', next: 'check the state of the store, and run again' }
+  return { kind: 'copy', next: 'look the code up in the documentation of the store' }
+}
 
 /** Any error as a failure, so that each has an exit code. */
 export function asFailure(error: unknown): Failure {
@@ -137,9 +160,12 @@ export function asFailure(error: unknown): Failure {
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS') {
     return new Failure('volume', `${error.message}: free space on the volume, or make it larger`, { cause: error })
   }
-  if ((code && UNREACHABLE.has(code)) || REFUSED.has(error.name)) {
-    const said = [error.name === 'Error' ? undefined : error.name, error.message].filter(Boolean).join(': ')
-    return new Failure('unreachable', `the bucket store cannot be used: ${said}`, { cause: error })
+  const call = callOf(error)
+  if (call) {
+    const { kind, next } = refusalOf(call)
+    const what = call.status === undefined ? 'the bucket store cannot be reached' : 'the bucket store refused'
+    return new Failure(kind, `${what}: ${error.message}. Next: ${next}`, { cause: error })
   }
+  if (code && UNREACHABLE.has(code)) return new Failure('unreachable', error.message, { cause: error })
   return new Failure('unexpected', error.message, { cause: error })
 }

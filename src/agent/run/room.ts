@@ -30,7 +30,10 @@ export async function checkRoom(needs: readonly Need[]): Promise<string> {
     const needed = own.reduce((sum, { bytes }) => sum + bytes, 0)
     const what = own.map(need => `${need.what} ${sized(need.bytes)}`).join(', ')
     if (free < needed) {
-      throw new Failure('volume', `${place} has ${sized(free)} free and needs ${sized(needed)} (${what}): free some`)
+      throw new Failure(
+        'volume',
+        `${place} has ${sized(free)} free and needs ${sized(needed)} (${what}): nothing was changed. Free some space, or make the volume larger`,
+      )
     }
     said.push(`${place} has ${sized(free)} free and needs ${sized(needed)} (${what})`)
   }

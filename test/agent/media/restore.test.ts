@@ -59,7 +59,7 @@ test('a tree is restored completely from the bucket, then only differences, and 
   expect(await readdir(target)).toEqual([])
   await bring()
   expect(differences('tree', tree(source), tree(target), 20)).toEqual([])
-  expect(await bring()).toMatchObject({ make: 0, replace: 0, dress: 0, bytes: 0 })
+  expect(await bring()).toMatchObject({ make: 0, replace: 0, attributes: 0, bytes: 0 })
 
   const at = (path: string) => join(target, path)
   await writeFile(at('odd names/case'), 'damaged\n')

@@ -1,0 +1,26 @@
+import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { bytesOf } from './names.ts'
+import { isGone } from './tree.ts'
+
+/**
+ * Remove a file or a folder with all that is in it. Node's own `rm` takes no names that are not UTF-8.
+ *
+ * @param path raw (names.ts), absolute
+ * @returns how many entries were removed
+ */
+export function removeTree(path: string): number {
+  const absolute = bytesOf(path)
+  try {
+    if (!lstatSync(absolute).isDirectory()) {
+      unlinkSync(absolute)
+      return 1
+    }
+  } catch (error) {
+    if (isGone(error)) return 0
+    throw error
+  }
+  let removed = 1
+  for (const name of readdirSync(absolute, { encoding: 'latin1' })) removed += removeTree(`${path}/${name}`)
+  rmdirSync(absolute)
+  return removed
+}

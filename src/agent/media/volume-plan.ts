@@ -1,0 +1,77 @@
+import { inWalkOrder } from './names.ts'
+import { sameTime, type TreeEntry } from './tree.ts'
+
+/** What has to be done to a volume so that it is a copy of the source. Paths are raw (names.ts). */
+export interface VolumePlan {
+  /** New or different. */
+  copy: string[]
+  /** Alike by size and time, but changed since they were copied: their content decides. */
+  compare: string[]
+  /** Of another kind than in the source (a folder, a file, a link): removed before anything is copied there. */
+  replace: string[]
+  /** Not in the source. */
+  gone: string[]
+}
+
+/**
+ * Compare a source with its copy on a volume, by the rule of the copies in a bucket: a file is unchanged if its size and
+ * time are, and nothing about it changed since it was copied.
+ *
+ * @param source in walk order
+ * @param target in walk order
+ */
+export function planVolume(source: Iterable<TreeEntry>, target: Iterable<TreeEntry>): VolumePlan {
+  const plan: VolumePlan = { copy: [], compare: [], replace: [], gone: [] }
+  const there = target[Symbol.iterator]()
+  let next = there.next()
+  // Below what is removed, nothing is left.
+  let removed: string | undefined
+  const extra = (entry: TreeEntry): void => {
+    if (removed !== undefined && entry.path.startsWith(`${removed}/`)) return
+    plan.gone.push(entry.path)
+    removed = entry.path
+  }
+  for (const entry of source) {
+    while (!next.done && inWalkOrder(next.value.path, entry.path) < 0) {
+      extra(next.value)
+      next = there.next()
+    }
+    const copy = !next.done && next.value.path === entry.path ? next.value : undefined
+    if (copy) next = there.next()
+    if (!copy) plan.copy.push(entry.path)
+    else if (copy.type !== entry.type) {
+      plan.replace.push(entry.path)
+      plan.copy.push(entry.path)
+      removed = entry.path
+    } else if (!isAlike(entry, copy)) plan.copy.push(entry.path)
+    else if (entry.type === 'file' && entry.ctime > copy.ctime) plan.compare.push(entry.path)
+  }
+  for (; !next.done; next = there.next()) extra(next.value)
+  return plan
+}
+
+function isAlike(entry: TreeEntry, copy: TreeEntry): boolean {
+  return (
+    entry.bytes === copy.bytes &&
+    entry.uid === copy.uid &&
+    entry.gid === copy.gid &&
+    entry.target === copy.target &&
+    (entry.type === 'link' || entry.mode === copy.mode) &&
+    (sameTime(entry.mtime, copy.mtime) || isWholeSecondOf(entry.mtime, copy.mtime))
+  )
+}
+
+// Some file servers keep whole seconds: then a file's ctime alone tells that it changed within one.
+function isWholeSecondOf(mtime: number, copied: number): boolean {
+  return copied % 1e6 === 0 && Math.floor(mtime / 1e6) === copied / 1e6
+}
+
+/** The folders that hold these paths, each once; not the root. */
+export function foldersOf(paths: readonly string[]): string[] {
+  const folders = new Set<string>()
+  for (const path of paths) {
+    const slash = path.lastIndexOf('/')
+    if (slash > 0) folders.add(path.slice(0, slash))
+  }
+  return [...folders]
+}

@@ -1,0 +1,92 @@
+import {
+  AbortMultipartUploadCommand,
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
+  CopyObjectCommand,
+  CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  UploadPartCopyCommand,
+} from '@aws-sdk/client-s3'
+import type { Store } from './client.ts'
+import { bareEtag } from './list.ts'
+import { inParallel } from './parallel.ts'
+import { partBytesFor, partBytesOf, VerificationFailed } from './upload.ts'
+
+// S3's limit of a copy by one request; a gateway may be configured to less.
+const WHOLE_BYTES = 5 * 1024 ** 3
+const PARTS_AT_ONCE = 4
+// What S3 and radosgw answer to a copy by one request of an object that is too large for that.
+const TOO_LARGE = new Set(['EntityTooLarge', 'InvalidRequest', 'InvalidArgument'])
+
+/**
+ * Copy an object within its bucket, by parts where it is too large for one request.
+ *
+ * @param request.object what is known of it
+ * @returns false when there is no such object
+ * @throws VerificationFailed when the copy by parts is not what the object is
+ */
+export async function copyWithin(
+  store: Store,
+  request: { bucket: string; from: string; to: string; object: { bytes: number; etag: string } },
+): Promise<boolean> {
+  const { bucket, from, to, object } = request
+  // A slash stays; every other byte that has a meaning in a header is escaped.
+  const source = `${bucket}/${from}`.split('/').map(encodeURIComponent).join('/')
+  try {
+    if (object.bytes <= WHOLE_BYTES) {
+      await store.s3.send(new CopyObjectCommand({ Bucket: bucket, Key: to, CopySource: source }))
+      return true
+    }
+  } catch (error) {
+    const { name } = error as Error
+    if (name === 'NoSuchKey') return false
+    if (!TOO_LARGE.has(name) || object.bytes <= partBytesFor(object.bytes)) throw error
+  }
+  return await copyByParts(store, { bucket, from, source, to })
+}
+
+async function copyByParts(
+  store: Store,
+  { bucket, from, source, to }: { bucket: string; from: string; source: string; to: string },
+): Promise<boolean> {
+  const there = await store.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: from })).catch(error => {
+    if (error.$metadata?.httpStatusCode === 404) return undefined
+    throw error
+  })
+  if (!there) return false
+  const bytes = there.ContentLength ?? 0
+  const etag = bareEtag(there.ETag)
+  // The same parts as those it was sent in: then its copy has the same ETag.
+  const partBytes = partBytesOf(bytes, etag) ?? partBytesFor(bytes)
+  const target = { Bucket: bucket, Key: to }
+  const begun = await store.s3.send(
+    new CreateMultipartUploadCommand({
+      ...target,
+      ...(there.Metadata ? { Metadata: there.Metadata } : {}),
+      ...(there.ContentType ? { ContentType: there.ContentType } : {}),
+    }),
+  )
+  const upload = { ...target, UploadId: begun.UploadId }
+  try {
+    const numbers = Array.from({ length: Math.ceil(bytes / partBytes) }, (_, index) => index + 1)
+    const Parts = await inParallel(numbers, PARTS_AT_ONCE, async (PartNumber): Promise<CompletedPart> => {
+      const first = (PartNumber - 1) * partBytes
+      const CopySourceRange = `bytes=${first}-${Math.min(first + partBytes, bytes) - 1}`
+      const part = await store.s3.send(
+        new UploadPartCopyCommand({ ...upload, PartNumber, CopySource: source, CopySourceRange }),
+      )
+      return { PartNumber, ETag: part.CopyPartResult?.ETag }
+    })
+    await store.s3.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }))
+  } catch (error) {
+    await store.s3.send(new AbortMultipartUploadCommand(upload)).catch(() => {})
+    throw error
+  }
+  const copy = await store.s3.send(new HeadObjectCommand(target))
+  const copied = bareEtag(copy.ETag)
+  const differs = copied !== etag && partBytesOf(bytes, etag) !== undefined && etag.includes('-')
+  if (copy.ContentLength !== bytes || differs) {
+    throw new VerificationFailed(bucket, to, [`${copy.ContentLength} bytes, ETag ${copied}, not ${bytes} and ${etag}`])
+  }
+  return true
+}
