@@ -119,7 +119,8 @@ async function rsync(
   const process = execa('rsync', [...args, `${settings.source}/`, settings.target], {
     reject: false,
     cancelSignal: stop,
-    input: bytesOf(paths.map(path => `${path}\0`).join('')),
+    // Without "./", a name that begins with # or ; would be a comment.
+    input: bytesOf(paths.map(path => `./${path}\0`).join('')),
     // A line a file, of which there may be any number.
     buffer: false,
   })

@@ -9,7 +9,7 @@ const page = readFileSync(join(projectRoot, 'docs/agent.md'), 'utf8')
 
 test('docs/agent.md has a chapter for every command of `agent --help`', async () => {
   const { stdout } = await execa(process.execPath, [join(projectRoot, 'src/agent/main.ts'), '--help'])
-  const commands = [...stdout.matchAll(/^ {2}agent (\w+)/gm)].map(([, name]) => name)
+  const commands = [...stdout.matchAll(/^ {2}agent ([\w-]+)/gm)].map(([, name]) => name)
   expect(commands).toContain('dump')
   expect(commands.filter(name => !page.includes(`\n## ${name}\n`))).toEqual([])
 })
