@@ -19,8 +19,8 @@ export default defineConfig({
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
       // Ansible, and for `awx` a controller: a real AWX or the stand-in for it.
       { test: { name: 'ansible', include: ['test/{ansible,awx}/**/*.test.ts'], testTimeout: 120_000 } },
-      // The lab's bucket store, this machine's PostgreSQL; the lab's cluster.
-      onTheLab('parts', ['agent', 'cluster']),
+      // The lab's bucket store, this machine's PostgreSQL and Chromium; the lab's cluster.
+      onTheLab('parts', ['agent', 'browser', 'cluster']),
       // The lab's Docker host.
       onTheLab('host', ['host']),
       // The whole lab.

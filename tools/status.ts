@@ -1,10 +1,12 @@
+import { writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Argv } from 'yargs'
+import type { Config } from '../src/config/index.ts'
 import { readCredentials } from '../src/launch/credentials.ts'
 import { exitCodes } from '../src/report/failure.ts'
 import { memoryFolder } from '../src/status/memory.ts'
 import { reportStatus, summariseStatus } from '../src/status/report.ts'
-import { readStatus, type Status } from '../src/status/status.ts'
+import { readStatus, type Status, type SystemStatus } from '../src/status/status.ts'
 import { colourful, configOption, requireConfig } from './options.ts'
 
 export const command = 'status'
@@ -15,9 +17,11 @@ export const builder = (args: Argv) =>
       ...configOption,
       credentials: { type: 'string', describe: 'The credentials file, as for `plan`; its `Store: …` entries are used' },
       format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How it is printed' },
+      html: { type: 'string', describe: 'Write the status page to this file as well' },
       watch: { type: 'boolean', default: false, describe: 'Show it again every minute until interrupted' },
     })
     .example('$0 status --credentials secrets.yml', 'the table, and the findings, worst first')
+    .example('$0 status --credentials secrets.yml --html page.html', 'one document, with the histories as charts')
     .example('$0 status --credentials secrets.yml --watch', 'again every minute')
     .epilogue('Exit codes: 0 no findings, 1 findings, 2 config broken, 3 no bucket answered.')
 
@@ -25,6 +29,7 @@ interface Args {
   config: string
   credentials?: string
   format: 'text' | 'json'
+  html?: string
   watch: boolean
 }
 
@@ -37,7 +42,10 @@ export async function handler(args: Args): Promise<void> {
   const interrupt = new AbortController()
   if (args.watch) process.once('SIGINT', () => interrupt.abort())
   for (;;) {
-    const status = await readStatus({ config, credentials, folder, now: new Date() })
+    const read = new Map<string, SystemStatus>()
+    const onSystem = (status: SystemStatus) => void (args.html && read.set(status.row.system, status))
+    const status = await readStatus({ config, credentials, folder, now: new Date(), onSystem })
+    if (args.html) await writePage(args.html, config, status, read)
     if (args.watch && process.stdout.isTTY) process.stdout.write('\u001b[2J\u001b[H')
     process.stdout.write(reportStatus(status, args.format, colourful(process.stdout)))
     process.stderr.write(`status: ${summariseStatus(status)}\n`)
@@ -46,6 +54,22 @@ export async function handler(args: Args): Promise<void> {
     await sleep(WATCH_MS, undefined, { signal: interrupt.signal }).catch(() => {})
     if (interrupt.signal.aborted) return
   }
+}
+
+async function writePage(
+  file: string,
+  config: Config,
+  { at, rows, findings }: Status,
+  read: Map<string, SystemStatus>,
+) {
+  const { statusPage } = await import('../src/status/page.ts')
+  const { pageSystem } = await import('../src/status/page-system.ts')
+  const systems = rows.flatMap(({ system }) => {
+    const status = read.get(system)
+    return status ? [pageSystem(status)] : []
+  })
+  await writeFile(file, statusPage({ organisation: config.organisation, at, systems, findings }))
+  process.stderr.write(`status: written ${file}\n`)
 }
 
 function exitCodeOf({ rows, findings }: Status): number {

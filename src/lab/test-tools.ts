@@ -6,6 +6,7 @@ import { exitCodes, Failure } from '../report/failure.ts'
 /** The programs that tests of the agent call on this machine, as Debian's packages bring them. */
 const packages: Readonly<Record<string, string>> = {
   'age-keygen': 'age',
+  chromium: 'chromium',
   faketime: 'faketime',
   flock: 'util-linux',
   igzip: 'isal',

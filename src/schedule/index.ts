@@ -1,6 +1,6 @@
 export { cron } from './cron.ts'
 export { before, parseDuration } from './duration.ts'
-export { copiesToReach, type Gap, longestGap, shortestReach } from './gap.ts'
+export { copiesToReach, longestGap, shortestReach } from './gap.ts'
 export { occurrences } from './occurrences.ts'
 export { rrule } from './rrule.ts'
 export * from './schedule.ts'

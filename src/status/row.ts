@@ -1,5 +1,12 @@
 import { kindOf, type System } from '../kinds/index.ts'
-import { type Assessment, type Finding, type Observed, outageSeconds, runSeconds } from '../store/assess.ts'
+import {
+  type Assessment,
+  drillSeconds,
+  type Finding,
+  type Observed,
+  outageSeconds,
+  runSeconds,
+} from '../store/assess.ts'
 import { nextRuns } from './expect.ts'
 
 /** `unknown`: only copies without receipts, about which nothing can be proven. */
@@ -52,7 +59,7 @@ export function rowOf(system: System, observed: Observed, assessment: Assessment
   const note = noteOf(facts.writesReceipts, good.length, unproven.length, observed)
   const outage = receipt && outageSeconds(receipt)
   const trend = trendOf(good)
-  const seconds = (lastDrill?.receipt.details as Record<string, unknown> | undefined)?.seconds
+  const seconds = lastDrill && drillSeconds(lastDrill.receipt)
   const oldest = good.at(-1)
   return {
     system: system.name,
@@ -73,7 +80,7 @@ export function rowOf(system: System, observed: Observed, assessment: Assessment
     ...(receipt && { runSeconds: runSeconds(receipt) }),
     ...(outage !== undefined && { outageSeconds: outage }),
     ...(lastDrill && {
-      drill: { end: new Date(lastDrill.receipt.end), ...(typeof seconds === 'number' && { seconds }) },
+      drill: { end: new Date(lastDrill.receipt.end), ...(seconds !== undefined && { seconds }) },
     }),
     nextRun: nextRuns(system.schedule, now, 1),
     ...(note && { note }),

@@ -503,6 +503,12 @@ export function outageSeconds(receipt: Receipt): number | undefined {
   return typeof seconds === 'number' ? seconds : undefined
 }
 
+/** How long a drill took until the copy was back and compared, seconds. */
+export function drillSeconds(receipt: Receipt): number | undefined {
+  const { seconds } = receipt.details as Record<string, unknown>
+  return typeof seconds === 'number' ? seconds : undefined
+}
+
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.floor(sorted.length / 2)] ?? 0

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -87,6 +87,10 @@ it('a healthy system: exit 0, three requests when nothing is new, and what can b
     { state: 'good', copies: { good: 2, unproven: 0 }, newest: { key: keys[1], proven: true }, runSeconds: 60 },
   ])
   expect(await status({ 'infra-db-production': test.bucket })).toMatchObject({ exitCode: 0, findings: [], requests: 3 })
+
+  const file = join(folder, 'page.html')
+  await backups({ 'infra-db-production': test.bucket }, 'status', '--html', file)
+  expect(await readFile(file, 'utf8')).toContain('2 runs since')
 
   const { stdout, exitCode } = await backups({ 'infra-db-production': test.bucket }, 'copies', 'infra-db-production')
   expect(exitCode).toBe(0)
