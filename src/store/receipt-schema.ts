@@ -50,6 +50,9 @@ const Database = receiptOf('database', {
   tier: Type.String({ minLength: 1 }),
   database: Type.Union([Type.String(), Type.Null()], { description: 'null: the whole server' }),
   plainBytes: Type.Optional(Type.Integer({ minimum: 0, description: 'of the SQL, uncompressed' })),
+  lacks: Type.Optional(
+    Type.Array(Type.String(), { description: 'databases and roles of the server that the dump does not hold' }),
+  ),
 })
 
 const Media = receiptOf('media', {

@@ -13,11 +13,13 @@ import type { BucketPlace } from '../run/environment.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
 import { conclude, Failure, type Result } from '../run/outcome.ts'
+import { notHeldLine, quoted } from './dump-facts.ts'
 import { type Dumped, dumpToFile, suffixOf } from './dump-stream.ts'
 import { type Server, serverOf } from './postgres.ts'
 import { dumpProgramFor, mismatch, type Version } from './programs.ts'
-import { openAnywhere, Session, sessionOptions } from './session.ts'
+import { inDatabase, openAnywhere, sessionOptions } from './session.ts'
 import { type DumpSettings, dumpSettings } from './settings.ts'
+import { type Skipped, shortList, skippedInside, skippedOfServer } from './skipped.ts'
 import { BackupVolume, dumpName, takenAt, type VolumeCopy, type VolumeReceipt } from './volume.ts'
 
 export const command: CommandModule = {
@@ -61,6 +63,13 @@ export async function dump(env: Environment, stop: AbortSignal): Promise<Result>
       log(`waiting ${settings.sleepMinutes} min, as BACKUP_PRE_EXIT_SLEEP_M says`)
       await sleep(settings.sleepMinutes * 60_000, undefined, { signal: stop })
     }
+    const lacks = (made?.details as { lacks?: string[] } | undefined)?.lacks ?? []
+    if (settings.tier === 'hourly' && lacks.length > 0) {
+      throw new Failure(
+        'dump',
+        `the copy is stored, but the server has what it lacks: ${lacks.join(', ')}. See the warnings in the log for what to do`,
+      )
+    }
     return { ...result, seconds: (clock.now().getTime() - start.getTime()) / 1000 }
   } finally {
     await letVolumeGo()
@@ -80,7 +89,9 @@ async function newDump(
   const name = dumpName(start, suffixOf(settings.compression))
   const file = volume.unfinished(settings.tier, name)
   try {
-    const { version, database } = await lookAt(settings, server)
+    const { version, database, skipped, roles } = await lookAt(settings, server)
+    for (const [lacking, why] of skipped.databases) log(`warning: the database ${lacking} cannot be dumped: ${why}`)
+    for (const what of shortList(skipped.notHeld)) log(`not in the dump: ${what}`)
     const client = await dumpProgramFor(program, version)
     log(`${program} ${client.version.text} on ${settings.host}, server ${version.text}`)
     const differs = mismatch(program, client.version, version)
@@ -89,7 +100,8 @@ async function newDump(
       server,
       serverMajor: version.major,
       program: client.path,
-      args: argumentsOf(settings, database),
+      args: argumentsOf(settings, database, [...skipped.databases.keys()]),
+      insert: insertOf(skipped),
       // In English, so that what they say of a table that is gone is understood.
       env: { PGOPTIONS: sessionOptions(version.major, server.env.PGOPTIONS), LC_MESSAGES: 'C' },
       compression: settings.compression,
@@ -97,6 +109,7 @@ async function newDump(
       stop,
       onProgress: progress(program),
     })
+    const lacks = settings.database ? [] : await lackingIn(dumped, server, roles, skipped)
     const receipt: VolumeReceipt = {
       schema: 1,
       system: settings.system,
@@ -106,7 +119,12 @@ async function newDump(
       taken: start.toISOString(),
       object: { key: name, bytes: dumped.bytes, sha256: dumped.sha256 },
       bytes: dumped.bytes,
-      details: { tier: settings.tier, database: settings.database || null, plainBytes: dumped.plainBytes },
+      details: {
+        tier: settings.tier,
+        database: settings.database || null,
+        plainBytes: dumped.plainBytes,
+        ...(lacks.length > 0 && { lacks }),
+      },
       previous: null,
       versions: { agent: packageFile.version, [program]: client.version.text, server: version.text },
       counts: dumped.counts,
@@ -121,19 +139,69 @@ async function newDump(
   }
 }
 
-/** The server's version, and the database that pg_dumpall is to sit in. Nothing is kept open while the dump runs. */
-async function lookAt(settings: DumpSettings, server: Server): Promise<{ version: Version; database: string }> {
-  const { session, database } = settings.database
-    ? { session: await Session.open(server, settings.database), database: settings.database }
-    : await openAnywhere(server)
-  await session.close()
-  return { version: session.version, database }
+/** What is known of a server before it is dumped. Nothing is kept open while the dump runs. */
+interface Look {
+  version: Version
+  /** That pg_dumpall is to sit in. */
+  database: string
+  skipped: Skipped
+  roles: string[]
 }
 
-function argumentsOf({ database }: DumpSettings, home: string): string[] {
+async function lookAt(settings: DumpSettings, server: Server): Promise<Look> {
+  if (settings.database) {
+    return await inDatabase(server, settings.database, async session => ({
+      version: session.version,
+      database: settings.database,
+      skipped: { databases: new Map(), dumped: [], statements: [], notHeld: await skippedInside(session) },
+      roles: [],
+    }))
+  }
+  const { session, database } = await openAnywhere(server)
+  try {
+    const skipped = await skippedOfServer(server, session)
+    return { version: session.version, database, skipped, roles: await session.column(ROLES) }
+  } finally {
+    await session.close()
+  }
+}
+
+const ROLES = "select rolname::text from pg_roles where rolname not like 'pg\\_%'"
+
+function insertOf({ databases, statements, notHeld }: Skipped): string {
+  const lines = [...[...databases.keys()].map(name => `database ${name}`), ...shortList(notHeld)].map(notHeldLine)
+  return [...lines, ...statements, ''].join('\n')
+}
+
+/** What was on the server before the dump, is there now, and is not in the dump: databases and roles. */
+async function lackingIn(
+  dumped: Dumped,
+  server: Server,
+  roles: readonly string[],
+  skipped: Skipped,
+): Promise<string[]> {
+  const { session } = await openAnywhere(server)
+  try {
+    const before = [...skipped.databases.keys(), ...skipped.dumped]
+    const databases = await session.column(
+      'select datname::text from pg_database where datname = any($1) and not datname = any($2) order by 1',
+      [before, dumped.databases],
+    )
+    const there = new Set(await session.column(ROLES))
+    const lost = roles.filter(name => there.has(name) && !dumped.roles.includes(name))
+    return [...databases.map(name => `database ${name}`), ...lost.map(name => `role ${name}`)]
+  } finally {
+    await session.close()
+  }
+}
+
+function argumentsOf({ database }: DumpSettings, home: string, without: readonly string[]): string[] {
   // As a connection string, for a name such as "a=b" would be taken for one.
   const connection = (name: string): string => `dbname='${name.replaceAll(/['\\]/g, '\\$&')}'`
-  if (!database) return ['--no-password', '--clean', '--if-exists', `--database=${connection(home)}`]
+  if (!database) {
+    const excluded = without.map(name => `--exclude-database=${quoted(name)}`)
+    return ['--no-password', '--clean', '--if-exists', `--database=${connection(home)}`, ...excluded]
+  }
   // A name with a line break is one that \\connect cannot take, so pg_dump refuses to write what --create adds.
   return ['--no-password', ...(/[\r\n]/.test(database) ? [] : ['--create']), `--dbname=${connection(database)}`]
 }

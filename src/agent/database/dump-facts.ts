@@ -31,8 +31,10 @@ export interface DumpFacts {
   roles: Set<string>
   /** Roles that it needs, because they own something or have a right in it, with the number of times. */
   needed: Map<string, number>
-  /** With their directories. */
+  /** That something is in, with their directories; empty where the dump, as one of a single database, has none. */
   tablespaces: Map<string, string>
+  /** What the server had and the dump does not hold, in words. */
+  notHeld: string[]
   /** Of a dump of one database: the statements that create it and set its attributes, which stand in comments. */
   attributes: string[]
   databases: DatabaseFacts[]
@@ -123,10 +125,34 @@ export function ofDatabase(text: string): { name: string; renamed: (name: string
 // How the attributes of a dump's database stand in it: a line of a comment each, as JSON in ASCII.
 const ATTRIBUTE = '-- database: '
 
+const IN_TABLESPACE = [
+  { pattern: new RegExp(`^SET default_tablespace = (${NAME});$`), instead: "SET default_tablespace = '';" },
+  { pattern: new RegExp(`(?<=^CREATE DATABASE [\\s\\S]*) TABLESPACE = (${NAME});$`), instead: ';' },
+]
+
+/** A statement without a tablespace that the server has no place for: the default one takes what was in it. */
+export function placed(statement: string, missing: ReadonlySet<string>): string {
+  for (const { pattern, instead } of IN_TABLESPACE) {
+    const name = pattern.exec(statement)?.[1]
+    if (name && missing.has(unquoted(name))) return statement.replace(pattern, instead)
+  }
+  return statement
+}
+
+const NOT_HELD = '-- not held: '
+
+/** What a dump does not hold, in words, as a line of a comment. */
+export function notHeldLine(what: string): string {
+  return NOT_HELD + asciiJson(raw(what))
+}
+
+function asciiJson(bytes: string): string {
+  return JSON.stringify(bytes).replaceAll(/[\x7f-\xff]/g, one => `\\u00${one.charCodeAt(0).toString(16)}`)
+}
+
 /** A statement on a database, one character a byte, as a line of a comment. */
 export function attributeLine(statement: string): string {
-  const json = JSON.stringify(statement)
-  return ATTRIBUTE + json.replaceAll(/[\x7f-\xff]/g, one => `\\u00${one.charCodeAt(0).toString(16)}`)
+  return ATTRIBUTE + asciiJson(statement)
 }
 
 /** The database that a `\connect` line names. */
@@ -154,6 +180,7 @@ export class FactsReader {
     roles: new Set(),
     needed: new Map(),
     tablespaces: new Map(),
+    notHeld: [],
     attributes: [],
     databases: [],
     bytes: 0,
@@ -162,6 +189,7 @@ export class FactsReader {
   known = false
   #current: DatabaseFacts | undefined
   #table = ''
+  #clientEncoding = 'UTF8'
 
   take(part: Part): void {
     const { facts } = this
@@ -214,14 +242,14 @@ export class FactsReader {
       facts.versions[dumped[1] === 'by pg_dump' ? 'client' : 'server'] = dumped[2] ?? ''
       if (dumped[1] !== 'by pg_dump') facts.major = Number.parseInt(dumped[2] ?? '', 10)
     }
+    if (text.startsWith(NOT_HELD)) facts.notHeld.push(readable(JSON.parse(text.slice(NOT_HELD.length))))
     if (text.startsWith(ATTRIBUTE) && facts.of === 'database') {
       this.#attribute(JSON.parse(text.slice(ATTRIBUTE.length)))
     }
   }
 
   #encoding(text: string): void {
-    const encoding = encodingOf(text)
-    if (encoding && this.#current) this.#current.encoding = encoding
+    this.#clientEncoding = encodingOf(text) ?? this.#clientEncoding
   }
 
   #attribute(statement: string): void {
@@ -230,7 +258,11 @@ export class FactsReader {
   }
 
   #need(statement: string): void {
-    const { needed } = this.facts
+    const { needed, tablespaces } = this.facts
+    for (const { pattern } of IN_TABLESPACE) {
+      const name = pattern.exec(statement)?.[1]
+      if (name && !tablespaces.has(unquoted(name))) tablespaces.set(unquoted(name), '')
+    }
     for (const name of rolesIn(statement)) needed.set(name, (needed.get(name) ?? 0) + 1)
   }
 
@@ -246,12 +278,18 @@ export class FactsReader {
     const tablespace = patterns.tablespace.exec(text)
     if (tablespace) facts.tablespaces.set(unquoted(tablespace[1] ?? ''), (tablespace[2] ?? '').replaceAll("''", "'"))
     const database = first(patterns.database)
-    if (database && facts.of === 'server') this.#enter(unquoted(database), true)
+    if (database && facts.of === 'server') {
+      this.#enter(unquoted(database), true)
+      this.#need(text)
+    }
     const current = this.#current
     if (!current) return
     this.#encoding(text)
-    if (!/^(?:SET |SELECT pg_catalog\.set_config|DROP DATABASE )/.test(text) && !ofDatabase(text))
+    if (!/^(?:SET |SELECT pg_catalog\.set_config|DROP DATABASE )/.test(text) && !ofDatabase(text)) {
       current.statements += 1
+      // Not before: the settings of the next database stand ahead of its CREATE DATABASE.
+      current.encoding = this.#clientEncoding
+    }
     // A table without columns is followed by two blanks.
     const copied = first(patterns.copy)?.trimEnd()
     if (copied) this.#table = copied

@@ -1,4 +1,4 @@
-import { connectedTo, NAME, ofDatabase, unquoted } from './dump-facts.ts'
+import { connectedTo, NAME, ofDatabase, placed, unquoted } from './dump-facts.ts'
 import type { Part } from './sql.ts'
 
 /** How a dump is changed on its way into a server. Names hold one character a byte. */
@@ -20,10 +20,6 @@ const CREATE_ROLE = new RegExp(`^CREATE ROLE (${NAME});$`)
 const OF_TABLESPACE = new RegExp(
   `^(?:(?:CREATE|ALTER|COMMENT ON) TABLESPACE|(?:GRANT|REVOKE) [\\s\\S]*? ON TABLESPACE|SECURITY LABEL [\\s\\S]* ON TABLESPACE) (${NAME})`,
 )
-const IN_TABLESPACE = [
-  { pattern: new RegExp(`^SET default_tablespace = (${NAME});$`), instead: "SET default_tablespace = '';" },
-  { pattern: new RegExp(`(?<=^CREATE DATABASE [\\s\\S]*) TABLESPACE = (${NAME});$`), instead: ';' },
-]
 const ROLE = new RegExp(`^(?:ALTER ROLE|COMMENT ON ROLE) (${NAME})`)
 const MEMBER = new RegExp(`^GRANT (${NAME}) TO (${NAME})`)
 const PASSWORD = / PASSWORD '((?:[^']|'')*)'/
@@ -105,13 +101,8 @@ export class DumpFilter {
     return this.#dropping && !/^(?:SET |SELECT pg_catalog\.set_config\()/.test(text) ? '' : this.#placed(text)
   }
 
-  /** The statement without a tablespace that the server has no place for: the default one takes what was in it. */
   #placed(text: string): string {
-    for (const { pattern, instead } of IN_TABLESPACE) {
-      const name = pattern.exec(text)?.[1]
-      if (name && this.#changes.tablespaces.missing.has(unquoted(name))) return text.replace(pattern, instead)
-    }
-    return text
+    return placed(text, this.#changes.tablespaces.missing)
   }
 
   /** A statement on roles and the like. */
@@ -125,6 +116,10 @@ export class DumpFilter {
       if (missing.has(unquoted(tablespace))) return ''
       if (!there.has(unquoted(tablespace))) return text
       if (!text.startsWith('CREATE')) this.deferred.push(text)
+      return ''
+    }
+    if (text.startsWith('ALTER ROLE ALL ')) {
+      this.deferred.push(text)
       return ''
     }
     const role = ROLE.exec(text)?.[1]

@@ -31,8 +31,9 @@ export interface Dumped {
   plainBytes: number
   /** What the dump holds. @see countsOf */
   counts: Record<string, number>
-  /** Names of the databases in the dump of a server. */
+  /** Names of the databases and of the roles in the dump of a server. */
   databases: string[]
+  roles: string[]
 }
 
 const TAP = fileURLToPath(new URL('./dump-tap.ts', import.meta.url))
@@ -57,6 +58,7 @@ echo "\${PIPESTATUS[*]}" >&4
  *
  * @param request.serverMajor of the server, into which the dump must load
  * @param request.program path of a pg_dump or pg_dumpall
+ * @param request.insert SQL text in ASCII that goes into the dump after its first settings
  * @param request.onProgress takes the compressed bytes so far
  * @throws Failure dump; the file is then to be removed
  */
@@ -66,6 +68,7 @@ export async function dumpToFile(request: {
   program: string
   args: string[]
   env: Record<string, string>
+  insert: string
   compression: Compression
   file: string
   stop: AbortSignal
@@ -77,7 +80,14 @@ export async function dumpToFile(request: {
     'bash',
     ['-c', PIPE, 'pipe', String(request.serverMajor), request.compression, request.program, ...request.args],
     {
-      env: { ...process.env, ...request.server.env, ...request.env, NODE: process.execPath, TAP },
+      env: {
+        ...process.env,
+        ...request.server.env,
+        ...request.env,
+        DUMP_INSERT: request.insert,
+        NODE: process.execPath,
+        TAP,
+      },
       stdio: ['ignore', out.fd, 'pipe', 'pipe', 'pipe'],
       detached: true,
     },
@@ -117,8 +127,8 @@ export async function dumpToFile(request: {
       )
     }
     await out.sync()
-    const { plainBytes, counts, databases } = tapped
-    return { bytes, sha256, plainBytes, counts, databases }
+    const { plainBytes, counts, databases, roles } = tapped
+    return { bytes, sha256, plainBytes, counts, databases, roles }
   } finally {
     request.stop.removeEventListener('abort', stop)
     if (running()) stop()

@@ -15,8 +15,9 @@ export interface Tapped {
   complete: boolean
   /** What it holds. @see countsOf */
   counts: Record<string, number>
-  /** Names of the databases in the dump of a server. */
+  /** Names of the databases and of the roles in the dump of a server. */
   databases: string[]
+  roles: string[]
 }
 
 /** What is read of the dump, and what of it goes on. */
@@ -26,14 +27,17 @@ export class Tap {
   readonly #write: (bytes: Buffer) => void
   /** A server before version 17 does not know `transaction_timeout`, which pg_dump sets to 0 for any server. */
   readonly #withoutTransactionTimeout: boolean
+  #insert: string
   #plainBytes = 0
 
   /**
    * @param write takes what goes on; the memory is used again when it returns
    * @param serverMajor of the server that the dump must load into
+   * @param insert SQL text, in ASCII, that goes into the dump where its first settings end
    */
-  constructor(write: (bytes: Buffer) => void, serverMajor: number) {
+  constructor(write: (bytes: Buffer) => void, serverMajor: number, insert = '') {
     this.#write = write
+    this.#insert = insert
     this.#withoutTransactionTimeout = serverMajor < 17
   }
 
@@ -50,6 +54,7 @@ export class Tap {
       complete: facts.complete,
       counts: countsOf(facts),
       databases: facts.databases.map(({ name }) => readable(name)),
+      roles: [...facts.roles].map(readable),
     }
   }
 
@@ -57,6 +62,10 @@ export class Tap {
     this.#reader.take(part)
     if (part.type === 'rows') this.#write(part.bytes)
     else this.#write(Buffer.from(this.#changed(part), 'latin1'))
+    if (this.#insert !== '' && part.type === 'statement' && part.text === 'SET standard_conforming_strings = on;') {
+      this.#write(Buffer.from(`\n${this.#insert}`))
+      this.#insert = ''
+    }
   }
 
   #changed(part: Exclude<Part, { type: 'rows' }>): string {
@@ -135,7 +144,7 @@ export class ZstdFrames {
  */
 function run(serverMajor: number, zstd: boolean): Tapped {
   const out = zstd ? new ZstdFrames(writeAll) : new Gathered(writeAll)
-  const tap = new Tap(bytes => out.take(bytes), serverMajor)
+  const tap = new Tap(bytes => out.take(bytes), serverMajor, process.env.DUMP_INSERT)
   const buffer = Buffer.allocUnsafe(256 * 1024)
   for (;;) {
     const bytes = readSync(0, buffer, 0, buffer.length, null)

@@ -281,6 +281,7 @@ function contentOf(tables: number, objects: number): string {
 export async function describe(plan: Plan, settings: DatabaseRestoreSettings, session: Session): Promise<Result> {
   const { facts, targets, roles, tablespaces } = plan
   log(`PostgreSQL ${facts.versions.server} → ${plan.version} on ${settings.host}; ${sized(facts.bytes)} of SQL`)
+  for (const what of facts.notHeld) log(`  not in the copy: ${what}`)
   const removed: string[] = []
   for (const own of plan.leftovers) removed.push(...(await present(session, own)))
   if (removed.length > 0) log(`  removed: ${removed.join(', ')}, left by a restore that was killed`)
@@ -313,6 +314,7 @@ export async function describe(plan: Plan, settings: DatabaseRestoreSettings, se
     databases: targets.map(target => target.name),
     replaced: targets.filter(target => target.exists).map(target => target.name),
     removed,
+    notHeld: facts.notHeld,
     rolesMade: roles.make.length,
     rolesChanged: roles.change.length,
     from: facts.versions.server,

@@ -3,7 +3,7 @@ import type { Environment } from '../../store/client.ts'
 import { choose, list } from '../run/copies.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
 import { Failure, type Result } from '../run/outcome.ts'
-import { countsOf, literal, ofDatabase, quoted, raw, readable } from './dump-facts.ts'
+import { countsOf, literal, ofDatabase, placed, quoted, raw, readable } from './dump-facts.ts'
 import { checkDump, copiesOf, type DumpCopy, sqlOf } from './dump-file.ts'
 import { DumpFilter } from './dump-filter.ts'
 import { type LeftOut, runKnown } from './left-out.ts'
@@ -15,6 +15,7 @@ import { describe, isKept, makePlan, type Plan, type Target } from './restore-pl
 import { verifies } from './scram.ts'
 import { inDatabase, openAnywhere, Session, StatementError, sqlState } from './session.ts'
 import type { DatabaseRestoreSettings } from './settings.ts'
+import { LISTS } from './skipped.ts'
 import { partsOf } from './sql.ts'
 
 /**
@@ -191,7 +192,7 @@ async function makeLike(home: Session, { name, beside }: Target): Promise<void> 
      union all
      select format(case setrole when 0 then 'alter database %1$I set %3$I to %4$s' else 'alter role %2$s in database %1$I set %3$I to %4$s' end,
        $2::text, nullif(setrole, 0)::regrole, split_part(setting, '=', 1),
-       case when split_part(setting, '=', 1) in ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+       case when split_part(setting, '=', 1) in ${LISTS}
          then substr(setting, strpos(setting, '=') + 1) else quote_literal(substr(setting, strpos(setting, '=') + 1)) end)
      from pg_db_role_setting s join pg_database d on d.oid = setdatabase, unnest(setconfig) setting where datname = $1
      union all
@@ -203,9 +204,14 @@ async function makeLike(home: Session, { name, beside }: Target): Promise<void> 
 }
 
 /** Make a database as a dump of one database says in its comments. */
-async function makeAsDumped({ facts }: Plan, home: Session, { beside }: Target, leftOut: LeftOut): Promise<void> {
+async function makeAsDumped(
+  { facts, tablespaces }: Plan,
+  home: Session,
+  { beside }: Target,
+  leftOut: LeftOut,
+): Promise<void> {
   for (const statement of facts.attributes) {
-    const renamed = ofDatabase(statement)?.renamed(beside)
+    const renamed = ofDatabase(placed(statement, asBytes(tablespaces.missing)))?.renamed(beside)
     if (renamed !== undefined) await runKnown(home, renamed, leftOut)
   }
 }
@@ -296,6 +302,9 @@ async function changePlaces(
     if (settings.database === '') {
       for (const role of plan.roles.change) {
         if (role !== settings.user) await home.run(`alter role ${quoted(role)} reset all`)
+      }
+      if (filter.deferred.some(statement => statement.startsWith('ALTER ROLE ALL '))) {
+        await home.run('alter role all reset all')
       }
       await revokeOthers(home, plan.roles.change, grantedMemberships(filter.deferred))
       for (const statement of filter.deferred) await runDeferred(home, statement, leftOut)

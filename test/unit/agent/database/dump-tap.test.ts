@@ -54,6 +54,7 @@ test('wherever chunks end, the unknown setting is removed, rows are unchanged, a
       plainBytes: input.length,
       complete: true,
       databases: [''],
+      roles: [],
       counts: {
         tables: 3,
         largeObjects: 1,

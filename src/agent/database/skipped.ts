@@ -1,0 +1,96 @@
+import { quoted } from './dump-facts.ts'
+import type { Server } from './postgres.ts'
+import { inDatabase, type Session } from './session.ts'
+
+/** What a server has and its dump will not hold, since pg_dump and pg_dumpall pass over it. */
+export interface Skipped {
+  /** Databases: a copy without them is not whole. With the reason. */
+  databases: Map<string, string>
+  /** Databases that it will hold. */
+  dumped: string[]
+  /** Statements for the dump that restore what the programs pass over. */
+  statements: string[]
+  /** What can only be named. */
+  notHeld: string[]
+}
+
+/** Settings whose value is a list of names, which is never quoted as a whole: pg_dump has the same list. */
+export const LISTS = `('local_preload_libraries', 'search_path', 'session_preload_libraries', 'shared_preload_libraries', 'temp_tablespaces', 'unix_socket_directories')`
+
+// A dump says it in one line; more than that is for a person to look up.
+const NAMED = 50
+
+/** Ask a server what a dump of all of it will not hold. @param session in any of its databases */
+export async function skippedOfServer(server: Server, session: Session): Promise<Skipped> {
+  const databases = new Map<string, string>()
+  const open: string[] = []
+  const all = await session.rows<{ name: string; open: boolean; limit: number }>(
+    `select datname::text as name, datallowconn as open, datconnlimit as limit from pg_database where datname <> 'template0' order by 1`,
+  )
+  for (const { name, open: takesConnections, limit } of all) {
+    // A DROP DATABASE that was interrupted leaves -2, and nothing that can be read.
+    if (limit === -2) continue
+    if (!takesConnections)
+      databases.set(name, 'it takes no connections: ALTER DATABASE … ALLOW_CONNECTIONS true, or drop it')
+    else if (/[\r\n]/.test(name)) databases.set(name, 'pg_dumpall refuses names with a line break: rename it')
+    else open.push(name)
+  }
+  const settings = await session.rows<{ name: string; value: string; list: boolean }>(
+    `select split_part(setting, '=', 1) as name, substr(setting, strpos(setting, '=') + 1) as value, split_part(setting, '=', 1) in ${LISTS} as list
+     from pg_db_role_setting, unnest(setconfig) setting where setrole = 0 and setdatabase = 0`,
+  )
+  const statements = settings.map(
+    ({ name, value, list }) => `ALTER ROLE ALL SET ${quoted(name)} TO ${list ? value : asciiLiteral(value)};`,
+  )
+  const notHeld = [
+    ...(await session.column(
+      `select format('setting %s of template0', split_part(setting, '=', 1)) from pg_db_role_setting
+         join pg_database d on d.oid = setdatabase, unnest(setconfig) setting where datname = 'template0'`,
+    )),
+    ...(await session.column(`select 'replication slot ' || slot_name from pg_replication_slots where not temporary`)),
+    ...(await session.column(`select format('prepared transaction %s in %s', gid, database) from pg_prepared_xacts`)),
+  ]
+  for (const name of open) {
+    const inside = await inDatabase(server, name, skippedInside)
+    notHeld.push(...inside.map(what => `${what} in the database ${name}`))
+  }
+  return { databases, dumped: open, statements, notHeld }
+}
+
+/** What a dump of the session's database will not hold. */
+export async function skippedInside(session: Session): Promise<string[]> {
+  // The first OID that is not the server's own.
+  const foreign = (catalog: string, namespace: string): string =>
+    `oid >= 16384 and ${namespace} in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+     and not exists (select from pg_depend where classid = '${catalog}'::regclass and objid = o.oid and deptype in ('e', 'i'))`
+  return await session.column(
+    `select 'function ' || o.oid::regprocedure from pg_proc o where ${foreign('pg_proc', 'pronamespace')}
+     union all
+     select 'relation ' || o.oid::regclass from pg_class o where relkind in ('r', 'p', 'v', 'm', 'S', 'f') and ${foreign('pg_class', 'relnamespace')}
+     union all
+     select 'type ' || o.oid::regtype from pg_type o where typtype in ('d', 'e', 'r') and ${foreign('pg_type', 'typnamespace')}
+     union all
+     select 'operator ' || o.oid::regoperator from pg_operator o where ${foreign('pg_operator', 'oprnamespace')}
+     union all
+     select 'rows of ' || o.oid::regclass || ', which belongs to the extension ' || extname from pg_class o
+       join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = o.oid and deptype = 'e'
+       join pg_extension e on d.refclassid = 'pg_extension'::regclass and e.oid = d.refobjid
+       where relkind = 'r' and pg_relation_size(o.oid) > 0 and not o.oid = any(coalesce(extconfig, '{}'))
+     union all
+     select 'rows of the foreign table ' || ftrelid::regclass from pg_foreign_table`,
+  )
+}
+
+/** The list of what is not held, of a length that can be read. */
+export function shortList(list: readonly string[]): string[] {
+  return list.length <= NAMED ? [...list] : [...list.slice(0, NAMED), `and ${list.length - NAMED} more`]
+}
+
+/** A text as SQL text that is the same in every encoding. */
+function asciiLiteral(text: string): string {
+  const escaped = text
+    .replaceAll('\\', '\\\\')
+    .replaceAll("'", "''")
+    .replaceAll(/[^\n\x20-\x7e]/gu, one => `\\+${(one.codePointAt(0) ?? 0).toString(16).padStart(6, '0')}`)
+  return escaped.includes('\\') ? `U&'${escaped}'` : `'${escaped}'`
+}

@@ -1,0 +1,295 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { execa } from 'execa'
+import { expect, onTestFinished, test } from 'vitest'
+import { dump } from '../../../src/agent/database/backup.ts'
+import { sessionOptions } from '../../../src/agent/database/session.ts'
+import { restore } from '../../../src/agent/restore.ts'
+import { startServer, type TestServer } from '../../support/postgres.ts'
+
+const never = new AbortController().signal
+
+async function folder(): Promise<string> {
+  const path = await mkdtemp('/tmp/recovery-real-data-')
+  onTestFinished(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+function client({ env }: TestServer): Record<string, string> {
+  const { PGADMINPASS: PGPASSWORD = '', ...rest } = env
+  return { ...rest, PGPASSWORD }
+}
+
+/** What pg_dump or pg_dumpall says of a server, without what it draws anew each time. */
+async function asText(server: TestServer, database?: string): Promise<string> {
+  const [program, args] = database === undefined ? ['pg_dumpall', []] : ['pg_dump', [`dbname='${database}'`]]
+  const env = { ...client(server), PGOPTIONS: sessionOptions(15) }
+  const { stdout } = await execa(program as string, args as string[], { env, maxBuffer: 1024 ** 3 })
+  return stdout
+    .replaceAll(/^\\(?:un)?restrict .*$/gm, '')
+    .replaceAll(/SCRAM-SHA-256\$[^']*/g, 'SCRAM')
+    .replaceAll(/^\\connect .*$/gm, '\\connect')
+}
+
+async function receiptOf(volume: string) {
+  const receipts = join(volume, '.receipts/real/hourly')
+  const [name = ''] = (await readdir(receipts)).sort().slice(-1)
+  return JSON.parse(await readFile(join(receipts, name), 'utf8'))
+}
+
+async function dumpOf(server: TestServer, variables: Record<string, string> = {}): Promise<string> {
+  const volume = await folder()
+  await dump({ ...server.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'real', ...variables }, never)
+  return volume
+}
+
+const databases = (server: TestServer) =>
+  server.sql('postgres', `select string_agg(datname, ' ' order by datname) from pg_database`)
+
+test('a database that takes no connections fails the dump, which is stored and names it; what pg_dumpall passes over is saved or named', async () => {
+  const server = await startServer()
+  await server.sql('postgres', 'create database retired allow_connections false')
+  await server.sql(
+    'postgres',
+    `alter role all set work_mem = '5MB'; alter role all set application_name = 'Grüße \\ ''x''';
+     alter role all set search_path = "$user", public, "Odd"; create function pg_catalog.ours() returns int language sql as 'select 1'`,
+  )
+  const volume = await folder()
+  const env = { ...server.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'real' }
+  await expect(dump(env, never)).rejects.toMatchObject({
+    kind: 'dump',
+    message: expect.stringContaining('the copy is stored, but the server has what it lacks: database retired'),
+  })
+  expect((await receiptOf(volume)).details.lacks).toEqual(['database retired'])
+  const copy = await startServer()
+  const from = { ...copy.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'real' }
+  const dry = await restore({ ...from, RESTORE_DRY_RUN: 'yes' }, never)
+  expect(dry.notHeld).toEqual(['database retired', 'function ours() in the database postgres'])
+  await restore(from, never)
+  const settings = 'select unnest(setconfig) from pg_db_role_setting where setrole = 0 and setdatabase = 0 order by 1'
+  expect(await copy.sql('postgres', settings)).toBe(await server.sql('postgres', settings))
+})
+
+test("a user's databases whose names begin as ours do are never removed", async () => {
+  const server = await startServer()
+  await server.sql('postgres', 'create database restoring_project; create database before_x; create database frag')
+  await server.sql('restoring_project', 'create table precious as select 1 as x')
+  // As ours would look, but for the mark.
+  await server.sql(
+    'postgres',
+    `create database restoring_0123456789abcdef; create database restoring_0123456789abcdef_0;
+     comment on database restoring_0123456789abcdef is '{"restore":"restoring_0123456789abcdef","databases":["frag"]}'`,
+  )
+  const volume = await dumpOf(server, { DATABASE: 'frag' })
+  const before = await databases(server)
+  const env = { ...server.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'real', DATABASE: 'frag' }
+  expect(await restore({ ...env, RESTORE_DRY_RUN: 'yes' }, never)).toMatchObject({ removed: ['frag'] })
+  await restore(env, never)
+  expect(await databases(server)).toBe(before)
+  expect(await server.sql('restoring_project', 'select x from precious')).toBe('1')
+})
+
+test('whatever a database and a role set, the dump is made, counted and restored; CREATE DATABASE works meanwhile', async () => {
+  const server = await startServer()
+  await server.sql(
+    'postgres',
+    `create role other; create database latin encoding 'LATIN1' locale 'C' template template0`,
+  )
+  await server.sql(
+    'latin',
+    `create table "größe" ("übung" text); insert into "größe" values ('Ä'), ('ß'); create table "a|b" (x int); insert into "a|b" values (1), (2), (3);
+     create table "it's ""q"", (x) FROM stdin;" (x text); insert into "it's ""q"", (x) FROM stdin;" values ('\\.'), (E'\\\\.\\n\\\\.\\n'), (null);
+     create table big as select generate_series(1, 100000) as i; create schema "COPY"; create table "COPY"."x.y" ()`,
+  )
+  for (const setting of [
+    `statement_timeout = '20ms'`,
+    `lock_timeout = '20ms'`,
+    `idle_in_transaction_session_timeout = '20ms'`,
+    `idle_session_timeout = '20ms'`,
+    'default_transaction_read_only = on',
+    'quote_all_identifiers = on',
+    'standard_conforming_strings = off',
+    'search_path = "COPY", public',
+    `client_encoding = 'LATIN1'`,
+    'transform_null_equals = on',
+    'array_nulls = off',
+    `bytea_output = 'escape'`,
+    `DateStyle = 'German, DMY'`,
+    `IntervalStyle = 'sql_standard'`,
+    'row_security = off',
+  ]) {
+    await server.sql('postgres', `alter database latin set ${setting}`)
+  }
+  await server.sql('postgres', `alter role admin in database latin set role = 'other'`)
+  await server.sql('postgres', `alter role admin set statement_timeout = '20ms'`)
+  const counts = {
+    'rows:latin.public."größe"': 2,
+    'rows:latin.public."a|b"': 3,
+    'rows:latin.public."it\'s ""q"", (x) FROM stdin;"': 3,
+    'rows:latin.public.big': 100_000,
+    'rows:latin."COPY"."x.y"': 0,
+  }
+  let during = 0
+  const making = (async () => {
+    const made = await execa('psql', ['-Xq', '-d', 'postgres', '-v', 'ON_ERROR_STOP=1'], {
+      env: { ...client(server), PGOPTIONS: '-c statement_timeout=0' },
+      input: Array.from({ length: 3 }, (_, i) => `create database during${i}; drop database during${i};`).join('\n'),
+    })
+    during += made.exitCode === 0 ? 1 : 0
+  })()
+  const volume = await dumpOf(server)
+  await making
+  expect(during).toBe(1)
+  expect((await receiptOf(volume)).counts).toMatchObject(counts)
+  const one = await dumpOf(server, { DATABASE: 'latin' })
+  const copy = await startServer()
+  await restore({ ...copy.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'real' }, never)
+  expect(await asText(copy)).toBe(await asText(server))
+  await restore(
+    {
+      ...copy.env,
+      BACKUP_VOLUME: one,
+      BACKUP_SYSTEM: 'real',
+      DATABASE: 'latin',
+      RESTORE_REPLACE: 'yes',
+      RESTORE_KEEP_BEFORE: 'no',
+    },
+    never,
+  )
+  expect(await asText(copy)).toBe(await asText(server))
+  // Beside, on a server that has no such database: encoding and settings come from the dump.
+  const bare = await startServer()
+  await restore({ ...bare.env, BACKUP_VOLUME: one, BACKUP_SYSTEM: 'real', RESTORE_INTO: 'again' }, never)
+  expect(
+    await bare.sql('postgres', `select pg_encoding_to_char(encoding) from pg_database where datname = 'again'`),
+  ).toBe('LATIN1')
+})
+
+test('names that could be taken for connection strings, and long ones that begin alike, are names', async () => {
+  const server = await startServer()
+  const long = 'x'.repeat(62)
+  const names = [
+    'a=b',
+    'postgresql://127.0.0.1:1/x',
+    'it\'s \\ "odd"',
+    `${long}1`,
+    `${long}2`,
+    'host=/nowhere',
+    ' ',
+    '--help',
+    'größe',
+  ]
+  for (const name of names) {
+    await server.sql('postgres', `create database "${name.replaceAll('"', '""')}"`)
+    const connection = `dbname='${name.replaceAll(/['\\]/g, '\\$&')}'`
+    await server.sql(connection, `create table here as select '${name.replaceAll("'", "''")}'::text as name`)
+  }
+  const volume = await dumpOf(server)
+  const env = { ...server.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'real' }
+  const { kept } = await restore({ ...env, RESTORE_REPLACE: 'yes' }, never)
+  expect(new Set(kept as string[]).size).toBe(names.length)
+  for (const name of names) {
+    const connection = `dbname='${name.replaceAll(/['\\]/g, '\\$&')}'`
+    expect(await server.sql(connection, 'select name from here')).toBe(name)
+    const one = await dumpOf(server, { DATABASE: name })
+    expect((await receiptOf(one)).counts).toMatchObject({ 'rows:public.here': 1 })
+  }
+})
+
+test('subscriptions, policies, tablespaces, roles that were granted on, and what template1 and postgres hold come back, twice', async () => {
+  const server = await startServer()
+  const place = await folder()
+  await execa('chown', ['postgres:', place])
+  await server.sql('postgres', `create tablespace fast location '${place}'`)
+  await server.sql(
+    'postgres',
+    `create role granted_on; create role maker createrole login; create role only_in_policy; create role reader;
+     grant reader to maker with admin option; set role maker; grant reader to granted_on; reset role;
+     create database app owner maker tablespace fast; create table in_postgres as select 1 as x; create extension hstore`,
+  )
+  await server.sql(
+    'template1',
+    'create table in_template as select 2 as x; create function f() returns int language sql as $$ select 1 $$',
+  )
+  await server.sql(
+    'app',
+    `create table t (i int, h text) tablespace pg_default; create index fast_i on t (i); insert into t values (1, 'x');
+     alter table t enable row level security; create policy p on t for select to only_in_policy, reader using (i > 0);
+     create subscription sub connection 'host=127.0.0.1 port=1 dbname=none' publication p with (connect = false, slot_name = 'none_such')`,
+  )
+  const original = await asText(server)
+  const volume = await dumpOf(server)
+  const one = await dumpOf(server, { DATABASE: 'app' })
+  const env = {
+    ...server.env,
+    BACKUP_VOLUME: volume,
+    BACKUP_SYSTEM: 'real',
+    RESTORE_REPLACE: 'yes',
+    RESTORE_KEEP_BEFORE: 'no',
+  }
+  for (const _ of ['once', 'and again']) {
+    await restore(env, never)
+    expect(await asText(server)).toBe(original)
+  }
+  // A new server has no folder for the tablespace: the data is whole without it.
+  const copy = await startServer()
+  await restore({ ...copy.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'real' }, never)
+  expect(await copy.sql('postgres', 'select string_agg(spcname, $$ $$) from pg_tablespace')).toBe(
+    'pg_default pg_global',
+  )
+  expect(await copy.sql('app', 'select count(*) from t')).toBe('1')
+  expect(await copy.sql('template1', 'select x from in_template')).toBe('2')
+  // One database on a new server: every role that it names is there first.
+  const bare = await startServer()
+  await restore({ ...bare.env, BACKUP_VOLUME: one, BACKUP_SYSTEM: 'real', DATABASE: 'app' }, never)
+  expect(await bare.sql('app', `select roles::text from pg_policies`)).toBe('{only_in_policy,reader}')
+  // And it may be restored over itself, though a subscription keeps a database from being dropped.
+  const again = { ...bare.env, BACKUP_VOLUME: one, BACKUP_SYSTEM: 'real', DATABASE: 'app', RESTORE_REPLACE: 'yes' }
+  await restore({ ...again, RESTORE_KEEP_BEFORE: 'no' }, never)
+  expect(await databases(bare)).toBe('app postgres template0 template1')
+})
+
+test('a restore that is killed at any moment leaves every database open and whole, and the next one ends it', async () => {
+  const server = await startServer()
+  await server.sql('postgres', 'create database app; create database other')
+  await server.sql(
+    'app',
+    `create table t as select generate_series(1, 20000) as i; create index on t (i);
+     create subscription sub connection 'host=127.0.0.1 port=1' publication p with (connect = false)`,
+  )
+  const volume = await dumpOf(server)
+  const original = await asText(server)
+  const env = {
+    ...server.env,
+    BACKUP_VOLUME: volume,
+    BACKUP_SYSTEM: 'real',
+    RESTORE_REPLACE: 'yes',
+    RESTORE_KEEP_BEFORE: 'no',
+  }
+  const whole = Date.now()
+  await restore(env, never)
+  const took = Date.now() - whole + 1000
+  for (const part of [0.3, 0.45, 0.6, 0.7, 0.8, 0.9, 1]) {
+    const agent = execa(process.execPath, ['src/agent/main.ts', 'restore'], { env, reject: false })
+    setTimeout(() => agent.kill('SIGKILL'), took * part)
+    await agent
+    for (const database of ['app', 'other', 'postgres', 'template1']) {
+      expect(await server.sql(database, 'select 1'), `${database}, killed at ${part}`).toBe('1')
+    }
+    expect(await server.sql('app', 'select count(*) from t')).toBe('20000')
+  }
+  await restore(env, never)
+  expect(await databases(server)).toBe('app other postgres template0 template1')
+  expect(await asText(server)).toBe(original)
+})
+
+test('a copy holds the text of what made its database', async () => {
+  const server = await startServer()
+  await server.sql('postgres', `create database frag; alter database frag set work_mem = '5MB'`)
+  const volume = await dumpOf(server, { DATABASE: 'frag' })
+  const [name = ''] = (await readdir(join(volume, 'hourly'))).filter(found => found.startsWith('backup'))
+  const sql = gunzipSync(await readFile(join(volume, 'hourly', name))).toString()
+  expect(sql).toMatch(/^-- database: "CREATE DATABASE frag WITH TEMPLATE = template0 ENCODING = 'UTF8' /m)
+  expect(sql).toMatch(/^-- database: "ALTER DATABASE frag SET work_mem TO '5MB';"$/m)
+})
