@@ -193,7 +193,7 @@ function databasesOf(
 }
 
 /** What a replaced database is called after: the time, and as much of its name as there is room for. */
-export function beforeName(stamp: string, name: string, index: number): string {
+function beforeName(stamp: string, name: string, index: number): string {
   const whole = `${BEFORE}${stamp}_${name}`
   if (Buffer.byteLength(whole) <= NAME_BYTES) return whole
   // With its number, since two long names may begin alike.
