@@ -27,7 +27,10 @@ export default defineConfig({
   organisation: 'Fragalysis',
   repository: { url: 'https://github.example/xchem/fragalysis-backups.git', branch: 'main' },
   executionEnvironment: 'quay.io/ansible/awx-ee:24.6.1',
-  agent: { image: 'registry.example/fragalysis-backups/agent:0.1.0' },
+  agent: {
+    image: 'registry.example/fragalysis-backups/agent:0.1.0',
+    drillImage: 'registry.example/fragalysis-backups/agent:0.1.0-drill',
+  },
   store: { endpoint: 'https://s3.echo.stfc.ac.uk', region: 'us-east-1', provider: 'Ceph' },
   clusters: [
     { name: 'development', environment: 'development', api: 'https://development.kubernetes.example:6443' },

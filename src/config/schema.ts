@@ -24,7 +24,13 @@ export const configSchema = Type.Object(
       format: 'image',
     }),
     agent: Type.Object(
-      { image: Type.String({ description: 'The agent image, pinned', format: 'image' }) },
+      {
+        image: Type.String({ description: "The agent's image, pinned", format: 'image' }),
+        drillImage: Type.String({
+          description: 'The image that tests the restore of databases, pinned: the agent with a PostgreSQL server',
+          format: 'image',
+        }),
+      },
       { additionalProperties: false },
     ),
     store: Type.Object(

@@ -7,6 +7,7 @@ import { findingsPage } from './findings.ts'
 import { compareFolder, type Drift, type Written, writeFolder } from './folder.ts'
 import { inventoriesOf } from './inventories.ts'
 import { referencePages } from './reference.ts'
+import { roleOptionFiles } from './role-options.ts'
 import { roleReadmes } from './roles.ts'
 import { runbook } from './runbook.ts'
 
@@ -32,7 +33,9 @@ async function generatedFolders(
   for (const [path, text] of referencePages()) docs?.set(`reference/${path}`, text)
   docs?.set('FINDINGS.md', findingsPage())
   docs?.set('architecture.svg', await architecturePicture(readRooms(architecture)))
-  return folders.set(join(project, 'roles'), await roleReadmes(join(project, 'roles')))
+  const roles = join(project, 'roles')
+  const options = await roleOptionFiles(roles)
+  return folders.set(roles, new Map([...options, ...(await roleReadmes(roles, options))]))
 }
 
 /** Writes everything that is generated from a config, beside its file. Paths are absolute. */

@@ -21,6 +21,9 @@ export interface Drift {
 /** How every generated file begins, whatever its comments look like. */
 const mark = /^(#|<!--) Made from .+ by `npm run generate`/
 
+/** A file of which only regions are generated; they replace nothing that was written by hand. */
+const hasRegions = (text: string) => / *# BEGIN generated /.test(text)
+
 /**
  * Makes a folder's generated files those given: writes what differs, each whole or not at all, and removes what was
  * generated and is no longer made. A file without the mark of a generated one is never changed or removed.
@@ -31,7 +34,7 @@ export async function writeFolder(folder: string, files: ReadonlyMap<string, str
   const present = await filesIn(folder)
   for (const path of files.keys()) {
     const now = present.get(path)
-    if (now !== undefined && !mark.test(now)) {
+    if (now !== undefined && !mark.test(now) && !hasRegions(now)) {
       throw new Failure(
         exitCodes.findings,
         `${join(folder, path)} was not generated, and would be overwritten`,

@@ -2,6 +2,7 @@ import { awxRules } from '../awx/rules/index.ts'
 import { rules } from '../config/rules/index.ts'
 import { configSchema } from '../config/schema.ts'
 import { kinds } from '../kinds/index.ts'
+import { choicesOf, type JobOption, type OptionTable, variableOf } from '../kinds/options.ts'
 import { scheduleForms } from '../schedule/index.ts'
 
 /** What the reference reads of a JSON Schema. */
@@ -26,6 +27,7 @@ export function referencePages(): Map<string, string> {
   return new Map([
     ['config.md', configPage()],
     ['rules.md', rulesPage()],
+    ['options.md', optionsPage()],
   ])
 }
 
@@ -94,6 +96,36 @@ function shape({ properties = {}, required = [] }: Schema): string {
 }
 
 const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+
+function optionsPage(): string {
+  const sections = Object.entries(kinds).flatMap(([kind, { options }]) => {
+    const tables = options as readonly OptionTable[]
+    const rows = tables.flatMap(table => table.options.map(option => optionRow(table, option)))
+    if (rows.length === 0) return []
+    const header = ['| variable | job | question | values | default | what it does | variable of the agent |']
+    return [`## Kind \`${kind}\`\n`, [...header, '|---|---|---|---|---|---|---|', ...new Set(rows), ''].join('\n')]
+  })
+  return [
+    made('the option tables in src/kinds/'),
+    '# The options of the jobs\n',
+    'What a job can be told: by its survey on AWX, with `--answer <variable>=<value>` of `backups launch`, or as a variable of the playbook.\n',
+    ...sections,
+  ].join('\n')
+}
+
+function optionRow(table: OptionTable, option: JobOption): string {
+  const values = choicesOf(option).length > 0 ? choicesOf(option).join(', ') : option.type
+  const cells = [
+    `\`${variableOf(table, option.name)}\``,
+    { main: 'backup', restore: 'restore', drill: 'drill' }[table.entryPoint],
+    option.unasked ? '(not asked)' : option.question,
+    values,
+    option.default === '' ? '' : `\`${option.default}\``,
+    option.help,
+    option.environment ? `\`${option.environment}\`` : '',
+  ]
+  return `| ${cells.map(cell).join(' | ')} |`
+}
 
 function rulesPage(): string {
   const section = ({ id, description }: { id: string; description: string }) => [`### \`${id}\`\n`, `${description}\n`]

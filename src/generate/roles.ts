@@ -23,11 +23,16 @@ interface Option {
  * The README of every role: path below `roles/` → text, made from its `meta/argument_specs.yml`.
  *
  * @param folder the project's `roles/`
+ * @param changed files that are about to be written there, path → text
  */
-export async function roleReadmes(folder: string): Promise<Map<string, string>> {
+export async function roleReadmes(
+  folder: string,
+  changed: ReadonlyMap<string, string> = new Map(),
+): Promise<Map<string, string>> {
   const pages = new Map<string, string>()
   for (const role of (await readdir(folder)).sort()) {
-    const text = await readFile(join(folder, role, 'meta/argument_specs.yml'), 'utf8').catch(() => undefined)
+    const path = `${role}/meta/argument_specs.yml`
+    const text = changed.get(path) ?? (await readFile(join(folder, path), 'utf8').catch(() => undefined))
     if (text === undefined) continue
     // Ansible reads YAML 1.1, where `yes` is true and `<<` merges.
     const { argument_specs } = load(text, { schema: YAML11_SCHEMA }) as { argument_specs: Record<string, EntryPoint> }

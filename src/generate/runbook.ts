@@ -52,7 +52,7 @@ ${[...keepSafe].map(([what, why]) => `| ${what} | ${why} |`).join('\n')}
 | the Rancher image and tag that ran last | a copy is started with the version that made it; it is in the name of each archive and in its receipt |
 | this repository, ${config.repository.url}, branch \`${config.repository.branch}\` | the config, the playbooks, this page |
 
-How long it takes: each drill (job template "Rehearse the restore: …") writes a receipt; its \`details.seconds\` is the time the last one took:
+How long it takes: each drill (job template "Test restore: …") writes a receipt; its \`details.seconds\` is the time the last one took:
 
 \`\`\`sh
 rclone cat "store:<bucket>/.receipts/drill.<system>/$(rclone lsf "store:<bucket>/.receipts/drill.<system>/" | tail -1)"

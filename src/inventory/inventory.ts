@@ -1,6 +1,6 @@
 import { playbookPython } from '../ansible/yaml.ts'
 import type { Config } from '../config/index.ts'
-import { cronjobsGroup, groupName } from '../kinds/groups.ts'
+import { backupsGroup, cronjobsGroup, groupName } from '../kinds/groups.ts'
 import { kindOf, kinds } from '../kinds/index.ts'
 
 /** An Ansible inventory: groups with their hosts, and each host's variables. */
@@ -14,7 +14,10 @@ export interface Inventory {
  * `--limit` can select a system, a kind or a cluster; and the host `awx`, whose variables are AWX's definitions.
  */
 export function inventory(config: Config, definitions: Readonly<Record<string, unknown>>): Inventory {
-  const groups: Record<string, string[]> = { [cronjobsGroup]: [] }
+  const groups: Record<string, string[]> = {
+    [backupsGroup]: config.systems.map(({ name }) => name),
+    [cronjobsGroup]: [],
+  }
   for (const kind of Object.keys(kinds)) groups[groupName(kind)] = []
   for (const { name, environment } of config.clusters) {
     groups[groupName('cluster', name)] = []

@@ -1,7 +1,7 @@
 import { playbookPython } from '../ansible/yaml.ts'
 import { cron, periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
 import type { CopyFacts, GoodCopy, Surroundings, SystemFinding, TemplateUse, Volume } from './kind.ts'
-import { drillMaximumAgeHours } from './restore.ts'
+import { clusterCredential, drillMaximumAgeHours, type RunAs } from './restore.ts'
 
 interface ClusterSystem {
   readonly name: string
@@ -28,7 +28,7 @@ interface Step {
 interface Work {
   readonly steps: readonly Step[]
   readonly volumes: Readonly<Record<string, Volume>>
-  readonly runAs: { user: number; group: number; fs_group?: number; capabilities: readonly string[] }
+  readonly runAs: RunAs
 }
 
 /** The Secret with the store's keys, as `deploy-backups` makes it where the config names none. */
@@ -68,6 +68,11 @@ export function cronjobCopies({
 /** How old the copies of a system in a cluster may be: a period, and half a period because a run may start that late. */
 export function clusterGoodCopy({ schedule }: { readonly schedule: Schedule }): GoodCopy {
   return { maximumAgeHours: Math.ceil((1.5 * periodSeconds(schedule)) / 3600) + 1, drillMaximumAgeHours }
+}
+
+/** Where a system in a cluster runs, and the Secret that it reads the store's keys from. */
+export function inCluster({ namespace, storeSecret }: ClusterSystem): { namespace: string; storeSecret: string } {
+  return { namespace, storeSecret: (storeSecret ?? defaultStoreSecret).name }
 }
 
 /** The image that a system in a cluster names in place of the agent's. */
@@ -130,9 +135,7 @@ export function cronjobVariables(
       access_key_id: secret.accessKeyId,
       secret_access_key: secret.secretAccessKey,
     },
-    backup_verify_maximum_age_hours: clusterGoodCopy(system).maximumAgeHours,
-    backup_verify_drill_maximum_age_hours: drillMaximumAgeHours,
-    // The images in use before write into their own file system, and as root.
+    // The older images write into their own file system, and run as root.
     backup_cronjob_read_only_root: ours,
     ...(ours && { backup_cronjob_run_as: work.runAs }),
     ...(system.serviceAccount !== undefined && { backup_cronjob_service_account: system.serviceAccount }),
@@ -178,10 +181,10 @@ export function imageFindings({ image }: ClusterSystem, former: string | undefin
 export function runNowTemplate(system: ClusterSystem): TemplateUse {
   return {
     name: `Back up: ${system.name}`,
-    description: `Run the backup of ${system.name} once, now, and wait for its end. ${system.description}`,
+    description: `Run the backup of ${system.name} once, now, and wait until it has finished. ${system.description}`,
     playbook: 'playbooks/run-backup.yml',
     limit: system.name,
-    credentials: [{ name: `Kubernetes: ${system.cluster}`, type: 'OpenShift or Kubernetes API Bearer Token' }],
+    credentials: [clusterCredential(system)],
     survey: [],
     timeout: deadlines(system.schedule).active + 900,
     scheduled: false,

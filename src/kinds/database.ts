@@ -5,29 +5,23 @@ import {
   cronjobNames,
   cronjobVariables,
   imageFindings,
+  inCluster,
   ownImages,
   runNowTemplate,
   storeEnvironment,
 } from './cronjob.ts'
+import { clusterFields, commonFields, type SystemKind, secretKeySchema, volumeSchema } from './kind.ts'
+import type { JobOption, OptionTable } from './options.ts'
 import {
-  clusterFields,
-  commonFields,
-  type SystemKind,
-  secretKeySchema,
-  type TemplateUse,
-  volumeSchema,
-} from './kind.ts'
-import {
-  answersTo,
+  agentUser,
   clusterCredential,
   drillSchedule,
   drillTemplate,
-  oneOf,
-  restoreQuestions,
-  restoreVariables,
+  type RunAs,
+  restoreTable,
+  restoreTemplate,
+  systemVariables,
   verifyTemplate,
-  words,
-  yesOrNo,
 } from './restore.ts'
 import { launch } from './runbook.ts'
 import { volumePlace, volumeText } from './volume.ts'
@@ -55,11 +49,70 @@ const schema = Type.Object(
 )
 export type DatabaseSystem = Type.Static<typeof schema>
 
+const from: JobOption = {
+  name: 'from',
+  question: 'From where?',
+  help: 'Where the copy is read from: the bucket, or the backup volume in the cluster, which is nearer',
+  type: 'choice',
+  choices: ['bucket', 'volume'],
+  default: 'bucket',
+  environment: 'RESTORE_FROM',
+}
+const oneDatabase: JobOption = {
+  name: 'database',
+  question: 'Only one database?',
+  help: "The name of one database of a whole server's copy; empty restores all databases and roles",
+  type: 'text',
+  default: '',
+  environment: 'DATABASE',
+}
+const target: readonly JobOption[] = [
+  {
+    name: 'into',
+    question: 'Under another name?',
+    help: 'Restore one database under this name beside the existing one; empty replaces it',
+    type: 'text',
+    default: '',
+    environment: 'RESTORE_INTO',
+  },
+  {
+    name: 'host',
+    question: 'Into another server?',
+    help: "A server with the same admin name and password; empty is the system's own",
+    type: 'text',
+    default: '',
+    environment: 'PGHOST',
+  },
+  {
+    name: 'replace',
+    question: 'Replace what is there?',
+    help: 'Existing databases are kept under another name and stay unchanged until the copy has been verified',
+    type: 'boolean',
+    default: 'no',
+    environment: 'RESTORE_REPLACE',
+  },
+  {
+    name: 'end_connections',
+    question: 'End connections?',
+    help: 'End the sessions of other users; otherwise a restore is refused while there are any',
+    type: 'boolean',
+    default: 'no',
+    environment: 'RESTORE_END_CONNECTIONS',
+  },
+]
+// The backup volume must be writable for the agent's group.
+const runAs: RunAs = { ...agentUser, fs_group: agentUser.group }
+
+const ofServer = restoreTable([from, oneDatabase, ...target])
+const ofDatabase = restoreTable([from, ...target])
+const restoreOptions = (system: DatabaseSystem): OptionTable => (system.database === undefined ? ofServer : ofDatabase)
+
 /** PostgreSQL: a dump of one database or of the whole server, kept on a volume of the cluster and in a bucket. */
 export const database: SystemKind<DatabaseSystem> = {
   kind: 'database',
   schema,
   cluster: system => system.cluster,
+  inCluster,
   places: system => [volumePlace(system, 'volume', system.volume, 'write')],
   images: ownImages,
   stage: system => (system.database === undefined ? 'shared-server' : 'database'),
@@ -67,8 +120,7 @@ export const database: SystemKind<DatabaseSystem> = {
   hostVariables(system, surroundings) {
     const store = storeEnvironment(system, surroundings)
     const user = system.user
-    // 10001 is the agent image's own user.
-    const runAs = { user: 10001, group: 10001, fs_group: 10001, capabilities: [] }
+    const backup = { volume: 'backup', path: '/backup', read_only: false }
     const environment = {
       ...store.plain,
       PGHOST: system.service,
@@ -97,15 +149,24 @@ export const database: SystemKind<DatabaseSystem> = {
               ...(system.compression !== undefined && { BACKUP_COMPRESSION: system.compression }),
             },
             secret_environment: secretEnvironment,
-            mounts: [{ volume: 'backup', path: '/backup', read_only: false }],
+            mounts: [backup],
           },
         ],
       }),
-      ...restoreVariables(restoreRole, system, surroundings, {
+      ...systemVariables(system, surroundings, {
         environment,
         secretEnvironment,
         volumes: { backup: system.volume },
         runAs,
+        ages: clusterGoodCopy(system),
+        // A dump is restored into a server, which only this image has.
+        drillImage: surroundings.agent.drillImage,
+        restore: {
+          table: restoreOptions(system),
+          mounts: { bucket: [backup], volume: [backup] },
+          // The backup volume has room for a copy from the bucket while it is checked and loaded.
+          environment: { RESTORE_WORK: '/backup/.recovery' },
+        },
       }),
     }
   },
@@ -130,7 +191,20 @@ export const database: SystemKind<DatabaseSystem> = {
         ]
       : []),
   ],
-  templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
+  options: [ofServer, ofDatabase],
+  templates: system => [
+    runNowTemplate(system),
+    restoreTemplate(system, restoreOptions(system), {
+      what: `Restore ${system.database ?? 'the databases'} from a copy: check it completely, load it beside the existing data, compare, and only then replace.`,
+      playbook: 'playbooks/restore-system.yml',
+      credentials: [clusterCredential(system)],
+      // The role's own limit is ten hours; applications and schedules are restored after it.
+      timeout: 11 * 3600,
+      recovery: { replace: 'yes', end_connections: 'yes', dry_run: 'no', confirm: system.name },
+    }),
+    drillTemplate(system),
+    verifyTemplate(system, [clusterCredential(system)]),
+  ],
   runbook: system => ({
     needs:
       'the cluster, and an empty PostgreSQL server of the same version or later, with the admin user and password of its Secret',
@@ -141,7 +215,7 @@ export const database: SystemKind<DatabaseSystem> = {
       },
     ],
     restore: databaseSteps(system),
-    withoutBucket: `the backup volume (${volumeText(system, system.volume)}): the same copies, restored with \`--answer ${restoreRole}_from=volume\`. The next backup uploads the verified ones that the bucket lacks, newest first`,
+    withoutBucket: `the backup volume (${volumeText(system, system.volume)}): the same copies, restored with \`--answer backup_system_from=volume\`. The next backup uploads the verified ones that the bucket lacks, newest first`,
     leftovers: 'databases named `before_…`',
   }),
   chapters: [
@@ -149,8 +223,8 @@ export const database: SystemKind<DatabaseSystem> = {
       title: 'One database is gone',
       introduction: `Dropped, damaged, or changed by mistake; the server runs.
 
-1. Which copy? \`npm run launch -- "Restore: <system>" --answer <…>_copy=NONE\` lists them. The newest taken **before** the mishap: answer its time, for example \`database_restore_copy=2026-01-31T03:07:00Z\`.
-2. Not sure? Restore it beside (\`database_restore_into=<name>_check\`), look at it with psql, take from it what is missing.
+1. Which copy? \`npm run launch -- "Restore: <system>" --answer <…>_copy=NONE\` lists them. The newest taken **before** the mishap: answer its time, for example \`backup_system_copy=2026-01-31T03:07:00Z\`.
+2. Not sure? Restore it beside (\`backup_system_into=<name>_check\`), look at it with psql, take from it what is missing.
 3. Sure: restore it into its place.`,
       part: databaseGone,
       conclusion:
@@ -159,61 +233,12 @@ export const database: SystemKind<DatabaseSystem> = {
   ],
 }
 
-const restoreRole = 'database_restore'
-
-function restoreTemplate(system: DatabaseSystem): TemplateUse {
-  const role = restoreRole
-  const survey = restoreQuestions(role, system, [
-    oneOf(`${role}_from`, 'From where?', 'The bucket, or the backup volume in the cluster', ['bucket', 'volume']),
-    ...(system.database === undefined
-      ? [words(`${role}_database`, 'Only one database?', 'Its name; empty: the whole server, with its roles')]
-      : []),
-    words(
-      `${role}_into`,
-      'Under another name?',
-      'Restores one database beside the one that is there; empty: in its place',
-    ),
-    words(`${role}_host`, 'Into another server?', 'A server of the same admin name and password; empty: its own'),
-    yesOrNo(
-      `${role}_replace`,
-      'Replace what is there?',
-      'It is kept under another name, and is as it was until the copy is proven',
-      'no',
-    ),
-    yesOrNo(
-      `${role}_end_connections`,
-      'End connections?',
-      'Ends the sessions of others; else they are a reason to refuse',
-      'no',
-    ),
-  ])
-  return {
-    name: `Restore: ${system.name}`,
-    description: `Bring ${system.database ?? 'the databases'} back from a copy: checked whole, loaded beside what is there, compared, and only then put in its place. ${system.description}`,
-    playbook: 'playbooks/restore-database.yml',
-    limit: system.name,
-    credentials: [clusterCredential(system)],
-    survey,
-    // The role's own limit is ten hours; applications and schedules are put back after it.
-    timeout: 11 * 3600,
-    scheduled: false,
-    recovery: {
-      answers: answersTo(survey, {
-        [`${role}_replace`]: 'yes',
-        [`${role}_end_connections`]: 'yes',
-        [`${role}_dry_run`]: 'no',
-        [`${role}_confirm`]: system.name,
-      }),
-    },
-  }
-}
-
 /** A shell function that loads `dump.sql.gz` without the lines that a sed expression takes out; never without rows. */
 export const loadByHand = String.raw`load() { gunzip -c dump.sql.gz | sed -E -e '/^COPY .* FROM stdin;$/,/^\\\.$/b' -e "$1" | psql -X -q -v ON_ERROR_STOP=1 -d "$2"; }`
 
 function databaseSteps(system: DatabaseSystem): string {
   const template = `Restore: ${system.name}`
-  const confirm = { database_restore_dry_run: 'no', database_restore_confirm: system.name }
+  const confirm = { backup_system_dry_run: 'no', backup_system_confirm: system.name }
   const admin =
     typeof system.user === 'string'
       ? system.user
@@ -227,14 +252,14 @@ load '' ${system.database}`
   return `With this software: first the dry run, then the restore.
 
 \`\`\`sh
-${launch(template, { database_restore_copy: 'LATEST' })}
+${launch(template, {})}
 ${launch(template, confirm)}
 \`\`\`
 
-The copy is read whole before the server is touched; it is loaded under other names, compared row count by row count, and takes its place in one transaction. Where something is there already, it is refused; \`--answer database_restore_replace=yes\` replaces it and keeps it under a name that begins with \`before_\`, \`--answer database_restore_end_connections=yes\` ends the sessions of others.${
+The copy is read whole before the server is touched; it is loaded under other names, compared row count by row count, and takes its place in one transaction. Where something is there already, it is refused; \`--answer backup_system_replace=yes\` replaces it and keeps it under a name that begins with \`before_\`, \`--answer backup_system_end_connections=yes\` ends the sessions of others.${
     system.database === undefined
-      ? ' One database of the server alone: `--answer database_restore_database=<name>`; beside the one that is there: `--answer database_restore_into=<other name>`.'
-      : ' Beside the one that is there: `--answer database_restore_into=<other name>`.'
+      ? ' One database of the server alone: `--answer backup_system_database=<name>`; beside the one that is there: `--answer backup_system_into=<other name>`.'
+      : ' Beside the one that is there: `--answer backup_system_into=<other name>`.'
   }
 
 Without it:
@@ -266,11 +291,11 @@ It worked when ${
 function databaseGone(system: DatabaseSystem): string {
   const one = system.database ?? '<database>'
   const answers = {
-    ...(system.database === undefined && { database_restore_database: one }),
-    database_restore_replace: 'yes',
-    database_restore_end_connections: 'yes',
-    database_restore_dry_run: 'no',
-    database_restore_confirm: system.name,
+    ...(system.database === undefined && { backup_system_database: one }),
+    backup_system_replace: 'yes',
+    backup_system_end_connections: 'yes',
+    backup_system_dry_run: 'no',
+    backup_system_confirm: system.name,
   }
   return `**${system.name}** (${system.description}):
 

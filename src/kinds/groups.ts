@@ -1,7 +1,10 @@
-/** A name as Ansible wants it for a group: no hyphens, no dots. */
+/** A valid Ansible group name: no hyphens, no dots. */
 export function groupName(...words: string[]): string {
   return words.join('_').replaceAll(/[^A-Za-z0-9_]/g, '_')
 }
+
+/** The inventory group of all systems. */
+export const backupsGroup = 'backups'
 
 /** The inventory group of all systems that are CronJobs in a cluster. */
 export const cronjobsGroup = 'cronjobs'

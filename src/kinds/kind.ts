@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import { type Schedule, scheduleSchema } from '../schedule/index.ts'
+import type { OptionTable } from './options.ts'
 
 /** Names become Kubernetes objects, inventory hosts and bucket prefixes: the strictest of their rules holds (RFC 1123). */
 export const nameSchema = Type.String({
@@ -104,7 +105,7 @@ export type Volume = Type.Static<typeof volumeSchema>
 /** The parts of a config that a kind of system may use. */
 export interface Surroundings {
   readonly store: { readonly endpoint: string; readonly region: string; readonly provider: string }
-  readonly agent: { readonly image: string }
+  readonly agent: { readonly image: string; readonly drillImage: string }
   readonly clusters: readonly { readonly name: string; readonly api: string }[]
   /** The whole config's systems, for a kind that stores the config. */
   readonly systems: readonly object[]
@@ -240,6 +241,8 @@ export interface SystemKind<S extends { kind: string; name: string }> {
   readonly schema: Type.TObject
   /** The cluster it runs in; `undefined` for one with a host of its own. */
   cluster(system: S): string | undefined
+  /** Its namespace in that cluster, and the Secret there with the store's keys. */
+  inCluster(system: S): { readonly namespace: string; readonly storeSecret: string } | undefined
   /** Where it reads and writes besides its bucket. */
   places(system: S): Place[]
   /** The images that the system itself names, by the key that names each. */
@@ -249,6 +252,8 @@ export interface SystemKind<S extends { kind: string; name: string }> {
   goodCopy(system: S): GoodCopy
   /** The variables of its inventory host, as its roles' `argument_specs` define them. */
   hostVariables(system: S, surroundings: Surroundings): Record<string, unknown>
+  /** Every option that its jobs have, by role and entry point. */
+  readonly options: readonly OptionTable[]
   /** Its job templates. */
   templates(system: S): TemplateUse[]
   copies(system: S): CopyFacts

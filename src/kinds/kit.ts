@@ -5,12 +5,28 @@ import {
   cronjobNames,
   cronjobVariables,
   imageFindings,
+  inCluster,
   ownImages,
   runNowTemplate,
   storeEnvironment,
 } from './cronjob.ts'
-import { clusterFields, commonFields, keySchema, objectNameSchema, type SystemKind, secretKeySchema } from './kind.ts'
-import { drillSchedule, drillTemplate, verifyTemplate } from './restore.ts'
+import {
+  clusterFields,
+  commonFields,
+  type GoodCopy,
+  keySchema,
+  objectNameSchema,
+  type SystemKind,
+  secretKeySchema,
+} from './kind.ts'
+import {
+  agentUser,
+  clusterCredential,
+  drillSchedule,
+  drillTemplate,
+  systemVariables,
+  verifyTemplate,
+} from './restore.ts'
 
 const schema = Type.Object(
   {
@@ -34,18 +50,21 @@ const schema = Type.Object(
 )
 export type KitSystem = Type.Static<typeof schema>
 
+function goodCopy(system: KitSystem): GoodCopy {
+  const { maximumAgeHours, ...drill } = clusterGoodCopy(system)
+  return { maximumAgeHours, ...(system.drillIdentity && drill) }
+}
+
 /** What a recovery needs beside the copies: named Secrets of a namespace and the config, encrypted with age. */
 export const kit: SystemKind<KitSystem> = {
   kind: 'kit',
   schema,
   cluster: system => system.cluster,
+  inCluster,
   places: () => [],
   images: ownImages,
   stage: () => 'secrets',
-  goodCopy: system => {
-    const { maximumAgeHours, ...drill } = clusterGoodCopy(system)
-    return { maximumAgeHours, ...(system.drillIdentity && drill) }
-  },
+  goodCopy,
   hostVariables(system, surroundings) {
     const store = storeEnvironment(system, surroundings)
     const items = system.secrets
@@ -56,8 +75,7 @@ export const kit: SystemKind<KitSystem> = {
     return {
       ...cronjobVariables(system, surroundings, {
         volumes: {},
-        // 10001 is the agent image's own user.
-        runAs: { user: 10001, group: 10001, capabilities: [] },
+        runAs: agentUser,
         steps: [
           {
             name: 'kit',
@@ -77,11 +95,14 @@ export const kit: SystemKind<KitSystem> = {
           },
         ],
       }),
-      kit_drill_environment: shared,
-      kit_drill_secret_environment: [
-        ...store.secret,
-        ...(identity ? [{ name: 'BACKUP_KIT_IDENTITY', ...identity }] : []),
-      ],
+      ...systemVariables(system, surroundings, {
+        environment: shared,
+        secretEnvironment: [...store.secret, ...(identity ? [{ name: 'BACKUP_KIT_IDENTITY', ...identity }] : [])],
+        volumes: {},
+        runAs: agentUser,
+        ages: goodCopy(system),
+        drillImage: surroundings.agent.image,
+      }),
     }
   },
   copies: system => ({
@@ -93,10 +114,11 @@ export const kit: SystemKind<KitSystem> = {
   }),
   cronjobs: cronjobNames,
   check: system => imageFindings(system, undefined),
+  options: [],
   templates: system => [
     runNowTemplate(system),
     ...(system.drillIdentity ? [drillTemplate(system)] : []),
-    verifyTemplate(system),
+    verifyTemplate(system, [clusterCredential(system)]),
   ],
   runbook: system => ({
     needs: "an operator's private key, which is kept outside the installation",

@@ -5,22 +5,22 @@ import {
   cronjobNames,
   cronjobVariables,
   imageFindings,
+  inCluster,
   ownImages,
   runNowTemplate,
   storeEnvironment,
 } from './cronjob.ts'
-import { clusterFields, commonFields, type SystemKind, type TemplateUse, volumeSchema } from './kind.ts'
+import { clusterFields, commonFields, type SystemKind, volumeSchema } from './kind.ts'
+import type { OptionTable } from './options.ts'
 import {
-  answersTo,
   clusterCredential,
   drillSchedule,
   drillTemplate,
-  oneOf,
-  restoreQuestions,
-  restoreVariables,
+  type RunAs,
+  restoreTable,
+  restoreTemplate,
+  systemVariables,
   verifyTemplate,
-  words,
-  yesOrNo,
 } from './restore.ts'
 import { launch } from './runbook.ts'
 import { volumePlace, volumeText } from './volume.ts'
@@ -40,11 +40,68 @@ export type MediaSystem = Type.Static<typeof schema>
 /** How long the agent keeps what was deleted or replaced (`BACKUP_TRASH_DAYS`, its default). */
 const trashDays = 30
 
+const restoreOptions = restoreTable([
+  {
+    name: 'from',
+    question: 'From where?',
+    help: 'Where the copy is read from: the bucket (with what was deleted or replaced lately), the replica volume, or objects: a bucket that the older images filled, without a manifest',
+    type: 'choice',
+    choices: ['bucket', 'replica', 'objects'],
+    default: 'bucket',
+    environment: 'RESTORE_FROM',
+  },
+  {
+    name: 'paths',
+    question: 'Which files?',
+    help: 'Folders or files, separated by semicolons; empty restores all',
+    type: 'list',
+    default: '',
+    environment: 'RESTORE_PATHS',
+  },
+  {
+    name: 'into_claim',
+    question: 'Into another volume?',
+    help: "A claim of the namespace; empty restores into the system's own volume",
+    type: 'text',
+    default: '',
+  },
+  {
+    name: 'go_on',
+    question: 'Continue past files that cannot be restored?',
+    help: 'Restore the other files; the job still fails at the end',
+    type: 'boolean',
+    default: 'no',
+    environment: 'DO_NOT_STOP_ON_ERROR',
+  },
+])
+
+const restoreSeconds = 72_000
+
+const drillOptions: OptionTable = {
+  role: 'backup_system',
+  entryPoint: 'drill',
+  options: [
+    {
+      name: 'drill_percent',
+      question: 'How much of the files?',
+      help: 'How many percent of the files a drill restores; each drill takes the next part until all have been restored',
+      type: 'integer',
+      default: '5',
+      environment: 'BACKUP_DRILL_PERCENT',
+      unasked: true,
+    },
+  ],
+}
+
+// rsync keeps owners and reads files of every owner: that needs root with these capabilities and no more.
+const runAs: RunAs = { user: 0, group: 0, capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'] }
+
 /** A tree of files: its latest state on another volume (rsync) and in a bucket (by manifest). */
 export const media: SystemKind<MediaSystem> = {
   kind: 'media',
   schema,
   cluster: system => system.cluster,
+  inCluster,
   places: system => [
     volumePlace(system, 'source', system.source, 'read'),
     volumePlace(system, 'replica', system.replica, 'write'),
@@ -57,8 +114,7 @@ export const media: SystemKind<MediaSystem> = {
     const contract = { REPLICATE_DIRECTION: 'BtoA', REPLICATE_DELETE: 'yes' }
     const source = { volume: 'source', path: '/volume-b', read_only: true }
     const volumes = { source: system.source, replica: system.replica }
-    // rsync keeps owners and reads every file whoever owns it; that takes root with these capabilities and no more.
-    const runAs = { user: 0, group: 0, capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'] }
+    const target = { volume: 'source', path: '/volume-b', read_only: false }
     return {
       ...cronjobVariables(system, surroundings, {
         volumes,
@@ -78,11 +134,24 @@ export const media: SystemKind<MediaSystem> = {
           },
         ],
       }),
-      ...restoreVariables(restoreRole, system, surroundings, {
+      ...systemVariables(system, surroundings, {
         environment: { ...store.plain, S3_BUCKET_NAME: system.bucket },
         secretEnvironment: store.secret,
         volumes,
         runAs,
+        ages: clusterGoodCopy(system),
+        drillImage: surroundings.agent.image,
+        restore: {
+          table: restoreOptions,
+          mounts: {
+            bucket: [target],
+            objects: [target],
+            replica: [target, { volume: 'replica', path: '/volume-a', read_only: true }],
+          },
+          // 240 GiB at 10 MB/s take seven hours.
+          seconds: restoreSeconds,
+        },
+        drill: drillOptions,
       }),
     }
   },
@@ -107,12 +176,25 @@ export const media: SystemKind<MediaSystem> = {
           },
         ]),
   ],
-  templates: system => [runNowTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
+  options: [restoreOptions, drillOptions],
+  templates: system => [
+    runNowTemplate(system),
+    restoreTemplate(system, restoreOptions, {
+      what: 'Restore files from a copy, all or some, with owners, modes and times; only what differs is downloaded.',
+      playbook: 'playbooks/restore-system.yml',
+      credentials: [clusterCredential(system)],
+      // Applications and schedules are restored after the restore's own limit.
+      timeout: restoreSeconds + 3600,
+      recovery: { dry_run: 'no', confirm: system.name },
+    }),
+    drillTemplate(system),
+    verifyTemplate(system, [clusterCredential(system)]),
+  ],
   runbook: system => ({
     needs: 'the cluster, and an empty volume',
     keepSafe: [],
     restore: mediaSteps(system),
-    withoutBucket: `the replica (${volumeText(system, system.replica)}), restored with \`--answer ${restoreRole}_from=replica\`, and the source itself. The next backup uploads everything`,
+    withoutBucket: `the replica (${volumeText(system, system.replica)}), restored with \`--answer backup_system_from=replica\`, and the source itself. The next backup uploads everything`,
     leftovers: 'folders named `.before-restore-…` at the top of the media',
   }),
   chapters: [
@@ -127,40 +209,6 @@ export const media: SystemKind<MediaSystem> = {
   ],
 }
 
-const restoreRole = 'media_restore'
-
-function restoreTemplate(system: MediaSystem): TemplateUse {
-  const role = restoreRole
-  const survey = restoreQuestions(role, system, [
-    oneOf(
-      `${role}_from`,
-      'From where?',
-      'The bucket (with what was deleted or replaced lately), the replica volume, or objects: a bucket that the images in use before filled',
-      ['bucket', 'replica', 'objects'],
-    ),
-    words(`${role}_paths`, 'Which files?', 'Folders or files, parted by semicolons; empty: all'),
-    words(`${role}_into`, 'Into another volume?', "A claim of the namespace; empty: the system's own"),
-    yesOrNo(
-      `${role}_go_on`,
-      'Go on over files that cannot be restored?',
-      'The rest is restored, and the job fails in the end',
-      'no',
-    ),
-  ])
-  return {
-    name: `Restore: ${system.name}`,
-    description: `Bring files back from a copy, all or some, with owners, modes and times; only what differs is fetched. ${system.description}`,
-    playbook: 'playbooks/restore-media.yml',
-    limit: system.name,
-    credentials: [clusterCredential(system)],
-    survey,
-    // The role's own limit is twenty hours; applications and schedules are put back after it.
-    timeout: 21 * 3600,
-    scheduled: false,
-    recovery: { answers: answersTo(survey, { [`${role}_dry_run`]: 'no', [`${role}_confirm`]: system.name }) },
-  }
-}
-
 function mediaSteps(system: MediaSystem): string {
   const template = `Restore: ${system.name}`
   const replica = volumeText(system, system.replica)
@@ -168,8 +216,8 @@ function mediaSteps(system: MediaSystem): string {
   return `With this software: from the replica (${replica}) where it is left, which is nearest; else from the bucket. First the dry run, then the restore.
 
 \`\`\`sh
-${launch(template, { media_restore_from: 'bucket' })}
-${launch(template, { media_restore_from: 'bucket', media_restore_dry_run: 'no', media_restore_confirm: system.name })}
+${launch(template, { backup_system_from: 'bucket' })}
+${launch(template, { backup_system_from: 'bucket', backup_system_dry_run: 'no', backup_system_confirm: system.name })}
 \`\`\`
 
 Only what differs is fetched, each file is held against its hash before it takes its place, and names, owners, modes, times, links and empty folders come from the manifest. Killed midway, run it again: it goes on from there.
@@ -189,10 +237,10 @@ function fileDeleted(system: MediaSystem): string {
   return `**${system.name}**, as it was at a time before the mishap:
 
 \`\`\`sh
-${launch(`Restore: ${system.name}`, { media_restore_copy: '<time, UTC>', media_restore_paths: "'folder/file;another folder'" })}
+${launch(`Restore: ${system.name}`, { backup_system_copy: '<time, UTC>', backup_system_paths: "'folder/file;another folder'" })}
 \`\`\`
 
-and again with \`--answer media_restore_dry_run=no --answer media_restore_confirm=${system.name}\`.
+and again with \`--answer backup_system_dry_run=no --answer backup_system_confirm=${system.name}\`.
 
 Without this software:
 

@@ -1,7 +1,17 @@
 import Type from 'typebox'
 import { periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
-import { type CredentialUse, commonFields, type SystemKind, type TemplateUse } from './kind.ts'
-import { answersTo, drillMaximumAgeHours, drillSchedule, rehearsal, verification, words, yesOrNo } from './restore.ts'
+import { type CredentialUse, commonFields, type SystemKind } from './kind.ts'
+import { type JobOption, type OptionTable, surveyOf } from './options.ts'
+import {
+  agentUser,
+  drill,
+  drillMaximumAgeHours,
+  drillSchedule,
+  restoreTemplate,
+  sharedOptions,
+  verifyTemplate,
+  verifyVariables,
+} from './restore.ts'
 import { launch } from './runbook.ts'
 
 const schema = Type.Object(
@@ -34,13 +44,59 @@ const schema = Type.Object(
     heartbeat: Type.Optional(
       Type.Boolean({
         description:
-          "Whether dead-man's switches hear of every run and of every rehearsal; their addresses are the credentials `Heartbeat: <system>` and `Heartbeat: drill of <system>`",
+          "Whether every backup and every drill reports to a dead-man's switch; the addresses are in the credentials `Heartbeat: <system>` and `Heartbeat: drill of <system>`",
       }),
     ),
   },
   { additionalProperties: false },
 )
 export type RancherSystem = Type.Static<typeof schema>
+
+const backupOptions: OptionTable = {
+  role: 'rancher_backup',
+  entryPoint: 'main',
+  options: [
+    {
+      name: 'ignore_window',
+      question: 'Outside the window?',
+      help: 'A backup stops Rancher only within the window after its scheduled time; "yes" runs it now',
+      type: 'boolean',
+      default: 'no',
+      environment: 'BACKUP_RANCHER_IGNORE_WINDOW',
+    },
+    {
+      name: 'accept_previous',
+      question: "Run despite the guard's last intervention?",
+      help: 'After the guard had to start Rancher, no backup stops it again until an operator has found the cause and answers "yes"',
+      type: 'boolean',
+      default: 'no',
+      environment: 'BACKUP_RANCHER_ACCEPT_PREVIOUS',
+    },
+  ],
+}
+
+const restoreOptions: OptionTable = {
+  role: 'rancher_backup',
+  entryPoint: 'restore',
+  options: [
+    // The entry points of the role give FROM_BACKUP different defaults, so the role sets it.
+    { ...omitEnvironment(sharedOptions.copy), name: 'restore_copy' },
+    { ...sharedOptions.dryRun, name: 'restore_dry_run' },
+    {
+      name: 'restore_accept_version',
+      question: 'Under another version?',
+      help: 'A copy is started with the version that made it; "yes" restores it under the version that the container has now',
+      type: 'boolean',
+      default: 'no',
+      environment: 'BACKUP_RANCHER_ACCEPT_VERSION',
+    },
+    { ...sharedOptions.confirm, name: 'restore_confirm' },
+  ],
+}
+
+function omitEnvironment({ environment: _, ...option }: JobOption): JobOption {
+  return option
+}
 
 function window(schedule: Schedule, minutes: number): Record<string, unknown> {
   return {
@@ -56,6 +112,7 @@ export const rancher: SystemKind<RancherSystem> = {
   kind: 'rancher',
   schema,
   cluster: () => undefined,
+  inCluster: () => undefined,
   places: ({ host, dataDirectory, stagingDirectory }) => [
     { key: 'dataDirectory', access: 'write', at: { host, path: dataDirectory } },
     { key: 'stagingDirectory', access: 'write', at: { host, path: stagingDirectory } },
@@ -65,6 +122,7 @@ export const rancher: SystemKind<RancherSystem> = {
   goodCopy: system => ({ maximumAgeHours: maximumAgeHours(system), drillMaximumAgeHours }),
   hostVariables: (system, { store, agent }) => ({
     ansible_host: system.host,
+    ansible_become: true,
     rancher_backup_system: system.name,
     rancher_backup_image: agent.image,
     rancher_backup_container: system.container,
@@ -78,8 +136,15 @@ export const rancher: SystemKind<RancherSystem> = {
     rancher_backup_window: window(system.schedule, system.windowMinutes),
     rancher_backup_stop_deadline_seconds: system.stopDeadlineSeconds,
     rancher_backup_healthy_timeout_seconds: system.healthyTimeoutSeconds,
-    rancher_backup_verify_maximum_age_hours: maximumAgeHours(system),
-    rancher_backup_verify_drill_maximum_age_hours: drillMaximumAgeHours,
+    backup_system_name: system.name,
+    backup_system_image: agent.image,
+    backup_system_environment: {
+      AWS_DEFAULT_REGION: store.region,
+      RCLONE_S3_ENDPOINT: store.endpoint,
+      S3_BUCKET_NAME: system.bucket,
+    },
+    backup_system_run_as: agentUser,
+    ...verifyVariables({ maximumAgeHours: maximumAgeHours(system), drillMaximumAgeHours }),
   }),
   copies: system => ({
     objects: { prefix: 'rancher-data-backup-', pattern: /^rancher-data-backup-.+-(\d{4}-\d\d-\d\dT[\d-]+Z)\.tar\.gz$/ },
@@ -88,7 +153,7 @@ export const rancher: SystemKind<RancherSystem> = {
     plainFiles: false,
     clock: 'awx',
     startsWithinSeconds: system.windowMinutes * 60,
-    endsWithinSeconds: backupTimeoutSeconds,
+    endsWithinSeconds: timeoutSeconds,
     drills: drillSchedule,
   }),
   cronjobs: () => undefined,
@@ -102,7 +167,35 @@ export const rancher: SystemKind<RancherSystem> = {
             suggest: `write at most ${windowMinutes * 60}`,
           },
         ],
-  templates: system => [backupTemplate(system), restoreTemplate(system), drillTemplate(system), verifyTemplate(system)],
+  options: [backupOptions, restoreOptions],
+  templates: system => [
+    {
+      name: `Back up: ${system.name}`,
+      description: `Stop Rancher for a moment, copy its data, start it again, upload the copy. ${system.description}`,
+      playbook: 'playbooks/backup-rancher.yml',
+      limit: system.name,
+      credentials: credentials(system, system.name),
+      survey: surveyOf(backupOptions),
+      timeout: timeoutSeconds,
+      scheduled: true,
+      interrupts: true,
+    },
+    restoreTemplate(system, restoreOptions, {
+      what: 'Restore Rancher from a copy: check it completely, unpack it beside the existing data, exchange them while Rancher is stopped for a moment, and roll back if it does not become healthy.',
+      playbook: 'playbooks/restore-rancher.yml',
+      credentials: credentials(system, undefined),
+      timeout: timeoutSeconds,
+      recovery: { restore_copy: 'LATEST', restore_dry_run: 'no', restore_confirm: system.name },
+    }),
+    {
+      ...drill(system),
+      playbook: 'playbooks/drill-rancher.yml',
+      // A check of its own: a successful drill must not hide a failed backup.
+      credentials: credentials(system, `drill of ${system.name}`),
+      timeout: timeoutSeconds,
+    },
+    verifyTemplate(system, credentials(system, undefined)),
+  ],
   runbook: system => ({
     needs: 'a Docker host',
     keepSafe: [
@@ -140,90 +233,8 @@ function credentials({ name, heartbeat }: RancherSystem, heard: string | undefin
   ]
 }
 
-/** AWX ends a backup that takes longer. */
-const backupTimeoutSeconds = 4 * 3600
-
-function backupTemplate(system: RancherSystem): TemplateUse {
-  return {
-    name: `Back up: ${system.name}`,
-    description: `Stop Rancher for a moment, copy its data, start it again, upload the copy. ${system.description}`,
-    playbook: 'playbooks/backup-rancher.yml',
-    limit: system.name,
-    credentials: credentials(system, system.name),
-    survey: [
-      yesOrNo(
-        'rancher_backup_ignore_window',
-        'Outside the window?',
-        `A run stops Rancher only within ${system.windowMinutes} minutes of its time. "yes" runs it now`,
-        'no',
-      ),
-      yesOrNo(
-        'rancher_backup_accept_previous',
-        "Run despite the guard's last intervention?",
-        'Where the guard had to start Rancher in a run before, no run stops it again until a person has understood why, and says "yes"',
-        'no',
-      ),
-    ],
-    timeout: backupTimeoutSeconds,
-    scheduled: true,
-    interrupts: true,
-  }
-}
-
-function restoreTemplate(system: RancherSystem): TemplateUse {
-  const survey = [
-    words(
-      'rancher_backup_restore_copy',
-      'Which copy?',
-      'LATEST (as is no answer), a time in UTC such as 2026-01-31T18:00:00Z (the newest copy taken at or before it), or NONE to list the copies',
-      'LATEST',
-    ),
-    yesOrNo(
-      'rancher_backup_restore_dry_run',
-      'Dry run?',
-      'Fetch and check the whole copy, say exactly what would happen, touch nothing',
-      'yes',
-    ),
-    yesOrNo(
-      'rancher_backup_restore_accept_version',
-      'Another version?',
-      'A copy is started with the version that made it. "yes" restores it under the version that the container has now',
-      'no',
-    ),
-    words('rancher_backup_restore_confirm', 'Type the name to confirm', `${system.name}, where it is no dry run`),
-  ]
-  return {
-    name: `Restore: ${system.name}`,
-    description: `Bring Rancher back to a copy: checked whole and unpacked beside what is there, exchanged while it is stopped for a moment, and taken back if it does not become healthy. ${system.description}`,
-    playbook: 'playbooks/restore-rancher.yml',
-    limit: system.name,
-    credentials: credentials(system, undefined),
-    survey,
-    timeout: 4 * 3600,
-    scheduled: false,
-    recovery: {
-      answers: answersTo(survey, {
-        rancher_backup_restore_copy: 'LATEST',
-        rancher_backup_restore_dry_run: 'no',
-        rancher_backup_restore_confirm: system.name,
-      }),
-    },
-  }
-}
-
-function drillTemplate(system: RancherSystem): TemplateUse {
-  return {
-    ...rehearsal(system),
-    playbook: 'playbooks/drill-rancher.yml',
-    // A switch of its own: a rehearsal that goes well must not stand for a backup that does not.
-    credentials: credentials(system, `drill of ${system.name}`),
-    timeout: 4 * 3600,
-  }
-}
-
-function verifyTemplate(system: RancherSystem): TemplateUse {
-  return { ...verification(system), credentials: credentials(system, undefined) }
-}
+/** AWX ends a job that takes longer, in seconds. */
+const timeoutSeconds = 4 * 3600
 
 function rancherSteps(system: RancherSystem): string {
   const template = `Restore: ${system.name}`
@@ -233,7 +244,7 @@ function rancherSteps(system: RancherSystem): string {
 With this software: first the dry run, then the restore. Where AWX is away, with \`--local --credentials secrets.yml\`.
 
 \`\`\`sh
-${launch(template, { rancher_backup_restore_copy: 'LATEST' })}
+${launch(template, {})}
 ${launch(template, confirm)}
 \`\`\`
 

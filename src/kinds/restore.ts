@@ -1,137 +1,188 @@
 import type { Schedule } from '../schedule/index.ts'
-import type { CredentialUse, Question, Surroundings, TemplateUse, Volume } from './kind.ts'
+import type { CredentialUse, Surroundings, TemplateUse, Volume } from './kind.ts'
+import { answersOf, environmentOf, type JobOption, type OptionTable, surveyOf } from './options.ts'
 
-/** The system as its restore needs it. */
-interface RestorableSystem {
+/** What every system in a cluster has. */
+export interface InCluster {
   readonly name: string
+  readonly description: string
   readonly cluster: string
   readonly namespace: string
   readonly serviceAccount?: string
   readonly nodePreference?: string
 }
 
-/** What the restore's pod has of the backup's. */
-interface RestoreWork {
+/** A user, as a pod's or a container's security context has it. */
+export interface RunAs {
+  readonly user: number
+  readonly group: number
+  readonly fs_group?: number
+  readonly capabilities: readonly string[]
+}
+
+/** The agent image's own user. */
+export const agentUser: RunAs = { user: 10001, group: 10001, capabilities: [] }
+
+interface Mount {
+  readonly volume: string
+  readonly path: string
+  readonly read_only: boolean
+}
+
+/** What the agent has to restore, drill and verify a system in a cluster. */
+interface Work {
+  /** The variables that say where its data and its copies are. */
   readonly environment: Readonly<Record<string, string>>
   readonly secretEnvironment: readonly { name: string; secret: string; key: string }[]
   readonly volumes: Readonly<Record<string, Volume>>
-  readonly runAs: { user: number; group: number; fs_group?: number; capabilities: readonly string[] }
+  readonly runAs: RunAs
+  readonly ages: { readonly maximumAgeHours: number; readonly drillMaximumAgeHours?: number }
+  readonly drillImage: string
+  readonly restore?: {
+    readonly table: OptionTable
+    /** Mounts by the answer to the option `from`. */
+    readonly mounts: Readonly<Record<string, readonly Mount[]>>
+    readonly environment?: Readonly<Record<string, string>>
+    readonly seconds?: number
+  }
+  readonly drill?: OptionTable
 }
 
-/** The variables of a role that restores a system of a cluster (`database_restore`, `media_restore`). */
-export function restoreVariables(
-  role: string,
-  system: RestorableSystem,
-  { agent }: Surroundings,
-  work: RestoreWork,
-): Record<string, unknown> {
+/** The variables of role `backup_system` for a system in a cluster. */
+export function systemVariables(system: InCluster, { agent }: Surroundings, work: Work): Record<string, unknown> {
   return {
-    [`${role}_system`]: system.name,
-    [`${role}_namespace`]: system.namespace,
-    // Whichever image makes the copies, ours restores them.
-    [`${role}_image`]: agent.image,
-    [`${role}_environment`]: work.environment,
-    [`${role}_secret_environment`]: work.secretEnvironment,
-    [`${role}_volumes`]: Object.entries(work.volumes).map(([name, volume]) =>
+    backup_system_name: system.name,
+    backup_system_namespace: system.namespace,
+    // Whichever image makes the copies, the agent restores them.
+    backup_system_image: agent.image,
+    backup_system_drill_image: work.drillImage,
+    backup_system_environment: work.environment,
+    backup_system_secret_environment: work.secretEnvironment,
+    backup_system_volumes: Object.entries(work.volumes).map(([name, volume]) =>
       'nfs' in volume ? { name, nfs: volume.nfs } : { name, claim: volume.claim },
     ),
-    [`${role}_run_as`]: work.runAs,
-    ...(system.serviceAccount !== undefined && { [`${role}_service_account`]: system.serviceAccount }),
-    ...(system.nodePreference !== undefined && { [`${role}_node_preference`]: system.nodePreference }),
+    backup_system_run_as: work.runAs,
+    ...verifyVariables(work.ages),
+    ...(system.serviceAccount !== undefined && { backup_system_service_account: system.serviceAccount }),
+    ...(system.nodePreference !== undefined && { backup_system_node_preference: system.nodePreference }),
+    ...(work.restore && {
+      backup_system_restore_mounts: work.restore.mounts,
+      backup_system_restore_options: environmentOf(work.restore.table),
+      ...(work.restore.environment && { backup_system_restore_environment: work.restore.environment }),
+      ...(work.restore.seconds && { backup_system_restore_seconds: work.restore.seconds }),
+    }),
+    ...(work.drill && { backup_system_drill_options: environmentOf(work.drill) }),
   }
 }
 
-/** The credential that every template of a system in a cluster needs. */
-export function clusterCredential({ cluster }: RestorableSystem): CredentialUse {
+/** The variables of `verify`. */
+export function verifyVariables({ maximumAgeHours, drillMaximumAgeHours }: Work['ages']): Record<string, number> {
+  return {
+    backup_system_maximum_age_hours: maximumAgeHours,
+    ...(drillMaximumAgeHours !== undefined && { backup_system_drill_maximum_age_hours: drillMaximumAgeHours }),
+  }
+}
+
+/** The credential that every job template of a system in a cluster needs. */
+export function clusterCredential({ cluster }: { readonly cluster: string }): CredentialUse {
   return { name: `Kubernetes: ${cluster}`, type: 'OpenShift or Kubernetes API Bearer Token' }
 }
 
-const text = (variable: string, name: string, description: string, standard = ''): Question => ({
-  question_name: name,
-  question_description: description,
-  variable,
+const dryRun: JobOption = {
+  name: 'dry_run',
+  question: 'Dry run?',
+  help: 'Check the whole copy and say what a restore would do; change nothing',
+  type: 'boolean',
+  default: 'yes',
+  environment: 'RESTORE_DRY_RUN',
+}
+const confirm: JobOption = {
+  name: 'confirm',
+  question: "Type the system's name to confirm",
+  help: "The system's name; required unless this is a dry run",
   type: 'text',
-  required: false,
-  default: standard,
-  choices: [],
-})
+  default: '',
+}
+const copy: JobOption = {
+  name: 'copy',
+  question: 'Which copy?',
+  help: 'LATEST, a time in UTC such as 2026-01-31T03:07:00Z (the newest copy taken at or before it), or NONE to list the copies',
+  type: 'text',
+  default: 'LATEST',
+  required: true,
+  environment: 'FROM_BACKUP',
+}
 
-/** A question to be answered by `no` or `yes`. */
-export function yesOrNo(variable: string, name: string, description: string, standard: 'no' | 'yes'): Question {
+/** The options of a restore in a cluster: those that every kind has around those of one. */
+export function restoreTable(own: readonly JobOption[]): OptionTable {
   return {
-    ...text(variable, name, description, standard),
-    type: 'multiplechoice',
-    required: true,
-    choices: ['no', 'yes'],
+    role: 'backup_system',
+    entryPoint: 'restore',
+    options: [
+      copy,
+      ...own,
+      {
+        name: 'scale_down',
+        question: 'Scale down applications?',
+        help: 'Applications that use the data, as deployment/<name> or statefulset/<name>, separated by commas; they are scaled up again afterwards',
+        type: 'text',
+        default: '',
+      },
+      {
+        name: 'keep_before',
+        question: 'Keep what is replaced?',
+        help: 'Keep the old data beside the restored data after the restore has been verified',
+        type: 'boolean',
+        default: 'yes',
+        environment: 'RESTORE_KEEP_BEFORE',
+      },
+      dryRun,
+      confirm,
+    ],
   }
 }
 
-/** A question with a choice of words, the first being the usual one. */
-export function oneOf(variable: string, name: string, description: string, choices: readonly string[]): Question {
-  return { ...text(variable, name, description, choices[0]), type: 'multiplechoice', required: true, choices }
-}
+/** The options that the restore of every kind has, for one whose role is its own. */
+export const sharedOptions = { copy, dryRun, confirm } as const
 
-/** A question that may be left empty. */
-export const words = text
-
-/** The questions of every restore: which copy, whether it is a rehearsal, and the name that confirms it is not. */
-export function restoreQuestions(role: string, { name }: RestorableSystem, more: readonly Question[]): Question[] {
-  return [
-    {
-      ...text(
-        `${role}_copy`,
-        'Which copy?',
-        'LATEST, a time in UTC such as 2026-01-31T03:07:00Z (the newest copy taken at or before it), or NONE to list the copies',
-        'LATEST',
-      ),
-      required: true,
-    },
-    ...more,
-    text(
-      `${role}_scale_down`,
-      'Scale down meanwhile?',
-      'Applications that use it: deployment/<name> or statefulset/<name>, parted by commas; they are scaled up again after',
-    ),
-    yesOrNo(
-      `${role}_keep_before`,
-      'Keep what is replaced?',
-      'What was there before stays beside the restored when all is proven',
-      'yes',
-    ),
-    yesOrNo(
-      `${role}_dry_run`,
-      'Dry run?',
-      'Check the whole copy, say exactly what would happen, change nothing',
-      'yes',
-    ),
-    text(`${role}_confirm`, 'Type the name to confirm', `${name}, where it is no dry run`),
-  ]
+/** The job template that restores a system, with the answers that a full recovery gives. */
+export function restoreTemplate(
+  system: { readonly name: string; readonly description: string },
+  table: OptionTable,
+  of: {
+    readonly what: string
+    readonly playbook: string
+    readonly credentials: readonly CredentialUse[]
+    readonly timeout: number
+    readonly recovery: Readonly<Record<string, string>>
+  },
+): TemplateUse {
+  return {
+    name: `Restore: ${system.name}`,
+    description: `${of.what} ${system.description}`,
+    playbook: of.playbook,
+    limit: system.name,
+    credentials: of.credentials,
+    survey: surveyOf(table),
+    timeout: of.timeout,
+    scheduled: false,
+    recovery: { answers: answersOf(table, of.recovery) },
+  }
 }
 
 /** Drills run weekly; a week of grace. */
 export const drillMaximumAgeHours = 14 * 24
-
-/** What a workflow answers to a survey: the given, and what else it must, as the survey proposes. */
-export function answersTo(
-  survey: readonly Question[],
-  given: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> {
-  const proposed = survey.filter(question => question.required).map(question => [question.variable, question.default])
-  return { ...Object.fromEntries(proposed), ...given }
-}
 
 type Known = Pick<TemplateUse, 'description'> & { readonly name: string }
 
 /** Early on a Sunday: no deployments, no Rancher backup, and the week's copies behind it. */
 export const drillSchedule: Schedule = { every: 'week', on: 'sunday', at: '05:30' }
 
-/**
- * What the job templates that rehearse a restore have in common, every week on AWX's clock.
- */
-export function rehearsal({ name, description }: Known) {
+/** What the job templates that test a restore have in common: AWX runs them every week. */
+export function drill({ name, description }: Known) {
   return {
-    name: `Rehearse the restore: ${name}`,
-    description: `Restore the newest copy of ${name} into something that is thrown away, compare, and keep a receipt of how long it took. ${description}`,
+    name: `Test restore: ${name}`,
+    description: `Restore the newest copy of ${name} into something temporary, compare, and write a receipt with the time it took. ${description}`,
     limit: name,
     survey: [],
     scheduled: true,
@@ -139,33 +190,29 @@ export function rehearsal({ name, description }: Known) {
   } as const
 }
 
-/** The job template that rehearses the restore of a system in a cluster. */
-export function drillTemplate(system: RestorableSystem & Known): TemplateUse {
+/** The job template that tests the restore of a system in a cluster. */
+export function drillTemplate(system: { readonly cluster: string } & Known): TemplateUse {
   return {
-    ...rehearsal(system),
-    playbook: 'playbooks/drill-restores.yml',
+    ...drill(system),
+    playbook: 'playbooks/drill-system.yml',
     credentials: [clusterCredential(system)],
     // The role's own limit is ten hours.
     timeout: 11 * 3600,
   }
 }
 
-/** What the job templates that look at a newest copy have in common: every morning when people come to work. */
-export function verification({ name, description }: Known) {
+/** The job template that verifies a system's newest copy: every morning when people come to work. */
+export function verifyTemplate({ name, description }: Known, credentials: readonly CredentialUse[]): TemplateUse {
   return {
     name: `Verify: ${name}`,
-    description: `Ask the bucket, by its receipts, whether the newest copy of ${name} is there, whole and new enough, and when its restore was last rehearsed. ${description}`,
+    description: `Check by its receipts that the newest copy of ${name} is present, complete and recent, and when its restore was last tested. ${description}`,
     playbook: 'playbooks/verify-backups.yml',
     limit: name,
+    credentials,
     survey: [],
-    // The roles' own limit is a quarter of an hour, and as much again for a pod to start.
+    // The role's own limit is a quarter of an hour, and as much again for a pod to start.
     timeout: 3600,
     scheduled: true,
     schedule: { every: 'day', at: '08:30' },
-  } as const
-}
-
-/** The job template that looks at the newest copy of a system in a cluster. */
-export function verifyTemplate(system: RestorableSystem & Known): TemplateUse {
-  return { ...verification(system), credentials: [clusterCredential(system)] }
+  }
 }

@@ -92,7 +92,8 @@ function secretsOf(all: readonly Secret[]): LabPlan['secrets'] {
 }
 
 function namespacesIn(system: System, cluster: string): string[] {
-  return 'cluster' in system && system.cluster === cluster ? [system.namespace] : []
+  const place = kindOf(system).cluster(system) === cluster ? kindOf(system).inCluster(system) : undefined
+  return place ? [place.namespace] : []
 }
 
 function stores(systems: readonly System[]): LabPlan['stores'] {

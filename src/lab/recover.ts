@@ -1,4 +1,3 @@
-import { defaultStoreSecret } from '../kinds/cronjob.ts'
 import { kindOf, recoveryOrder, type System } from '../kinds/index.ts'
 import { recoveryStages } from '../kinds/kind.ts'
 import { differences } from './content/difference.ts'
@@ -81,11 +80,12 @@ async function restore(system: System, launch: Launch): Promise<void> {
 
 /** Removes what `deploy-backups` created for a system in its cluster. */
 async function undeploy(system: System, lab: Lab): Promise<void> {
-  if (!('cluster' in system)) return
-  const { name, namespace, storeSecret } = system
+  const place = kindOf(system).inCluster(system)
+  if (!place) return
+  const { namespace } = place
   // If the recovery fails, the next lab must not take the content for present.
   const jobs = (await kubectl(lab, ['get', 'jobs', '-n', namespace, '-o', 'name'])).split('\n')
   const content = jobs.filter(job => job.includes('-content-'))
-  const secret = `secret/${storeSecret?.name ?? defaultStoreSecret.name}`
-  await kubectl(lab, ['delete', `cronjob/${name}`, secret, ...content, '-n', namespace, '--ignore-not-found'])
+  const secret = `secret/${place.storeSecret}`
+  await kubectl(lab, ['delete', `cronjob/${system.name}`, secret, ...content, '-n', namespace, '--ignore-not-found'])
 }

@@ -20,9 +20,9 @@ function run(name: string, { check = false, extraVars = {} } = {}): Promise<Play
       check,
       environment: tenant.environment,
       extraVars: {
-        backup_cronjob_namespace: tenant.namespace,
-        backup_cronjob_name: name,
-        backup_run_poll_seconds: 1,
+        backup_system_namespace: tenant.namespace,
+        backup_system_name: name,
+        agent_job_poll_seconds: 1,
         ...extraVars,
       },
     },
@@ -76,7 +76,7 @@ describe('a run by hand', () => {
   test('is made from the CronJob, shows what it logged and said, and succeeds', async () => {
     await makeCronJob('well', ['echo first things', 'echo 28 copies; echo SUCCESS all well >/dev/termination-log'])
     const result = await run('well')
-    expectEnd(result, 0, /first things.*28 copies.*SUCCESS all well.*well-manual-\d{8}t\d{6}z succeeded/)
+    expectEnd(result, 0, /first things.*28 copies.*well-manual-\d{8}t\d{6}z succeeded: SUCCESS all well/)
     const { items } = await jobs()
     expect(items.map(({ metadata }) => metadata)).toEqual([
       expect.objectContaining({
@@ -87,12 +87,12 @@ describe('a run by hand', () => {
     ])
   })
 
-  test('fails with its message if the image says FAILURE and exits 0', async () => {
+  test('fails with its last words where the image says FAILURE and exits 0', async () => {
     await makeCronJob('quiet', ['echo FAILURE \\(3\\) no dump >/dev/termination-log'])
     expectEnd(await run('quiet'), 2, /quiet-manual-\S+ in the namespace \S+ failed .*: FAILURE \(3\) no dump/)
   })
 
-  test('fails with the end of its log if it left no message', async () => {
+  test("fails with its log's end where it left no words", async () => {
     await makeCronJob('loud', ['echo the disk is full >&2; exit 7', 'echo never'])
     expectEnd(
       await run('loud'),
@@ -108,7 +108,7 @@ describe('a run by hand', () => {
 
   test('says why its pod does not start', async () => {
     await makeCronJob('nowhere', ['true'], { image: '127.0.0.1:1/no-such-image:1' })
-    const play = await run('nowhere', { extraVars: { backup_run_start_seconds: 15 } })
+    const play = await run('nowhere', { extraVars: { agent_job_start_seconds: 15 } })
     expectEnd(play, 2, /did not start in 15 s: .*(ErrImagePull|ImagePullBackOff).*no-such-image/)
   })
 
@@ -119,7 +119,7 @@ describe('a run by hand', () => {
       timeout: 60_000,
       interval: 500,
     })
-    expectEnd(await run('busy'), 2, /busy-manual-\S+ of busy is under way/)
+    expectEnd(await run('busy'), 2, /busy-manual-\S+ of busy is running/)
     expectEnd(await first, 0, /busy-manual-\S+ succeeded/)
   })
 

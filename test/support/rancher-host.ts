@@ -268,6 +268,7 @@ PYTHON
     await writeFile(key, ssh_key_data, { mode: 0o600 })
     const inventory = join(folder, 'hosts.json')
     const hosts = {
+      backups: { children: { rancher: {} } },
       rancher: {
         hosts: {
           [this.container]: {
@@ -285,7 +286,16 @@ PYTHON
             rancher_backup_keep: 2,
             rancher_backup_stop_deadline_seconds: 20,
             rancher_backup_healthy_timeout_seconds: 30,
-            rancher_backup_verify_maximum_age_hours: 1,
+            ansible_become: true,
+            backup_system_name: this.system,
+            backup_system_image: labImages.agent,
+            backup_system_environment: {
+              AWS_DEFAULT_REGION: 'us-east-1',
+              RCLONE_S3_ENDPOINT: store.endpoint,
+              S3_BUCKET_NAME: this.bucket,
+            },
+            backup_system_run_as: { user: 10001, group: 10001, capabilities: [] },
+            backup_system_maximum_age_hours: 1,
             ...variables,
           },
         },

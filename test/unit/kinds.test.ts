@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 const root = join(import.meta.dirname, '../..')
 
 // Only a kind's own rooms may ask which kind a system is: anything else asks its kind by the interface `SystemKind`.
-const ownRooms = ['src/kinds/', 'src/lab/']
+const ownRooms = ['src/kinds/', 'src/lab/kinds/']
 const askingTheKind = [
   /switch \((?:\w+\.)*kind\)/,
   /\bsystem\w*\??\.kind\s*[!=]==?/,

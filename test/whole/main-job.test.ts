@@ -83,7 +83,7 @@ it('the job templates of AWX run a drill of every restore and verify every copy'
   const launch = await launcher(standing, () => undefined, new AbortController().signal)
   const started = new Date()
   await inParallel(standing.config.systems, 3, async ({ name }) => {
-    await launch(`Rehearse the restore: ${name}`)
+    await launch(`Test restore: ${name}`)
     await launch(`Verify: ${name}`)
   })
   for (const system of standing.config.systems) {
@@ -102,7 +102,7 @@ it('the job templates of AWX run a drill of every restore and verify every copy'
   }
 }, 1_500_000)
 
-it('npm run lab -- recover destroys everything but the buckets, and recovers every system', async () => {
+it('npm run lab -- recover destroys everything but the buckets, and brings every system back as it was', async () => {
   const { code, rows, err } = await lab<RecoveryRow>('recover')
   expect(
     rows.map(({ system, same, why }) => ({ system, same, why })),

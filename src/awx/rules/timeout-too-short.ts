@@ -26,9 +26,8 @@ const limits = new Map([
   ['playbooks/backup-rancher.yml', ['rancher_backup_stop_deadline_seconds', 'rancher_backup_healthy_timeout_seconds']],
   ['playbooks/restore-rancher.yml', ['rancher_backup_stop_deadline_seconds', 'rancher_backup_healthy_timeout_seconds']],
   ['playbooks/drill-rancher.yml', ['rancher_backup_healthy_timeout_seconds']],
-  ['playbooks/restore-database.yml', ['database_restore_seconds']],
-  ['playbooks/restore-media.yml', ['media_restore_seconds']],
-  ['playbooks/drill-restores.yml', ['restore_drill_seconds']],
+  ['playbooks/restore-system.yml', ['backup_system_restore_seconds']],
+  ['playbooks/drill-system.yml', ['backup_system_drill_seconds']],
 ])
 
 function longestWork(playbook: string, limit: string, { inventory, options }: Project): number {

@@ -22,6 +22,7 @@ export const imageNotPinned: Rule = {
 function images(config: Config): { path: string; image: string }[] {
   return [
     { path: 'agent.image', image: config.agent.image },
+    { path: 'agent.drillImage', image: config.agent.drillImage },
     { path: 'executionEnvironment', image: config.executionEnvironment },
     ...config.systems.flatMap((system, index) =>
       kindOf(system)

@@ -2,7 +2,6 @@ import { bucketUsedTwice } from './bucket-used-twice.ts'
 import { clusterUnknown } from './cluster-unknown.ts'
 import { clusterUsedTwice } from './cluster-used-twice.ts'
 import { imageNotPinned } from './image-not-pinned.ts'
-import { imageNotTagged } from './image-not-tagged.ts'
 import { nameTaken } from './name-taken.ts'
 import { nameUsedTwice } from './name-used-twice.ts'
 import { placeShared } from './place-shared.ts'
@@ -27,5 +26,4 @@ export const rules: readonly Rule[] = [
   promiseNotKept,
   systemContradictory,
   imageNotPinned,
-  imageNotTagged,
 ]

@@ -52,12 +52,12 @@ async function damaged(key: string, work: () => Promise<void>): Promise<void> {
 
 describe('a drill', { timeout: 300_000 }, () => {
   test('is missed by a verification that asks for it', async () => {
-    const { exitCode, output } = await verify({ rancher_backup_verify_drill_maximum_age_hours: 336 })
+    const { exitCode, output } = await verify({ backup_system_drill_maximum_age_hours: 336 })
     expect(exitCode).toBe(2)
     expect(output).toContain('never had a drill')
   })
 
-  test('starts a second Rancher without a network, and leaves nothing but its receipt', async () => {
+  test('starts a second Rancher that reaches nobody, and leaves nothing but its receipt', async () => {
     // What the second Rancher's network is, while it runs.
     const { hostname, port } = new URL(host.storeEndpoint)
     const looked = await host.at(
@@ -93,12 +93,12 @@ describe('a drill', { timeout: 300_000 }, () => {
   })
 
   test('satisfies that verification, which reads no key from disk and leaves none', async () => {
-    const { exitCode, output } = await verify({ rancher_backup_verify_drill_maximum_age_hours: 336 })
+    const { exitCode, output } = await verify({ backup_system_drill_maximum_age_hours: 336 })
     expect(exitCode, output).toBe(0)
     expect(output).toContain('"drilled"')
     expect(output).not.toContain(process.env.BACKUPS_TEST_S3_SECRET_ACCESS_KEY ?? 'the secret')
     expect(await host.run(['ls', '-A', `/run/fragalysis-backups/${host.container}`])).toBe('')
-    expect(await host.docker('ps', '--all', '--format', '{{.Names}}')).not.toContain(`${host.container}-verify`)
+    expect(await host.docker('ps', '--all', '--format', '{{.Names}}')).not.toContain(`${host.system}-verify`)
     await expectTidy()
   })
 
@@ -142,7 +142,7 @@ describe('a drill', { timeout: 300_000 }, () => {
     await expectTidy()
   })
 
-  test('is refused if there is too little space, before anything is fetched', async () => {
+  test('is refused where there is no room, before anything is fetched', async () => {
     const staging = host.staging
     host.staging = `${host.folder}/small`
     await host.shell(`mkdir -p ${host.staging}; mount -t tmpfs -o size=20m tmpfs ${host.staging}`)
@@ -159,7 +159,7 @@ describe('a drill', { timeout: 300_000 }, () => {
 })
 
 test('a verification finds a copy that is too old, or missing', async () => {
-  const { exitCode, output } = await verify({ rancher_backup_system: 'another' })
+  const { exitCode, output } = await verify({ backup_system_name: 'another' })
   expect(exitCode).toBe(2)
   expect(output).toContain('no backup of another has a receipt')
 }, 300_000)

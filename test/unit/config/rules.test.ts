@@ -21,7 +21,7 @@ it('finds nothing in the config of production', () => {
   expect(found(production)).toEqual([])
 })
 
-describe('a config with one mistake gives one line: place, what is wrong, what to write instead', () => {
+describe('a config that breaks one thing is told in one line: place, what is wrong, what to write instead', () => {
   it.each<[string, (config: Breakable) => void, string]>([
     [
       'an unknown key',
@@ -347,11 +347,11 @@ it.each<[string, (c: Breakable) => void, string]>([
     `replaces-ours ${at(media, 'replaces[0]')}`,
   ],
   [
-    'an agent image by digest',
+    'a drill image that is not pinned',
     c => {
-      c.agent.image = `registry.example/agent@sha256:${'a'.repeat(64)}`
+      c.agent.drillImage = 'registry.example/agent-drill:latest'
     },
-    'image-not-tagged agent.image',
+    'image-not-pinned agent.drillImage',
   ],
   [
     'an image of another contract',

@@ -25,7 +25,7 @@ test('every job template it tells to launch is one that AWX has, with the questi
     expect([...questions.keys()]).toContain(name)
     for (const [, variable] of answers.matchAll(/--answer ([^=]+)=/g)) expect(questions.get(name)).toContain(variable)
   }
-  for (const [, name = ''] of text.matchAll(/"((?:Back up|Verify|Rehearse the restore): [a-z0-9-]+)"/g)) {
+  for (const [, name = ''] of text.matchAll(/"((?:Back up|Verify|Test restore): [a-z0-9-]+)"/g)) {
     expect([...questions.keys()]).toContain(name)
   }
   expect(controller_workflows.map(workflow => workflow.name)).toContain('Recover everything: production')
