@@ -62,7 +62,7 @@ describe('configure-awx and plan, for all of production', () => {
     expect(output.replaceAll(/\s+/g, ' ')).toContain(`AWX has job templates that the config does not name: ${gone}.`)
     expect(await plan(without(gone))).toBe(
       [
-        `- AWX job template ${gone}: is ours by its mark, and the config does not name it`,
+        `- AWX job template ${gone}: has our mark, and the config does not name it`,
         `- AWX role Backup operators: Execute on job_template ${gone}`,
         '',
       ].join('\n'),

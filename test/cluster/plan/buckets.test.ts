@@ -26,7 +26,7 @@ async function notes(bucket: string, given = keys) {
   return [...differences.map(({ sign, note }) => `${sign} ${note}`), ...unreachable.map(({ why }) => `? ${why}`)]
 }
 
-const noRule = '~ no rule of its lifecycle ends uploads that were never finished'
+const noRule = '~ its lifecycle has no rule that aborts unfinished uploads'
 
 it('a private bucket wants only a lifecycle; with it, nothing', async () => {
   const { bucket, store } = await freshBucket()
@@ -68,7 +68,7 @@ it('an upload of just now is no leftover', async () => {
 
 it('a bucket that is not there would have to be made; one that is closed is not reached', async () => {
   expect(await notes('no-such-bucket-of-the-tests')).toEqual([
-    '+ is not there; production-stack-media has nowhere to go',
+    '+ does not exist; production-stack-media needs it',
   ])
   const { bucket } = await freshBucket()
   expect(await notes(bucket, { ...keys, secret_access_key: 'wrong' })).toEqual(['? answers 403'])
