@@ -67,9 +67,7 @@ it('an upload of just now is no leftover', async () => {
 })
 
 it('a bucket that is not there would have to be made; one that is closed is not reached', async () => {
-  expect(await notes('no-such-bucket-of-the-tests')).toEqual([
-    '+ does not exist; production-stack-media needs it',
-  ])
+  expect(await notes('no-such-bucket-of-the-tests')).toEqual(['+ does not exist; production-stack-media needs it'])
   const { bucket } = await freshBucket()
   expect(await notes(bucket, { ...keys, secret_access_key: 'wrong' })).toEqual(['? answers 403'])
 })
