@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { ensureVenv, projectRoot } from '../src/ansible/venv.ts'
 import { raiseLab, testEnvironment } from '../src/lab/lab.ts'
+import { ensureTestTools } from '../src/lab/test-tools.ts'
 import { exitCodes, Failure } from '../src/report/failure.ts'
 import { table } from '../src/report/table.ts'
 import { requireConfig } from './options.ts'
@@ -38,8 +39,9 @@ export async function handler({ name, format }: { name?: string; format: 'text' 
   }
   await ensureVenv(log)
   if (files.some(file => file !== 'config')) {
+    await ensureTestTools(log)
     const lab = await raiseLab(await requireConfig(join(projectRoot, 'backups.config.ts')), { log })
-    Object.assign(process.env, await testEnvironment(lab))
+    Object.assign(process.env, await testEnvironment(lab, log))
   }
   const rows: Row[] = []
   for (const bench of files) {

@@ -7,6 +7,7 @@ const names = [
   'check',
   'copies',
   'generate',
+  'images',
   'lab',
   'launch',
   'lint',

@@ -55,7 +55,8 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
 /** The lab, and what the tests find its parts by. */
 async function raise(log: (line: string) => void): Promise<Record<string, string>> {
   await ensureTestTools(log)
-  return await testEnvironment(await raiseLab(await requireConfig(join(projectRoot, 'backups.config.ts')), { log }))
+  const lab = await raiseLab(await requireConfig(join(projectRoot, 'backups.config.ts')), { log })
+  return await testEnvironment(lab, log)
 }
 
 interface Count {

@@ -14,6 +14,7 @@ import { exitCodes, Failure } from '../report/failure.ts'
 import { labConfig } from './config.ts'
 import { withLock } from './lock.ts'
 import { type LabPlan, labPlan } from './plan.ts'
+import { exportPostgres } from './postgres.ts'
 import type { LabAccess } from './reach.ts'
 import { givenSite, type LabSite, labImages, ownSite } from './site.ts'
 
@@ -109,10 +110,13 @@ export async function endLab(log: (line: string) => void, kubeconfig = ''): Prom
 }
 
 /** The environment in which the tests find the lab. */
-export async function testEnvironment(lab: Lab): Promise<Record<string, string>> {
+export async function testEnvironment(lab: Lab, log: (line: string) => void): Promise<Record<string, string>> {
   const credentials = await readCredentials(lab.credentials)
+  const postgres = await exportPostgres(lab.dockerHost, labImages.drill, log)
   const tests = credentials[testsCredential]
   return {
+    BACKUP_POSTGRES_PROGRAMS: postgres.programs,
+    PATH: `${postgres.newest}:${process.env.PATH ?? ''}`,
     BACKUPS_TEST_LAB_STATE: labState,
     BACKUPS_TEST_S3_ENDPOINT: lab.config.store.endpoint,
     BACKUPS_TEST_S3_ACCESS_KEY_ID: String(tests?.access_key_id),

@@ -11,6 +11,7 @@ const packages: Readonly<Record<string, string>> = {
   flock: 'util-linux',
   igzip: 'isal',
   initdb: 'postgresql',
+  patchelf: 'patchelf',
   rclone: 'rclone',
   rsync: 'rsync',
   zstd: 'zstd',

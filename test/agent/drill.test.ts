@@ -8,6 +8,7 @@ import { replicate } from '../../src/agent/media/backup.ts'
 import { verify } from '../../src/agent/verify.ts'
 import { fillTree } from '../../src/lab/content/media-tree.ts'
 import { readReceipts } from '../../src/store/receipt.ts'
+import { surroundings } from '../support/agent.ts'
 import { freshBucket } from '../support/bucket.ts'
 import { fill, startServer } from '../support/postgres.ts'
 
@@ -42,7 +43,7 @@ test('a drill restores a dump into a server of its own, as a user without privil
     'drill',
   ]
   const run = await execa('setpriv', agent, {
-    env: { ...system, PGUSER: 'admin', BACKUP_SCRATCH: scratch, PATH: process.env.PATH ?? '' },
+    env: { ...system, PGUSER: 'admin', BACKUP_SCRATCH: scratch, ...surroundings() },
     extendEnv: false,
     reject: false,
   })

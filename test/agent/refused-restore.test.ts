@@ -7,6 +7,7 @@ import { restore } from '../../src/agent/restore.ts'
 import { databaseFingerprint } from '../../src/lab/content/database.ts'
 import { differences } from '../../src/lab/content/difference.ts'
 import { fillTree } from '../../src/lab/content/media-tree.ts'
+import { surroundings } from '../support/agent.ts'
 import { freshBucket } from '../support/bucket.ts'
 import { fill, startServer } from '../support/postgres.ts'
 
@@ -28,7 +29,7 @@ async function restoreInto(
   const { exitCode, stdout, stderr } = await execa(
     'unshare',
     ['--mount', 'bash', '-uc', script, 'bash', small, process.execPath],
-    { env: { PATH: process.env.PATH ?? '', ...env }, extendEnv: false, reject: false },
+    { env: { ...surroundings(), ...env }, extendEnv: false, reject: false },
   )
   return { code: exitCode, said: `${stdout}\n${stderr}` }
 }

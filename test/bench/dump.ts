@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { execa } from 'execa'
+import { majorsWith, programPath } from '../../src/agent/database/programs.ts'
 import { AGENT, Place } from '../support/bench-place.ts'
 import { measure, middle, type Row, rounded } from '../support/measure.ts'
 import { rcloneEnvironment } from '../support/rclone.ts'
@@ -58,14 +59,14 @@ export async function run(): Promise<Row[]> {
   return measured.map(({ bench, way, runs }) => rounded({ bench, way, ...middle(runs) }))
 }
 
-/** A server on loopback with the newest PostgreSQL of this machine. @returns how to reach it */
+/** A server of the newest PostgreSQL on loopback. @returns how to reach it */
 async function startServer(place: Place): Promise<Record<string, string>> {
-  const { stdout: programs } = await execa('sh', ['-c', 'ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1'])
+  const newest = majorsWith('initdb').at(-1) ?? 0
   const folder = await place.folder()
   const data = join(folder, 'data')
   await execa('chown', ['postgres:', folder])
   const as = (program: string, args: string[]) =>
-    execa('setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', join(programs, program), ...args], {
+    execa('setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', programPath(newest, program), ...args], {
       cwd: folder,
       stdio: 'ignore',
     })

@@ -25,6 +25,12 @@ export interface AgentRun {
   log: string
 }
 
+/** What the agent finds its programs by on this machine. */
+export function surroundings(): Record<string, string> {
+  const { PATH = '', HOME = '/root', BACKUP_POSTGRES_PROGRAMS = '' } = process.env
+  return { PATH, HOME, BACKUP_POSTGRES_PROGRAMS }
+}
+
 /** Start the agent as a process of its own, with nothing in its environment but what it is given. */
 export function startAgent(
   env: Record<string, string>,
@@ -32,7 +38,7 @@ export function startAgent(
   user: { uid: number; gid: number } | undefined = undefined,
 ) {
   return execa(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/root', ...env },
+    env: { ...surroundings(), ...env },
     extendEnv: false,
     reject: false,
     stdin: 'ignore',

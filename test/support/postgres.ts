@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { onTestFinished } from 'vitest'
+import { majorsWith, programPath, psql } from '../../src/agent/database/programs.ts'
 import type { Sql } from '../../src/lab/content/database.ts'
 
 /** A PostgreSQL server of a test's own, on loopback, gone when the test ends. */
@@ -12,17 +13,33 @@ export interface TestServer {
   sql: Sql
 }
 
-/**
- * Make and start a server with the newest PostgreSQL of this machine.
- *
- * @param admin its superuser
- */
-export async function startServer(admin = 'admin', password = 'test-password'): Promise<TestServer> {
-  const { stdout: found } = await execa('sh', ['-c', 'ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1'])
+/** What a server is to be. */
+interface Wanted {
+  /** Default: the newest that there is. */
+  major?: number
+  /** Its superuser. */
+  admin?: string
+  password?: string
+}
+
+/** The majors of PostgreSQL that tests can start, oldest first. */
+export const majors: readonly number[] = majorsWith('initdb')
+
+/** Make and start a server. */
+export async function startServer({
+  major = majors.at(-1) ?? 0,
+  admin = 'admin',
+  password = 'test-password',
+}: Wanted = {}): Promise<TestServer> {
+  if (!majors.includes(major)) {
+    throw new Error(
+      `there is no PostgreSQL ${major} here, only ${majors.join(', ') || 'none'}: run the tests with "npm test", or set BACKUP_POSTGRES_PROGRAMS as it does`,
+    )
+  }
   const folder = await mkdtemp('/tmp/recovery-postgres-')
   await execa('chown', ['postgres:', folder])
   const as = (program: string, args: string[]) =>
-    execa('setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', join(found, program), ...args], {
+    execa('setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', programPath(major, program), ...args], {
       cwd: folder,
       stdin: 'ignore',
       // Else a server that lives on holds our pipes.
@@ -54,7 +71,7 @@ export async function startServer(admin = 'admin', password = 'test-password'): 
   })
   const env = { PGHOST: host, PGUSER: admin, PGADMINPASS: password }
   const sql: Sql = async (database, query) => {
-    const { stdout } = await execa('psql', ['-XAtq', '--set=ON_ERROR_STOP=1', '--dbname', database], {
+    const { stdout } = await execa(psql(), ['-XAtq', '--set=ON_ERROR_STOP=1', '--dbname', database], {
       input: query,
       env: { ...env, PGPASSWORD: password },
       maxBuffer: 1024 ** 3,
@@ -70,7 +87,7 @@ const files = new URL('../../roles/lab_database/files/', import.meta.url).pathna
 export async function fill(server: TestServer, file: 'infrastructure' | 'stack', variables: Record<string, string>) {
   const settings = Object.entries({ system: 'test', factor: '0.02', ...variables }).map(([n, v]) => `--set=${n}=${v}`)
   const { PGADMINPASS: PGPASSWORD = '', ...env } = server.env
-  await execa('psql', ['-Xq', '--dbname=postgres', `--file=${files}${file}.sql`, ...settings], {
+  await execa(psql(), ['-Xq', '--dbname=postgres', `--file=${files}${file}.sql`, ...settings], {
     env: { ...env, PGPASSWORD },
   })
 }

@@ -70,7 +70,7 @@ test('a dump of the images in use before (pg_dumpall --clean) comes back, as the
   await fill(original, 'infrastructure', { awx: 'false' })
   const backup = await folder()
   await seedsDump(original, 'pg_dumpall', ['--clean', '--no-password'], backup)
-  const copy = await startServer('admin', 'another password')
+  const copy = await startServer({ password: 'another password' })
   await copy.sql('postgres', 'create role readers; create database keycloak; create database unrelated')
   const recovery = { ...copy.env, BACKUP_VOLUME: backup, FROM_BACKUP: 'LATEST', DATABASE_EXPECTED_COUNT: '2' }
   await expect(restore({ ...recovery, LATEST_BACKUP_MAXIMUM_AGE_H: '24' }, never)).rejects.toThrow('h old')
