@@ -12,6 +12,7 @@ const commands: Record<string, () => Promise<{ command: CommandModule }>> = {
   restore: () => import('./restore.ts'),
   verify: () => import('./verify.ts'),
   drill: () => import('./drill.ts'),
+  selftest: () => import('./selftest.ts'),
   kit: () => import('./kit/backup.ts'),
   'set-aside': () => import('./set-aside.ts'),
   snapshot: () => import('./rancher/snapshot.ts'),

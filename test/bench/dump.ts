@@ -66,10 +66,14 @@ async function startServer(place: Place): Promise<Record<string, string>> {
   const data = join(folder, 'data')
   await execa('chown', ['postgres:', folder])
   const as = (program: string, args: string[]) =>
-    execa('setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', programPath(newest, program), ...args], {
-      cwd: folder,
-      stdio: 'ignore',
-    })
+    execa(
+      'setpriv',
+      ['--reuid=postgres', '--regid=postgres', '--clear-groups', programPath(newest, program), ...args],
+      {
+        cwd: folder,
+        stdio: 'ignore',
+      },
+    )
   await as('initdb', ['-D', data, '-U', 'postgres', '--auth=trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync'])
   const port = String(20_000 + Math.floor(Math.random() * 10_000))
   const options = `-c listen_addresses=127.0.0.1 -c port=${port} -c unix_socket_directories= -c fsync=off -c shared_buffers=1GB`

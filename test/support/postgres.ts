@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { onTestFinished } from 'vitest'
-import { majorsWith, programPath, psql } from '../../src/agent/database/programs.ts'
+import { majorsWith, programPath } from '../../src/agent/database/programs.ts'
 import type { Sql } from '../../src/lab/content/database.ts'
 
 /** A PostgreSQL server of a test's own, on loopback, gone when the test ends. */
@@ -24,6 +24,9 @@ interface Wanted {
 
 /** The majors of PostgreSQL that tests can start, oldest first. */
 export const majors: readonly number[] = majorsWith('initdb')
+
+/** The newest psql, which talks to servers of every major. */
+const psql = programPath(majors.at(-1) ?? 0, 'psql')
 
 /** Make and start a server. */
 export async function startServer({
@@ -71,7 +74,7 @@ export async function startServer({
   })
   const env = { PGHOST: host, PGUSER: admin, PGADMINPASS: password }
   const sql: Sql = async (database, query) => {
-    const { stdout } = await execa(psql(), ['-XAtq', '--set=ON_ERROR_STOP=1', '--dbname', database], {
+    const { stdout } = await execa(psql, ['-XAtq', '--set=ON_ERROR_STOP=1', '--dbname', database], {
       input: query,
       env: { ...env, PGPASSWORD: password },
       maxBuffer: 1024 ** 3,
@@ -87,7 +90,7 @@ const files = new URL('../../roles/lab_database/files/', import.meta.url).pathna
 export async function fill(server: TestServer, file: 'infrastructure' | 'stack', variables: Record<string, string>) {
   const settings = Object.entries({ system: 'test', factor: '0.02', ...variables }).map(([n, v]) => `--set=${n}=${v}`)
   const { PGADMINPASS: PGPASSWORD = '', ...env } = server.env
-  await execa(psql(), ['-Xq', '--dbname=postgres', `--file=${files}${file}.sql`, ...settings], {
+  await execa(psql, ['-Xq', '--dbname=postgres', `--file=${files}${file}.sql`, ...settings], {
     env: { ...env, PGPASSWORD },
   })
 }
