@@ -2,7 +2,6 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
-import packageFile from '../../../package.json' with { type: 'json' }
 import { type Environment, openStore } from '../../store/client.ts'
 import { fromFuture, type StoreClock } from '../../store/clock.ts'
 import { writeReceipt } from '../../store/receipt.ts'
@@ -13,6 +12,7 @@ import type { BucketPlace } from '../run/environment.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
 import { conclude, Failure, type Result } from '../run/outcome.ts'
+import { agentVersions } from '../run/versions.ts'
 import { notHeldLine, quoted } from './dump-facts.ts'
 import { type Dumped, dumpToFile, suffixOf } from './dump-stream.ts'
 import { type Server, serverOf } from './postgres.ts'
@@ -126,7 +126,7 @@ async function newDump(
         ...(lacks.length > 0 && { lacks }),
       },
       previous: null,
-      versions: { agent: packageFile.version, [program]: client.version.text, server: version.text },
+      versions: { ...agentVersions(), [program]: client.version.text, server: version.text },
       counts: dumped.counts,
     }
     await volume.finish(settings.tier, receipt)

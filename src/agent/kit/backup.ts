@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import type { CommandModule } from 'yargs'
-import packageFile from '../../../package.json' with { type: 'json' }
 import { type Environment, openStore } from '../../store/client.ts'
 import { writeReceipt } from '../../store/receipt.ts'
 import { prune } from '../../store/retention.ts'
@@ -11,6 +10,7 @@ import { uploadVerified } from '../../store/upload.ts'
 import { startTime } from '../run/clock.ts'
 import { log } from '../run/log.ts'
 import { conclude, Failure, type Result } from '../run/outcome.ts'
+import { agentVersions } from '../run/versions.ts'
 import { type KitSettings, kitSettings } from './settings.ts'
 
 export const command: CommandModule = {
@@ -48,7 +48,7 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
       bucket,
       object: { key: object.key, bytes: object.bytes, sha256: object.sha256, etag: object.etag },
       bytes: object.bytes,
-      versions: { agent: packageFile.version, age },
+      versions: { ...agentVersions(), age },
       counts,
       details: { namespace: settings.namespace, recipients },
     })

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HeadObjectCommand } from '@aws-sdk/client-s3'
-import packageFile from '../../../package.json' with { type: 'json' }
 import { type Environment, openStore, type Store } from '../../store/client.ts'
 import { copyWithin } from '../../store/copy.ts'
 import { bareEtag, deleteEach, deleteKeys, listObjects } from '../../store/list.ts'
@@ -19,6 +18,7 @@ import { tellDifference } from '../run/clock.ts'
 import { lock } from '../run/lock.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
+import { agentVersions } from '../run/versions.ts'
 import { OWN_FOLDERS, objectKey, TRASH, trashName } from './bucket-layout.ts'
 import { type Destination, type Known, storeFile } from './file-upload.ts'
 import { lineOf, Manifest, type ManifestEntry, manifestPrefix, readManifest, writeManifest } from './manifest.ts'
@@ -119,7 +119,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
         bucket,
         object,
         bytes: plan.now.bytes,
-        versions: { agent: packageFile.version },
+        versions: agentVersions(),
         counts: {
           files: plan.now.files,
           ...plan.counts,

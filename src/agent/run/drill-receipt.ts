@@ -1,6 +1,6 @@
-import packageFile from '../../../package.json' with { type: 'json' }
 import type { Environment, Store } from '../../store/client.ts'
 import { drillSystem, type Receipt, type ReceiptKind, writeReceipt } from '../../store/receipt.ts'
+import { agentVersions } from './versions.ts'
 
 /** The facts of a drill in its receipt, beyond the copy's. */
 export interface DrillFacts {
@@ -38,7 +38,7 @@ export async function writeDrillReceipt(store: Store, receipt: Receipt, drilled:
     bucket: receipt.bucket,
     object: receipt.object,
     bytes: receipt.bytes,
-    versions: { agent: packageFile.version },
+    versions: agentVersions(),
     counts: drilled.counts,
     details: { ...drilled.details, seconds: drilled.seconds },
   })
