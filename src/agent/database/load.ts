@@ -42,6 +42,7 @@ export async function loadDump(
   let session: Session | undefined
   let target: CopyTarget | undefined
   let bytes = 0
+  let elsewhere = false
   const breakOff = (): void => session?.destroy()
   request.stop.addEventListener('abort', breakOff)
   const refused = (error: unknown, statement: string): void => {
@@ -56,6 +57,7 @@ export async function loadDump(
   const connect = async (database: string): Promise<void> => {
     await session?.close()
     session = undefined
+    elsewhere = database !== request.database
     try {
       session = await Session.open(request.server, database)
       // As psql finds it, for dumps that name tables without their schema.
@@ -76,6 +78,8 @@ export async function loadDump(
       request.onProgress(bytes)
       switch (part.type) {
         case 'comment':
+          // What follows creates the next database, in its encoding, which this one may not know.
+          if (elsewhere && /^-- PostgreSQL database dump complete$/m.test(part.text)) await connect(request.database)
           break
         case 'command': {
           const database = connectedTo(part.text)

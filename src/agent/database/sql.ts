@@ -216,7 +216,7 @@ export class SqlCutter {
     }
     const [mark] = found
     const end = found.index + mark.length
-    const word = /^\$?[A-Za-z_\x80-\xff]/.test(mark) && !mark.endsWith("'")
+    const word = /^\$?[A-Za-z_\x80-\xff]/.test(mark) && !/'$|^\$.*\$$/.test(mark)
     if (word && end === this.#text.length) {
       // It may go on.
       this.#at = found.index

@@ -13,6 +13,9 @@ SET client_encoding = 'UTF8';
 CREATE FUNCTION f() RETURNS void AS $$ SELECT 'SET transaction_timeout = 0;'
 COPY public.fake (line) FROM stdin;
 $$;
+CREATE FUNCTION e() RETURNS text LANGUAGE sql AS $_$ SELECT E'\\'' || $1; SELECT 'x
+COPY public.fake (line) FROM stdin;
+'; $_$;
 CREATE FUNCTION g() RETURNS void LANGUAGE sql BEGIN ATOMIC
  SELECT CASE WHEN true THEN 1 END;
  SELECT 2;
