@@ -20,6 +20,9 @@ const CALL = /^SELECT (?:\* FROM )?pg_catalog\.(\w+)\(/
 /** These bring data. */
 const DATA_CALL = /^(?:lo_|lowrite|setval)/
 
+const GRANTED_BY = new RegExp(`^(GRANT ${NAME} TO ${NAME}(?: WITH [A-Z, ]+?)?) GRANTED BY (${NAME});$`)
+const GRANTOR_REFUSED = new Set(['42501', '0LP01', '42704'])
+
 /** What a server did not know, with the number of times. */
 export type LeftOut = Map<string, number>
 
@@ -62,6 +65,12 @@ export function withoutUnknown(
   statement: string,
   error: StatementError,
 ): { name: string; statement: string } | undefined {
+  const membership = GRANTED_BY.exec(statement)
+  // Since version 16 the superuser that a server was made with may grant what no other role may pass on. It has another
+  // name on another server; the membership is what counts.
+  if (membership && GRANTOR_REFUSED.has(error.code)) {
+    return { name: `GRANTED BY ${membership[2]}`, statement: `${membership[1]};` }
+  }
   if (!REFUSALS.has(error.code)) return undefined
   const called = CALL.exec(statement)?.[1]
   if (called && error.code === '42883' && !DATA_CALL.test(called)) return { name: called, statement: '' }

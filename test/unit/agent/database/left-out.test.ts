@@ -70,6 +70,14 @@ test('the setting of a function is left out, its body is not touched', () => {
   )
 })
 
+test('a membership is granted without its grantor where the server does not let that one grant it', () => {
+  const error = new StatementError('ERROR: permission denied to grant privileges as role "postgres"', '42501')
+  expect(withoutUnknown('GRANT "a b" TO c WITH ADMIN OPTION, INHERIT TRUE GRANTED BY postgres;', error)).toEqual({
+    name: 'GRANTED BY postgres',
+    statement: 'GRANT "a b" TO c WITH ADMIN OPTION, INHERIT TRUE;',
+  })
+})
+
 test('the server may say it in another language', () => {
   const error = new StatementError('FEHLER: unbekannter Parameter »pg_attver«', '22023')
   expect(withoutUnknown('ALTER TABLE t ALTER COLUMN a SET (pg_attver=1);', error)?.name).toBe('pg_attver')
