@@ -1,30 +1,32 @@
 import { defineConfig } from 'vitest/config'
 
-/** Tests that work on the one lab of the machine, and so take turns. */
-const onTheLab = (name: string, levels: readonly string[]) => ({
+/** Tests on a part of the lab. Their files take turns: they share its processors, and some change the part itself. */
+const onTheLab = (name: string, levels = [name]) => ({
   test: {
     name,
     include: levels.map(level => `test/${level}/**/*.test.ts`),
     fileParallelism: false,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
   },
 })
 
-// A level is what its tests need. tools/test.ts says which projects run beside each other.
+// A level is what its tests need; src/lab/test-run.ts runs levels side by side.
 export default defineConfig({
   test: {
     projects: [
       // Node. Some start a command of ours, which takes seconds on a busy machine.
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
-      // Ansible, and for `awx` a controller: a real AWX or the stand-in for it.
-      { test: { name: 'ansible', include: ['test/{ansible,awx}/**/*.test.ts'], testTimeout: 120_000 } },
-      // The lab's bucket store, this machine's PostgreSQL and Chromium; the lab's cluster.
-      onTheLab('parts', ['agent', 'browser', 'cluster']),
+      // Ansible; `awx` also a controller: a real AWX or the stand-in.
+      { test: { name: 'ansible', include: ['test/{ansible,awx}/**/*.test.ts'], testTimeout: 300_000 } },
+      // The lab's bucket store, and this machine's PostgreSQL and Chromium.
+      onTheLab('agent', ['agent', 'browser']),
+      // The lab's cluster.
+      onTheLab('cluster'),
       // The lab's Docker host.
-      onTheLab('host', ['host']),
+      onTheLab('host'),
       // The whole lab.
-      onTheLab('whole', ['whole']),
+      onTheLab('whole'),
     ],
   },
 })

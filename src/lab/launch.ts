@@ -8,8 +8,8 @@ import { exitCodes, Failure } from '../report/failure.ts'
 import { inParallel } from '../store/parallel.ts'
 import type { Lab } from './lab.ts'
 
-/** Jobs at once, as AWX runs those of different templates: most of a job is waiting for a pod. */
-const AT_ONCE = 3
+/** How many systems are worked on at once, as AWX runs jobs of different templates: most of the time goes into waiting for pods. */
+export const AT_ONCE = 3
 
 /** Launches a job template by its name with answers to its survey; the seconds it took, once it has ended well. */
 export type Launch = (name: string, answers?: Readonly<Record<string, string>>) => Promise<number>

@@ -1,10 +1,11 @@
 import { kindOf, recoveryOrder, type System } from '../kinds/index.ts'
 import { recoveryStages } from '../kinds/kind.ts'
+import { inParallel } from '../store/parallel.ts'
 import { differences } from './content/difference.ts'
 import { labKindOf } from './kinds/index.ts'
 import type { State } from './kinds/kind.ts'
 import type { Lab } from './lab.ts'
-import { backUpAll, deployAll, type Launch, launcher, templateOf } from './launch.ts'
+import { AT_ONCE, backUpAll, deployAll, type Launch, launcher, templateOf } from './launch.ts'
 import { kubectl } from './reach.ts'
 
 /** The result of a full recovery for one system. */
@@ -25,8 +26,8 @@ export interface RecoveryRow {
 /**
  * A full recovery, on the lab: backs everything up once more, takes each system's fingerprint, destroys all of them –
  * the servers' data, the volumes with their copies, Rancher's data, the CronJobs, the Secrets; only the buckets stay –
- * and restores them in the order of the runbook, by the job templates that AWX would launch; the kits by the runbook's
- * own commands. Then it compares each with its fingerprint.
+ * and restores them stage by stage, as the runbook does, by the job templates that AWX would launch; the kits by the
+ * runbook's own commands. Then it compares each with its fingerprint.
  *
  * @throws Failure if a job fails; what was restored until then stays
  */
@@ -36,41 +37,45 @@ export async function recover(lab: Lab, log: (line: string) => void, signal: Abo
   await deployAll(lab, launch)
   await backUpAll(order, launch)
   const before = new Map<System, State>()
-  for (const system of order) {
+  await inParallel(order, AT_ONCE, async system => {
     log(`${system.name}: taking its fingerprint`)
     const kind = labKindOf(system)
     before.set(system, await (kind.stateInCopy ?? kind.state)(system, lab))
-  }
-  for (const system of order) {
+  })
+  await inParallel(order, AT_ONCE, async system => {
     log(`${system.name}: destroying it`)
     await undeploy(system, lab)
     await labKindOf(system).destroy(system, lab)
-  }
+  })
   log('only the buckets are left')
-  const rows: RecoveryRow[] = []
-  let deployed = false
-  for (const system of order) {
-    if (!deployed && restoredAfterDeployment(system)) {
-      await deployAll(lab, launch)
-      deployed = true
-    }
-    const started = performance.now()
-    log(`${system.name}: restoring it`)
-    await labKindOf(system).bringBack(system, lab, () => restore(system, launch))
-    const seconds = (performance.now() - started) / 1000
-    log(`${system.name}: comparing`)
-    const was = before.get(system) as State
-    const is = await labKindOf(system).state(system, lab)
-    const why = differences(system.name, was.facts, is.facts)
-    rows.push({ system: system.name, lost: was.summary, back: is.summary, seconds, same: why.length === 0, why })
-    log(`${system.name}: ${why.length === 0 ? 'as it was' : `NOT as it was: ${why.join('; ')}`}`)
+  const rows = new Map<System, RecoveryRow>()
+  for (const stage of recoveryStages) {
+    if (stage === 'deployment') await deployAll(lab, launch)
+    const systems = order.filter(system => kindOf(system).stage(system) === stage)
+    await inParallel(systems, AT_ONCE, async system => {
+      rows.set(system, await bringBack(system, before.get(system) as State, lab, launch, log))
+    })
   }
-  return rows
+  return order.map(system => rows.get(system) as RecoveryRow)
 }
 
-function restoredAfterDeployment(system: System): boolean {
-  const rank = recoveryStages.indexOf(kindOf(system).stage(system))
-  return rank > recoveryStages.indexOf('deployment')
+/** Restores one system and compares it with what it was. */
+async function bringBack(
+  system: System,
+  was: State,
+  lab: Lab,
+  launch: Launch,
+  log: (line: string) => void,
+): Promise<RecoveryRow> {
+  const started = performance.now()
+  log(`${system.name}: restoring it`)
+  await labKindOf(system).bringBack(system, lab, () => restore(system, launch))
+  const seconds = (performance.now() - started) / 1000
+  log(`${system.name}: comparing`)
+  const is = await labKindOf(system).state(system, lab)
+  const why = differences(system.name, was.facts, is.facts)
+  log(`${system.name}: ${why.length === 0 ? 'as it was' : `NOT as it was: ${why.join('; ')}`}`)
+  return { system: system.name, lost: was.summary, back: is.summary, seconds, same: why.length === 0, why }
 }
 
 async function restore(system: System, launch: Launch): Promise<void> {

@@ -1,0 +1,110 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { projectRoot } from '../ansible/venv.ts'
+
+const vitest = join(projectRoot, 'node_modules/.bin/vitest')
+
+/** The results of a project of `vitest.config.ts`. */
+export interface TestCounts {
+  readonly passed: number
+  /** Tests that failed, and files that did not load. */
+  readonly failed: number
+  /** Whether vitest itself exited with 0. */
+  readonly succeeded: boolean
+}
+
+/** Projects of `vitest.config.ts`: those that need no lab, those on a part of it each, and those on the whole lab. */
+const withoutLab = ['unit', 'ansible']
+const onParts = ['host', 'agent', 'cluster']
+const onWhole = ['whole']
+
+/**
+ * Runs the tests whose path contains one of the words; all of them if there are no words. What can run side by side
+ * does: the tests that need no lab start at once, those on different parts of the lab when it is up, and those on the
+ * whole lab when it is free.
+ *
+ * @param startLab returns the environment in which tests find the lab; called only if a test needs one
+ * @param print gets the output of vitest, a line at a time, with the project's name in front
+ */
+export async function runTests(
+  words: readonly string[],
+  startLab: () => Promise<Record<string, string>>,
+  print: (line: string) => void,
+): Promise<TestCounts> {
+  const folder = await mkdtemp(join(tmpdir(), 'backups-test-'))
+  const matching = await projectsWith(words)
+  const run = (projects: readonly string[], environment?: Record<string, string>) =>
+    Promise.all(
+      projects
+        .filter(project => matching.has(project))
+        .map(project => runProject(project, words, environment, folder, print)),
+    )
+  const withLab = async () => {
+    if (![...onParts, ...onWhole].some(project => matching.has(project))) return []
+    const environment = await startLab()
+    return [...(await run(onParts, environment)), ...(await run(onWhole, environment))]
+  }
+  try {
+    const counts = await Promise.all([run(withoutLab), withLab()])
+    return counts.flat().reduce(sum, { passed: 0, failed: 0, succeeded: true })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function sum(one: TestCounts, other: TestCounts): TestCounts {
+  return {
+    passed: one.passed + other.passed,
+    failed: one.failed + other.failed,
+    succeeded: one.succeeded && other.succeeded,
+  }
+}
+
+/** The projects that have a test file whose path contains one of the words. */
+async function projectsWith(words: readonly string[]): Promise<Set<string>> {
+  const { stdout } = await execa(vitest, ['list', '--filesOnly', ...words, '--json'], { cwd: projectRoot })
+  const files = JSON.parse(stdout) as { readonly projectName: string }[]
+  return new Set(files.map(({ projectName }) => projectName))
+}
+
+/** @param environment missing for tests that need no lab; they yield the processor to those that do */
+async function runProject(
+  project: string,
+  words: readonly string[],
+  environment: Record<string, string> | undefined,
+  folder: string,
+  print: (line: string) => void,
+): Promise<TestCounts> {
+  const started = performance.now()
+  const report = join(folder, `${project}.json`)
+  const command = [vitest, 'run', ...words, `--project=${project}`]
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const running = execa('nice', [`--adjustment=${environment ? 0 : 10}`, ...command, ...reporters], {
+    cwd: projectRoot,
+    env: { ...environment },
+    stdin: 'ignore',
+    all: true,
+    reject: false,
+  })
+  for await (const line of running.iterable({ from: 'all' })) print(`${project} | ${line}`)
+  const { failed } = await running
+  const minutes = (performance.now() - started) / 60_000
+  print(`${project} | ${failed ? 'FAILED' : 'done'} after ${minutes.toFixed(1)} min`)
+  return { ...(await countsOf(report)), succeeded: !failed }
+}
+
+interface Report {
+  readonly numPassedTests?: number
+  readonly numFailedTests?: number
+  readonly testResults?: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[]
+}
+
+async function countsOf(file: string): Promise<{ passed: number; failed: number }> {
+  const report = JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as Report
+  const { numPassedTests: passed = 0, numFailedTests: failed = 0, testResults = [] } = report
+  // A file that does not load fails without a failed test.
+  const broken = testResults.filter(f => f.status === 'failed' && f.assertionResults.length === 0).length
+  return { passed, failed: failed + broken }
+}
