@@ -10,7 +10,7 @@ import { folder } from '../../support/agent.ts'
 import { freshBucket } from '../../support/bucket.ts'
 import { HostileTree, Random } from '../../support/hostile-tree.ts'
 
-// BACKUPS_TEST_SEEDS=5000 npx vitest run --project=parts test/agent/media/generated.test.ts
+// BACKUPS_TEST_SEEDS=5000 npx vitest run --project=agent test/agent/media/generated.test.ts
 //   tries more; BACKUPS_TEST_SEED=17 tries the one that a failure names.
 const only = process.env.BACKUPS_TEST_SEED
 const seeds = only
