@@ -27,7 +27,7 @@ interface Step {
 
 interface Work {
   readonly steps: readonly Step[]
-  readonly volumes: Readonly<Record<string, Volume>>
+  readonly volumes: Readonly<Record<string, Volume | { readonly secret: { name: string; entries: readonly string[] } }>>
   readonly runAs: RunAs
 }
 
@@ -121,14 +121,16 @@ export function cronjobVariables(
       name,
       ...('nfs' in volume
         ? { nfs: volume.nfs }
-        : {
-            claim: {
-              name: volume.claim,
-              create: volume.size !== undefined,
-              ...(volume.size !== undefined && { size: volume.size }),
-              ...(volume.storageClass !== undefined && { storage_class: volume.storageClass }),
-            },
-          }),
+        : 'secret' in volume
+          ? { secret: volume.secret }
+          : {
+              claim: {
+                name: volume.claim,
+                create: volume.size !== undefined,
+                ...(volume.size !== undefined && { size: volume.size }),
+                ...(volume.storageClass !== undefined && { storage_class: volume.storageClass }),
+              },
+            }),
     })),
     backup_cronjob_s3_secret: {
       name: secret.name,

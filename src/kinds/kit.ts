@@ -67,14 +67,16 @@ export const kit: SystemKind<KitSystem> = {
   goodCopy,
   hostVariables(system, surroundings) {
     const store = storeEnvironment(system, surroundings)
-    const items = system.secrets
-      .flatMap(({ name, keys }) => keys.map(key => ({ secret: name, key })))
-      .map((item, index) => ({ ...item, variable: `BACKUP_KIT_ITEM_${index}` }))
+    const items = system.secrets.flatMap(({ name, keys }) => keys.map(key => ({ secret: name, key })))
+    // Files, because an environment variable cannot hold every value: a container runtime takes text only.
+    const volumes = system.secrets.map(
+      ({ name, keys }, index) => [`secret-${index}`, { secret: { name, entries: keys } }] as const,
+    )
     const identity = system.drillIdentity
     const shared = { ...store.plain, S3_BUCKET_NAME: system.bucket }
     return {
       ...cronjobVariables(system, surroundings, {
-        volumes: {},
+        volumes: Object.fromEntries(volumes),
         runAs: agentUser,
         steps: [
           {
@@ -87,11 +89,8 @@ export const kit: SystemKind<KitSystem> = {
               BACKUP_KIT_ITEMS: JSON.stringify(items, null, 2),
               BACKUP_KIT_CONFIG: JSON.stringify(surroundings, null, 2),
             },
-            secret_environment: [
-              ...items.map(({ variable, secret, key }) => ({ name: variable, secret, key })),
-              ...store.secret,
-            ],
-            mounts: [],
+            secret_environment: store.secret,
+            mounts: volumes.map(([volume, { secret }]) => ({ volume, path: `/kit/${secret.name}`, read_only: true })),
           },
         ],
       }),

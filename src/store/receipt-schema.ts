@@ -2,7 +2,8 @@ import { type Static, type TProperties, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 
 const utc = { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' }
-const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
+const Sha256Pattern = { pattern: '^[0-9a-f]{64}$' }
+const Sha256 = Type.String(Sha256Pattern)
 const Count = Type.Integer({ minimum: 0 })
 const Seconds = Type.Number({ minimum: 0 })
 const StepSeconds = Type.Record(Type.String(), Seconds, { description: 'step → the seconds it took' })
@@ -90,6 +91,9 @@ const Rancher = receiptOf('rancher', {
 const Kit = receiptOf('kit', {
   namespace: Type.String(),
   recipients: Type.Array(Type.String()),
+  contentSha256: Type.Optional(
+    Type.String({ ...Sha256Pattern, description: 'of what was encrypted, which holds a random nonce' }),
+  ),
 })
 
 const Drill = receiptOf('drill', {

@@ -1,3 +1,5 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +13,7 @@ import { startTime } from '../run/clock.ts'
 import { log } from '../run/log.ts'
 import { conclude, Failure, type Result } from '../run/outcome.ts'
 import { agentVersions } from '../run/versions.ts'
-import { type KitSettings, kitSettings } from './settings.ts'
+import { type KitItem, type KitSettings, kitSettings } from './settings.ts'
 
 export const command: CommandModule = {
   command: 'kit',
@@ -50,7 +52,11 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
       bytes: object.bytes,
       versions: { ...agentVersions(), age },
       counts,
-      details: { namespace: settings.namespace, recipients },
+      details: {
+        namespace: settings.namespace,
+        recipients,
+        contentSha256: createHash('sha256').update(text).digest('hex'),
+      },
     })
     const takenAt = (key: string) => (NAME.exec(key)?.[1] ? new Date(NAME.exec(key)?.[1] ?? 0) : undefined)
     const removed = await prune(store, { bucket, system, keep, takenAt })
@@ -68,7 +74,7 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
   }
 }
 
-function manifests({ namespace, items, config: text }: KitSettings, env: Environment): object {
+function manifests({ namespace, items, folder, config }: KitSettings, env: Environment): object {
   const names = [...new Set(items.map(item => item.secret))]
   const secrets = names.map(name => ({
     apiVersion: 'v1',
@@ -77,16 +83,31 @@ function manifests({ namespace, items, config: text }: KitSettings, env: Environ
     data: Object.fromEntries(
       items
         .filter(item => item.secret === name)
-        .map(({ key, variable }) => [key, Buffer.from(env[variable] ?? '').toString('base64')]),
+        .map(item => [item.key, secretValue(item, folder, env).toString('base64')]),
     ),
   }))
-  const config = {
+  const about = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { namespace, name: 'fragalysis-backups-config' },
-    data: { 'config.json': text ?? '' },
+    // The nonce keeps the hash in the receipt from telling anything of the values.
+    data: { nonce: randomBytes(32).toString('hex'), ...(config !== undefined && { 'config.json': config }) },
   }
-  return { apiVersion: 'v1', kind: 'List', items: text ? [...secrets, config] : secrets }
+  return { apiVersion: 'v1', kind: 'List', items: [...secrets, about] }
+}
+
+function secretValue({ secret, key, variable }: KitItem, folder: string, env: Environment): Buffer {
+  if (variable === undefined) return readFileSync(join(folder, secret, key))
+  const value = env[variable] ?? ''
+  // Node decodes the environment as UTF-8, and so loses bytes that are not.
+  return value.includes('\ufffd') ? (ownEnvironment(variable) ?? Buffer.from(value)) : Buffer.from(value)
+}
+
+/** The bytes of a variable that this process was started with. */
+function ownEnvironment(name: string): Buffer | undefined {
+  const all = readFileSync('/proc/self/environ', 'latin1').split('\0')
+  const found = all.find(text => text.startsWith(`${name}=`))
+  return found === undefined ? undefined : Buffer.from(found.slice(name.length + 1), 'latin1')
 }
 
 async function encrypt(text: string, recipients: readonly string[], file: string, stop: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -22,7 +23,13 @@ export async function drillKit({ receipt, store, env, folder }: DrillRequest<'ki
   if (sha256 !== receipt.object.sha256) {
     throw new Failure('drill', `${receipt.object.key} has SHA-256 ${sha256}, its receipt says ${receipt.object.sha256}`)
   }
-  const counts = countKit(await openKit(file, identity, folder))
+  const text = await openKit(file, identity, folder)
+  const { contentSha256 } = receipt.details
+  const found = createHash('sha256').update(text).digest('hex')
+  if (contentSha256 !== undefined && found !== contentSha256) {
+    throw new Failure('drill', `the kit's content has SHA-256 ${found}, its receipt says ${contentSha256}`)
+  }
+  const counts = countKit(text)
   for (const [what, count] of Object.entries(counts)) {
     if (receipt.counts[what] === count) continue
     throw new Failure('drill', `the kit holds ${count} ${what}, its receipt says ${receipt.counts[what]}`)
@@ -44,8 +51,6 @@ function countKit(text: string): Record<string, number> {
   try {
     const { items } = JSON.parse(text) as { items: { kind: string; data: Record<string, string> }[] }
     const secrets = items.filter(item => item.kind === 'Secret')
-    const empty = secrets.some(({ data }) => Object.values(data).some(value => value === ''))
-    if (empty) throw new Error('a key of a Secret is empty')
     return { secrets: secrets.length, keys: secrets.reduce((sum, { data }) => sum + Object.keys(data).length, 0) }
   } catch (error) {
     throw new Failure('drill', `the kit opens, but it is not a kit: ${(error as Error).message}`)

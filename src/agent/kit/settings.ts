@@ -1,11 +1,13 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Environment } from '../../store/client.ts'
 import { storeVariables, Variables } from '../run/environment.ts'
 
-/** One key of a Secret, and the environment variable that holds its value. */
+/** One key of a Secret. Its value is in the file `<secret>/<key>` of the kit's folder, or in an environment variable. */
 export interface KitItem {
   secret: string
   key: string
-  variable: string
+  variable?: string
 }
 
 /** The settings of `kit`. */
@@ -19,6 +21,8 @@ export interface KitSettings {
   /** Public keys of age: each of their owners alone can open the kit. */
   recipients: string[]
   items: KitItem[]
+  /** The mounts of the Secrets. */
+  folder: string
   /** Becomes a ConfigMap in the kit; undefined: none. */
   config: string | undefined
 }
@@ -33,6 +37,7 @@ export function kitSettings(env: Environment): KitSettings {
     keep: variables.count('BACKUP_COUNT', 24, 1),
     recipients: (variables.optional('BACKUP_KIT_RECIPIENTS') ?? '').split(/[\s,]+/).filter(Boolean),
     items: itemsOf(variables),
+    folder: variables.optional('BACKUP_KIT_FOLDER') ?? '/kit',
     config: variables.optional('BACKUP_KIT_CONFIG'),
   }
   storeVariables(variables)
@@ -40,7 +45,9 @@ export function kitSettings(env: Environment): KitSettings {
     variables.problem("BACKUP_KIT_RECIPIENTS is not set: the operators' public keys, age1…")
   }
   for (const { variable, secret, key } of settings.items) {
-    variables.required(variable, `the key ${key} of the Secret ${secret}`)
+    const file = join(settings.folder, secret, key)
+    if (variable !== undefined) variables.required(variable, `the key ${key} of the Secret ${secret}`)
+    else if (!existsSync(file)) variables.problem(`${file} is missing: mount the Secret ${secret} there`)
   }
   variables.check()
   return settings
@@ -48,11 +55,11 @@ export function kitSettings(env: Environment): KitSettings {
 
 function itemsOf(variables: Variables): KitItem[] {
   try {
-    const items = JSON.parse(variables.required('BACKUP_KIT_ITEMS', 'a list of {secret, key, variable}')) as KitItem[]
-    if (!items.every(item => item.secret && item.key && item.variable)) throw new Error('an item lacks a field')
+    const items = JSON.parse(variables.required('BACKUP_KIT_ITEMS', 'a list of {secret, key}')) as KitItem[]
+    if (!items.every(item => item.secret && item.key)) throw new Error('an item lacks a field')
     return items
   } catch (error) {
-    variables.problem(`BACKUP_KIT_ITEMS is no list of {secret, key, variable}: ${(error as Error).message}`)
+    variables.problem(`BACKUP_KIT_ITEMS is not a list of {secret, key}: ${(error as Error).message}`)
     return []
   }
 }

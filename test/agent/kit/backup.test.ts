@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { drill } from '../../../src/agent/drill.ts'
 import { kit } from '../../../src/agent/kit/backup.ts'
 import { verify } from '../../../src/agent/verify.ts'
+import { readObject } from '../../../src/store/list.ts'
 import { readReceipts } from '../../../src/store/receipt.ts'
 import { freshBucket } from '../../support/bucket.ts'
 
@@ -75,4 +76,51 @@ test('each operator can open a kit with age alone, nobody else can, and a drill 
   expect(await verify({ ...system, BACKUP_DRILL_MAXIMUM_AGE_H: '1' })).toMatchObject({ copies: 1 })
   const { receipts } = await readReceipts(store, { bucket, system: 'kit' })
   expect(JSON.stringify(receipts)).not.toContain('key of AWX')
+})
+
+test('values of Secrets are bytes: from files and from the environment, empty ones, and odd keys', async () => {
+  const [{ bucket, store, env }, pair] = [await freshBucket(), await keyPair()]
+  const folder = await mkdtemp('/tmp/recovery-kit-')
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const values: Record<string, Buffer> = {
+    binary: Buffer.from('feedfeed8081ff', 'hex'),
+    '.dockerconfigjson': Buffer.from('{"auths":{}}'),
+    'every-byte': Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
+    empty: Buffer.alloc(0),
+    __proto__: Buffer.from('a name of JavaScript'),
+    'line-breaks': Buffer.from('\r\n\n'),
+  }
+  await mkdir(join(folder, 'odd'))
+  for (const [key, value] of Object.entries(values)) await writeFile(join(folder, 'odd', key), value)
+  const system = { ...env, BACKUP_SYSTEM: 'kit', S3_BUCKET_NAME: bucket, BACKUP_SCRATCH: folder }
+  const items = [
+    ...Object.keys(values).map(key => ({ secret: 'odd', key })),
+    { secret: 'variable', key: 'k', variable: 'V' },
+  ]
+  const made = {
+    ...system,
+    BACKUP_KIT_FOLDER: folder,
+    BACKUP_KIT_NAMESPACE: 'n',
+    BACKUP_KIT_ITEMS: JSON.stringify(items),
+    BACKUP_KIT_RECIPIENTS: pair.recipient,
+  }
+  // A shell makes the value, since no string of this process can be it.
+  const run = await execa('bash', ['-c', `V=$'\\xfe\\xed\\x80' exec "$0" src/agent/main.ts kit`, process.execPath], {
+    env: { ...made, PATH: process.env.PATH ?? '' },
+    extendEnv: false,
+    reject: false,
+  })
+  expect(run.exitCode, run.stderr).toBe(0)
+  const key = JSON.parse(run.stdout.trim().split('\n').at(-1) ?? '').copy as string
+  const object = await readObject(store, bucket, key)
+  await writeFile(join(folder, 'identity'), pair.identity)
+  const { stdout } = await execa('age', ['-d', '-i', join(folder, 'identity')], { input: object })
+  const [odd, variable] = JSON.parse(stdout).items as { data: Record<string, string> }[]
+  expect(Object.entries(odd?.data ?? {}).sort()).toEqual(
+    Object.entries(values)
+      .map(([name, value]) => [name, value.toString('base64')])
+      .sort(),
+  )
+  expect(variable?.data.k).toBe(Buffer.from('feed80', 'hex').toString('base64'))
+  expect(await drill({ ...system, BACKUP_KIT_IDENTITY: pair.identity }, never)).toMatchObject({ system: 'kit' })
 })
