@@ -9,15 +9,15 @@ import { table } from '../src/report/table.ts'
 import { requireConfig } from './options.ts'
 
 export const command = 'bench [name]'
-export const describe = "Measure, next to the seeds' way and to what the machine can do at best"
+export const describe = 'Measure this software, the images in use today, and the limit of the machine'
 export const builder = (args: Argv) =>
   args
     .positional('name', {
       type: 'string',
-      describe: 'A file of test/bench, or one bench of it, as `media-first`; all of them without',
+      describe: 'A file of test/bench, or one of its benches, such as `media-first`; default: all',
     })
     .options({
-      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How rows are printed' },
+      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'Output format' },
     })
     .example('$0 bench media', '')
 

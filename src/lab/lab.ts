@@ -12,6 +12,7 @@ import { kindOf } from '../kinds/index.ts'
 import { readCredentials } from '../launch/credentials.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
 import { labConfig } from './config.ts'
+import { labKindOf } from './kinds/index.ts'
 import { withLock } from './lock.ts'
 import { type LabPlan, labPlan } from './plan.ts'
 import { exportPostgres } from './postgres.ts'
@@ -38,7 +39,7 @@ export interface Lab extends LabAccess {
 export interface LabOptions {
   /** How many files a media tree has; default 3,000. */
   readonly files?: number
-  /** A cluster of the user's own, and where it pulls images from. */
+  /** The user's own cluster, and the registry that it pulls images from. */
   readonly kubeconfig?: string
   readonly registry?: string
   readonly log: (line: string) => void
@@ -56,6 +57,8 @@ export async function raiseLab(production: Config, options: LabOptions): Promise
     await writeFolder(inventoryFolder, inventoryFiles(inventoryOf(wanted.config)))
     await writeFile(configFile, `export default ${JSON.stringify(wanted.config, null, 2)}\n`)
     await play('playbooks/lab.yml', inventoryFile, variables(wanted, options), options.log, options.signal)
+    const lab = await standing(wanted, options)
+    for (const system of lab.config.systems) await labKindOf(system).fill?.(system, lab)
   })
   return await standing(wanted, options)
 }

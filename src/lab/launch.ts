@@ -11,7 +11,7 @@ import type { Lab } from './lab.ts'
 /** How many systems are worked on at once, as AWX runs jobs of different templates: most of the time goes into waiting for pods. */
 export const AT_ONCE = 3
 
-/** Launches a job template by its name with answers to its survey; the seconds it took, once it has ended well. */
+/** Launches a job template by its name with answers to its survey; returns how long it took, in seconds. @throws Failure if it fails */
 export type Launch = (name: string, answers?: Readonly<Record<string, string>>) => Promise<number>
 
 /** Launches on the lab what AWX would launch: its definitions, with the credentials it would inject. */

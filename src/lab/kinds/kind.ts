@@ -44,6 +44,8 @@ export interface LabKind<S extends System = System> {
    */
   adapt(system: S, index: number): S
   needs(system: S, size: LabSize): Needs
+  /** Creates its content, unless it exists; for a kind whose content no role of `playbooks/lab.yml` creates. */
+  fill?(system: S, lab: LabAccess): Promise<void>
   state(system: S, lab: LabAccess): Promise<State>
   /** The state that its newest copy holds; missing for a kind whose state does not change after the copy is made. */
   stateInCopy?(system: S, lab: LabAccess): Promise<State>
