@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { HeadObjectCommand } from '@aws-sdk/client-s3'
 import type { CommandModule } from 'yargs'
+import { assess, type FindingId, type ListedCopy } from '../store/assess.ts'
+import { leftovers, openToAll, publicAcl } from '../store/bucket-state.ts'
 import { type Environment, openStore, type Store } from '../store/client.ts'
-import { bareEtag, readObject } from '../store/list.ts'
-import { chainProblems, drillSystem, newestCopy, type Receipt, readReceipts, receiptPrefix } from '../store/receipt.ts'
+import { listObjects, readObject } from '../store/list.ts'
+import { drillSystem, readReceipts, receiptPrefix, type StoredReceipt } from '../store/receipt.ts'
 import { setAside } from '../store/set-aside.ts'
 import { bucketPlace, Variables } from './run/environment.ts'
 import { log } from './run/log.ts'
@@ -12,7 +13,7 @@ import { withSecrets } from './run/secrets.ts'
 
 export const command: CommandModule = {
   command: 'verify',
-  describe: 'Check that the newest copy is in the bucket, intact and new enough',
+  describe: 'Check that every copy is in the bucket and intact, the newest new enough, and the bucket private',
   builder: yargs =>
     yargs.example(
       'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_MAXIMUM_AGE_H=26 $0 verify',
@@ -26,8 +27,20 @@ export const command: CommandModule = {
 
 const HOUR_MS = 3_600_000
 
+// Findings of which the copies are fine, or will be by themselves: they are told, and the run succeeds.
+const TOLD_ONLY: ReadonlySet<FindingId> = new Set([
+  'grown',
+  'slower',
+  'longer-outage',
+  'run-unfinished',
+  'too-few-copies',
+])
+// Findings about the clock alone.
+const STALE: ReadonlySet<FindingId> = new Set(['no-copy', 'overdue', 'drill-overdue'])
+
 /**
- * Compare a system's receipts with its bucket and the clock. The objects' own times are ignored.
+ * Judge a system's copies by its receipts, one LIST of its copies and the store's clock, and its bucket by what others
+ * may do with it. The objects' own times are ignored.
  *
  * @throws Failure stale, or verification, with every finding
  */
@@ -40,70 +53,76 @@ export async function verify(env: Environment): Promise<Result> {
     variables.problem('neither S3_BUCKET_NAME nor USE_RCLONE_BUCKET_AND_PATH is set: the bucket of the copies')
   const oldest = variables.count('BACKUP_MAXIMUM_AGE_H', 26, 1)
   const oldestDrill = variables.count('BACKUP_DRILL_MAXIMUM_AGE_H', 0)
+  const keep = variables.count('BACKUP_COUNT', 1, 1)
   variables.check()
   const store = openStore(env)
   const { receipts, problems, future, unfinished } = await readReceipts(store, { bucket, system })
+  const drills =
+    oldestDrill > 0 ? await readReceipts(store, { bucket, system: drillSystem(system), newest: 1 }) : undefined
   const leftOut = await hashesOf(store, bucket, [...future, ...(await setAside(store, bucket, receiptPrefix(system)))])
-  const stale: string[] = []
-  const broken = [...problems, ...chainProblems(receipts, leftOut)]
-  const now = store.clock.now().getTime()
-  const newest = newestCopy(receipts)?.receipt
-  if (!newest) stale.push(`no backup of ${system} has a receipt in ${bucket}: run the backup`)
-  else {
-    const hours = (now - Date.parse(newest.taken)) / HOUR_MS
-    if (hours > oldest)
-      stale.push(
-        `the newest copy of ${system} is ${Math.floor(hours)} h old, the limit is ${oldest} h: find out why the backup does not run, and run it`,
-      )
-    broken.push(...(await objectProblems(store, newest)))
-    if (newest.counts.missing) {
-      broken.push(
-        `the newest copy of ${system} lacks ${newest.counts.missing} files: its run failed and names them; correct that, and run the backup`,
-      )
-    }
+  const expected = {
+    system,
+    bucket,
+    keeps: { copies: keep },
+    writesReceipts: true,
+    endsWithinMs: oldest * HOUR_MS,
+    dueBy: (taken: Date) => new Date(taken.getTime() + oldest * HOUR_MS),
+    ...(drills && { drillDueBy: (last: Date) => new Date(last.getTime() + oldestDrill * HOUR_MS) }),
   }
-  let drilled: string | null = null
-  if (oldestDrill > 0) {
-    const drills = await readReceipts(store, { bucket, system: drillSystem(system), newest: 1 })
-    broken.push(...drills.problems)
-    drilled = drills.receipts[0]?.receipt.end ?? null
-    const hours = drilled === null ? Number.POSITIVE_INFINITY : (now - Date.parse(drilled)) / HOUR_MS
-    if (hours > oldestDrill) {
-      stale.push(
-        drilled === null
-          ? `${system} never had a drill: run it`
-          : `the last drill of ${system} was ${Math.floor(hours)} h ago, the limit is ${oldestDrill} h: run it`,
-      )
-    }
+  const observed = {
+    receipts,
+    drills: drills?.receipts ?? [],
+    objects: await copiesOf(store, bucket, receipts),
+    unfinished,
+    unreadable: [...problems, ...(drills?.problems ?? [])],
+    fromFuture: [],
+    removed: [],
+    setAside: [...leftOut],
   }
-  for (const mark of unfinished) log(`a run was killed: ${mark}`)
-  const findings = [...broken, ...stale]
-  for (const finding of findings) log(finding)
-  if (findings.length > 0) {
-    throw new Failure(broken.length > 0 ? 'verification' : 'stale', findings.join('; '))
+  const { findings, good, lastDrill } = assess(expected, observed, store.clock.now())
+  const open = await openness(store, bucket)
+  for (const { message, next } of findings) log(`${message}: ${next}`)
+  for (const message of open) log(message)
+  const failed = findings.filter(({ id }) => !TOLD_ONLY.has(id))
+  if (failed.length + open.length > 0) {
+    const kind = open.length === 0 && failed.every(({ id }) => STALE.has(id)) ? 'stale' : 'verification'
+    throw new Failure(kind, [...failed.map(({ message, next }) => `${message}: ${next}`), ...open].join('; '))
   }
   return {
     system,
     bucket,
-    copies: receipts.length,
-    newest: newest?.taken ?? null,
-    object: newest?.object.key ?? null,
-    drilled,
+    copies: good.length,
+    newest: good[0]?.taken ?? null,
+    object: good[0]?.key ?? null,
+    drilled: lastDrill?.receipt.end ?? null,
+    warnings: findings.map(({ message }) => message),
   }
 }
 
-async function objectProblems(store: Store, { bucket, object }: Receipt): Promise<string[]> {
-  try {
-    const head = await store.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: object.key }))
-    const etag = bareEtag(head.ETag)
-    if (head.ContentLength === object.bytes && etag === object.etag) return []
-    return [
-      `${bucket}/${object.key} has ${head.ContentLength} bytes with ETag ${etag}, its receipt says ${object.bytes} bytes with ${object.etag}`,
-    ]
-  } catch (error) {
-    if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== 404) throw error
-    return [`${bucket}/${object.key} is missing, although it has a receipt`]
+/** The objects that receipts vouch for, by one LIST of what their keys have in common. */
+async function copiesOf(store: Store, bucket: string, receipts: readonly StoredReceipt[]): Promise<ListedCopy[]> {
+  const taken = new Map(receipts.map(({ receipt }) => [receipt.object.key, new Date(receipt.taken)]))
+  const [first = '', ...others] = taken.keys()
+  let prefix = first
+  for (const key of others) while (!key.startsWith(prefix)) prefix = prefix.slice(0, -1)
+  const copies: ListedCopy[] = []
+  if (taken.size === 0) return copies
+  for await (const object of listObjects(store, { bucket, prefix })) {
+    const at = taken.get(object.key)
+    if (at) copies.push({ ...object, taken: at })
   }
+  return copies
+}
+
+/** What others may do with the bucket, and what takes space in it. A key that may not ask is no finding. */
+async function openness(store: Store, bucket: string): Promise<string[]> {
+  const checks = [publicAcl(store, bucket), openToAll(store.endpoint, bucket), leftovers(store, bucket)]
+  const answers = await Promise.allSettled(checks)
+  return answers.flatMap(answer => {
+    if (answer.status === 'fulfilled') return answer.value.map(problem => `${bucket}: ${problem}`)
+    log(`not checked: ${answer.reason instanceof Error ? answer.reason.message : String(answer.reason)}`)
+    return []
+  })
 }
 
 async function hashesOf(store: Store, bucket: string, keys: readonly string[]): Promise<Set<string>> {

@@ -29,6 +29,8 @@ const meaning: Readonly<Record<FindingId, string>> = {
   'no-copy': 'Nothing can be restored from the bucket.',
   'newest-copy-lost':
     'A receipt says what the newest copy is, and the bucket holds something else or nothing. A restore takes the newest copy that is still what its receipt says.',
+  incomplete:
+    'Some files could not be read or sent; the others are in the copy. The receipt names those that are missing.',
   overdue:
     'The run after the newest copy had time to start, even late, and to end; there is no copy of it. If the system is lost now, everything since that copy is lost.',
   'promise-broken': "The config promises `loseAtMost` or `restorableFor`, and the copies that are there don't keep it.",

@@ -1,18 +1,11 @@
-import {
-  GetBucketAclCommand,
-  GetBucketLifecycleConfigurationCommand,
-  HeadBucketCommand,
-  ListMultipartUploadsCommand,
-} from '@aws-sdk/client-s3'
+import { GetBucketLifecycleConfigurationCommand, HeadBucketCommand } from '@aws-sdk/client-s3'
 import type { Config } from '../config/index.ts'
 import type { System } from '../kinds/index.ts'
 import type { CredentialInputs } from '../launch/credentials.ts'
 import { storeCredential, storeEnvironment } from '../launch/stores.ts'
+import { leftovers, openToAll, publicAcl } from '../store/bucket-state.ts'
 import { openStore, type Store } from '../store/client.ts'
 import type { Comparison, Difference } from './difference.ts'
-
-// A run may take 20 hours; an upload that is unfinished after two days was abandoned.
-const leftoverHours = 48
 
 /**
  * Each system's bucket: whether it is there, private by its ACL and towards somebody without a key, free of uploads
@@ -69,32 +62,6 @@ async function compareBucket(config: Config, system: System, credentials: Creden
     lifecycle(store, system.bucket),
   ])
   return { differences: notes.flat().map(note => found('~', note)), compared: 1, unreachable: [] }
-}
-
-async function publicAcl(store: Store, bucket: string): Promise<string[]> {
-  const { Grants = [] } = await store.s3.send(new GetBucketAclCommand({ Bucket: bucket }))
-  return Grants.filter(({ Grantee }) => /AllUsers|AuthenticatedUsers/.test(Grantee?.URI ?? '')).map(
-    ({ Grantee, Permission }) =>
-      `its ACL gives ${Permission} to ${Grantee?.URI?.split('/').at(-1)}; it should be private`,
-  )
-}
-
-/** Asks as anybody might: without a key. */
-async function openToAll(endpoint: string, bucket: string): Promise<string[]> {
-  const response = await fetch(new URL(bucket, `${endpoint.replace(/\/$/, '')}/`), {
-    signal: AbortSignal.timeout(30_000),
-  })
-  await response.body?.cancel()
-  return response.ok ? ['anybody can list it without a key; it should be private'] : []
-}
-
-async function leftovers(store: Store, bucket: string): Promise<string[]> {
-  const { Uploads = [], IsTruncated } = await store.s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }))
-  const before = Date.now() - leftoverHours * 3_600_000
-  const old = Uploads.filter(({ Initiated }) => Initiated !== undefined && Initiated.getTime() < before)
-  if (old.length === 0) return []
-  const count = `${old.length}${IsTruncated ? ' or more' : ''}`
-  return [`holds ${count} uploads started more than ${leftoverHours} hours ago and never finished, which take space`]
 }
 
 async function lifecycle(store: Store, bucket: string): Promise<string[]> {

@@ -1,11 +1,13 @@
+import { createHash } from 'node:crypto'
 import type { System } from '../kinds/index.ts'
 import { kindOf } from '../kinds/index.ts'
 import type { ListedCopy, Observed } from '../store/assess.ts'
 import type { Store } from '../store/client.ts'
 import { isFromFuture } from '../store/clock.ts'
-import { type ListedObject, listObjects } from '../store/list.ts'
+import { type ListedObject, listObjects, readObject } from '../store/list.ts'
 import { inParallel } from '../store/parallel.ts'
 import {
+  chainProblems,
   drillSystem,
   HISTORY_DAYS,
   readReceipt,
@@ -13,6 +15,7 @@ import {
   type StoredReceipt,
   UNFINISHED,
 } from '../store/receipt.ts'
+import { setAside } from '../store/set-aside.ts'
 import { Memory } from './memory.ts'
 
 const DAY_MS = 86_400_000
@@ -45,18 +48,30 @@ export async function observe(store: Store, system: System, folder: string, now:
   const oldest = copies.reduce((least, { taken }) => Math.min(least, taken.getTime()), now.getTime())
   const tree =
     kindOf(system).copies(system).plainFiles && runs.memory.size === 0 ? await listTree(store, bucket) : undefined
+  const receipts = runs.receipts(new Date(oldest - DAY_MS))
+  const future = new Set(runs.fromFuture.map(({ sha256 }) => sha256))
+  // Looked for only where a receipt is missed: a person may have set it aside.
+  const missed = runs.removed.length > 0 || chainProblems(receipts, future).length > 0
+  const aside = missed ? await setAside(store, bucket, receiptPrefix(name)) : []
   return {
-    receipts: runs.receipts(new Date(oldest - DAY_MS)),
+    receipts,
     drills: drills.receipts(now),
     objects: copies,
     unfinished: runs.unfinished,
     unreadable: [...runs.unreadable, ...drills.unreadable],
     fromFuture: [...runs.fromFuture, ...drills.fromFuture],
-    removed: runs.removed,
+    removed: runs.removed.filter(({ key }) => !aside.some(moved => moved.endsWith(key))),
+    setAside: await Promise.all(aside.map(key => hashOf(store, bucket, key))),
     ...(tree && { tree }),
     history: () => runs.receipts(new Date(0)),
     drillHistory: () => drills.receipts(new Date(0)),
   }
+}
+
+async function hashOf(store: Store, bucket: string, key: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readObject(store, bucket, key))
+    .digest('hex')
 }
 
 async function listCopies(store: Store, system: System): Promise<ListedCopy[]> {

@@ -95,7 +95,7 @@ export async function readSystem(store: Store, system: System, folder: string, n
   try {
     observed = await observe(store, system, folder, now)
   } catch (error) {
-    return unanswered(system, now, `${system.bucket} at ${store.endpoint}: ${reasonOf(error)}`)
+    return unanswered(system, now, `${store.endpoint}: ${error instanceof Error ? error.message : String(error)}`)
   }
   const assessment = assess(expectationsOf(system, observed.receipts), observed, now)
   return { system, observed, assessment, findings: assessment.findings, row: rowOf(system, observed, assessment, now) }
@@ -111,14 +111,4 @@ function unanswered(system: System, now: Date, message: string, next?: string): 
     next: next ?? kind.next,
   }
   return { system, row: unansweredRow(system, now), findings: [finding] }
-}
-
-/** What went wrong with a request: the store's own code and status, or the network's. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode
-  const code = (error as NodeJS.ErrnoException).code
-  const name = error.name === 'Error' ? code : error.name
-  const said = [name, error.message === 'UnknownError' || error.message === name ? undefined : error.message]
-  return [...said.filter(Boolean), ...(status ? [`(HTTP ${status})`] : [])].join(' ')
 }

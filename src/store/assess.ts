@@ -37,6 +37,8 @@ export interface Observed {
   readonly fromFuture: readonly { readonly message: string; readonly since: Date; readonly sha256?: string }[]
   /** Receipts that were there before and should be there still, newest first. */
   readonly removed: readonly StoredReceipt[]
+  /** Hashes of receipts that a person set aside. */
+  readonly setAside?: readonly string[]
   /** A tree of plain files without a manifest, as the old replicator leaves it. */
   readonly tree?: { readonly objects: number; readonly more: boolean; readonly newest?: Date }
 }
@@ -74,6 +76,11 @@ export const findingKinds = {
     severity: 'critical',
     title: 'The newest copy is missing or was changed',
     next: 'find out who changed the bucket, then run the backup',
+  },
+  incomplete: {
+    severity: 'critical',
+    title: 'The newest copy lacks files',
+    next: 'read the log of its run, which names them; correct the cause and run the backup',
   },
   overdue: {
     severity: 'critical',
@@ -206,8 +213,9 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
   }
   for (const message of observed.unreadable) found('receipt-invalid', message)
   for (const [message, since] of contradictions(receipts)) found('receipt-invalid', message, since)
+  const leftOut = new Set([...observed.fromFuture.flatMap(({ sha256 }) => sha256 ?? []), ...(observed.setAside ?? [])])
   for (const { key } of observed.removed) found('chain-broken', `${key} was there and is gone`)
-  for (const message of chainProblems(merged(present, observed.removed))) found('chain-broken', message)
+  for (const message of chainProblems(merged(present, observed.removed), leftOut)) found('chain-broken', message)
 
   const good = goodCopies(receipts, observed.objects)
   const vouched = new Set(receipts.map(({ receipt }) => receipt.object.key))
@@ -220,6 +228,13 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
 
   const newest = good[0]
   const candidate = newest ?? (expected.writesReceipts ? undefined : unproven[0])
+  const missing = newest?.receipt.receipt.counts.missing
+  if (newest && missing)
+    found(
+      'incomplete',
+      `the newest copy of ${expected.system} lacks ${missing} files`,
+      new Date(newest.receipt.receipt.end),
+    )
   let dueBy: Date | undefined
   if (candidate) {
     dueBy = expected.dueBy(candidate.taken)

@@ -110,7 +110,7 @@ it('a bucket that does not answer costs one line, and the others are read all th
   expect(found.rows.map((row: { state: string }) => row.state)).toEqual(['no answer', 'good'])
   expect(found.findings).toEqual([
     expect.stringMatching(
-      /^infra-db-development no-answer: no-such-bucket-of-the-tests at .*NoSuchBucket \(HTTP 404\)$/,
+      /^infra-db-development no-answer: http.*: ListObjectsV2 no-such-bucket-of-the-tests: NoSuchBucket \(HTTP 404\)$/,
     ),
   ])
 })

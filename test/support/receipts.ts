@@ -40,7 +40,10 @@ export function receiptsOf(place: Place, runs: readonly Run[]): StoredReceipt[] 
       bytes,
       versions: {},
       counts,
-      details: outage === undefined ? {} : { stoppedSeconds: outage - 1, healthySeconds: outage },
+      details: {
+        ...(place.kind === 'database' && { tier: 'hourly', database: null }),
+        ...(outage !== undefined && { stoppedSeconds: outage - 1, healthySeconds: outage }),
+      },
       previous: made.at(-1)?.sha256 ?? null,
     } as unknown as Receipt
     made.push({

@@ -86,6 +86,12 @@ describe('no finding', () => {
     expect(assess(expected, bucket, now).good[0]?.from).toEqual(at('2026-10-29T03:07:02Z'))
   })
 
+  it('when a receipt was set aside by a person', () => {
+    const receipts = healthy.receipts.toSpliced(4, 1)
+    const setAside = [(healthy.receipts[4] as StoredReceipt).sha256]
+    expect(told({ ...healthy, receipts, setAside }, { keeps: { copies: 27 } })).toEqual([])
+  })
+
   it('when the size varies as it always did', () => {
     const receipts = nightly(28, age => ({ bytes: age % 2 ? 1_000_000 : 1_600_000 }))
     expect(told(observed(receipts, { drills }))).toEqual([])
@@ -126,6 +132,15 @@ describe('a bucket made wrong in one way has one finding', () => {
       [
         'copy-lost: db-backup/hourly/backup-2026-11-16T03:07:02Z-dumpall.sql.gz is missing, its receipt says that it was there',
       ],
+    ],
+    [
+      'files missing from the newest copy',
+      observed(
+        nightly(28, age => ({ counts: age < 1 ? { files: 9, missing: 2 } : { files: 9 } })),
+        { drills },
+      ),
+      {},
+      ['incomplete: the newest copy of db lacks 2 files (since 2026-11-25T03:12:02.000Z)'],
     ],
     [
       'no run for two days',
@@ -254,7 +269,7 @@ describe('a bucket made wrong in one way has one finding', () => {
     expect(told(bucket, more)).toEqual(findings)
   })
 
-  it('a receipt that lies in the folder of another system', () => {
+  it('a receipt in the folder of another system', () => {
     const [stray] = receiptsOf({ ...place, system: 'other' }, [{ taken: at('2026-11-25T05:00:00Z') }])
     const bucket = { ...healthy, receipts: [...healthy.receipts, stray as StoredReceipt] }
     expect(told(bucket)).toContain(
