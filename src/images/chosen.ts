@@ -59,12 +59,13 @@ export const images: Readonly<Record<ImageName, Image>> = {
   base: { on: undefined, packages: ['apt', 'ca-certificates'], suites: {} },
   agent: {
     on: 'base',
-    // isal has igzip, util-linux flock; age encrypts recovery kits; iproute2 makes the network of Rancher's drill. zstd
-    // is for people: the agent itself does not call it.
+    // isal has igzip, util-linux flock; age encrypts recovery kits; iproute2 makes the network of Rancher's drill. rclone
+    // and zstd are for people: the agent itself calls neither.
     packages: [
       'age',
       'iproute2',
       'isal',
+      'rclone',
       'rsync',
       'tini',
       'util-linux',
