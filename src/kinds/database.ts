@@ -269,6 +269,7 @@ rclone lsf store:${system.bucket}/hourly/ | sort | tail -3
 rclone copyto store:${system.bucket}/hourly/<copy> dump.sql.gz && gunzip -t dump.sql.gz && gunzip -c dump.sql.gz | tail -5 | grep 'dump complete'
 kubectl -n ${system.namespace} port-forward service/${system.service} 5432:5432 &
 export PGUSER="${admin}" PGPASSWORD="${password}" PGHOST=127.0.0.1
+export PGOPTIONS='-c default_transaction_read_only=off -c role=none'   # whatever a database or a role sets
 ${loadByHand}
 ${feed}
 \`\`\`

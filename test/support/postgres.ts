@@ -74,11 +74,15 @@ export async function startServer({
   })
   const env = { PGHOST: host, PGUSER: admin, PGADMINPASS: password }
   const sql: Sql = async (database, query) => {
-    const { stdout } = await execa(psql, ['-XAtq', '--set=ON_ERROR_STOP=1', '--dbname', database], {
-      input: query,
-      env: { ...env, PGPASSWORD: password },
-      maxBuffer: 1024 ** 3,
-    })
+    const { stdout } = await execa(
+      psql,
+      ['-XAtq', '--set=ON_ERROR_STOP=1', `--dbname=dbname='${database.replaceAll(/['\\]/g, '\\$&')}'`],
+      {
+        input: query,
+        env: { ...env, PGPASSWORD: password },
+        maxBuffer: 1024 ** 3,
+      },
+    )
     return stdout
   }
   return { env, sql }

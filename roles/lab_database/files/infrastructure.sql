@@ -25,7 +25,8 @@ FROM pg_database WHERE datname = 'postgres' \gset
 DROP DATABASE IF EXISTS keycloak WITH (FORCE);
 DROP DATABASE IF EXISTS awx WITH (FORCE);
 DROP DATABASE IF EXISTS :"notes" WITH (FORCE);
-DROP ROLE IF EXISTS keycloak, awx, operators, readers, reporting, replicator, former_employee, "Jane O'Neil", "im-admins";
+DROP DATABASE IF EXISTS "a=b" WITH (FORCE);
+DROP ROLE IF EXISTS only_in_a_policy, keycloak, awx, operators, readers, reporting, replicator, former_employee, "Jane O'Neil", "im-admins";
 
 -- Roles --------------------------------------------------------------------------------------------------------------
 
@@ -44,6 +45,7 @@ GRANT pg_monitor TO reporting;
 GRANT "im-admins" TO "Jane O'Neil";
 ALTER ROLE reporting SET statement_timeout = '30s';
 ALTER ROLE "Jane O'Neil" SET search_path = "$user", public, "odd schema";
+CREATE ROLE only_in_a_policy NOLOGIN;
 COMMENT ON ROLE former_employee IS 'left in 2023; owns nothing; CREATE ROLE postgres; is only text here';
 
 -- Keycloak -----------------------------------------------------------------------------------------------------------
@@ -341,6 +343,35 @@ SELECT lo_from_bytea(71000, '') \g /dev/null
 ALTER LARGE OBJECT 70001 OWNER TO "im-admins";
 GRANT SELECT ON LARGE OBJECT 70002 TO readers;
 COMMENT ON LARGE OBJECT 70003 IS 'a picture';
+
+-- Names, encodings and settings that stopped backups or restores ------------------------------------------------------
+
+CREATE DATABASE "a=b" OWNER operators TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C';
+ALTER DATABASE "a=b" SET statement_timeout = '2s';
+ALTER DATABASE "a=b" SET quote_all_identifiers = on;
+ALTER DATABASE "a=b" SET search_path = "x.y", public;
+ALTER DATABASE "a=b" SET idle_in_transaction_session_timeout = '2s';
+\connect -reuse-previous=on "dbname='a=b'"
+SET client_min_messages = warning;
+SET client_encoding = 'UTF8';
+SET statement_timeout = 0;
+CREATE SCHEMA "x.y" AUTHORIZATION operators;
+CREATE TABLE "größe" ("übung" text);
+INSERT INTO "größe" VALUES ('Ä'), ('\.'), (E'\\.\n\\.'), (NULL), (';create role evil superuser login;');
+CREATE TABLE "a|b" (x integer);
+INSERT INTO "a|b" SELECT i FROM generate_series(1, 100) AS i;
+CREATE TABLE public."it's ""q"", (x) FROM stdin;" (x integer) WITH (fillfactor = 70);
+CREATE DOMAIN public.positive AS integer;
+CREATE TABLE public.uses_positive AS SELECT 1::public.positive AS x;
+ALTER DOMAIN public.positive ADD CONSTRAINT positive CHECK (VALUE > 0) NOT VALID;
+ALTER TABLE "a|b" ENABLE ROW LEVEL SECURITY;
+CREATE POLICY for_one_role ON "a|b" TO only_in_a_policy USING (x > 0);
+CREATE VIEW public.egg AS SELECT 1 AS x;
+CREATE VIEW public.hen AS SELECT x FROM public.egg;
+CREATE OR REPLACE VIEW public.egg AS SELECT x FROM public.hen WHERE false UNION ALL SELECT 2;
+CREATE FUNCTION public.in_standard_sql(a integer) RETURNS integer LANGUAGE sql
+  BEGIN ATOMIC SELECT 1; SELECT CASE WHEN a > 0 THEN 2 ELSE 3 END; END;
+CREATE RULE many AS ON INSERT TO public.uses_positive DO ALSO (INSERT INTO "a|b" VALUES (1); INSERT INTO "a|b" VALUES (2));
 
 SELECT format('COMMENT ON DATABASE postgres IS %L', :'mark') \gexec
 \echo content: loaded

@@ -44,7 +44,7 @@ async function strings(sql: Sql, database: string, query: string): Promise<strin
 }
 
 /** A row's text must not hang on what the role or the database sets, and no name may lose its schema. */
-const settings = `SET search_path = pg_catalog; SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET intervalstyle = 'postgres';
+const settings = `SET client_encoding = 'UTF8'; SET quote_all_identifiers = off; SET search_path = pg_catalog; SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET intervalstyle = 'postgres';
   SET extra_float_digits = 1; SET bytea_output = 'hex'; SET row_security = off; SET statement_timeout = 0;`
 
 /** Sixty bits of an MD5 for each row, added up: the order of the rows does not matter, and a row that stands twice counts. */

@@ -51,7 +51,7 @@ test.each(batches)(
     const made = Array.from({ length: to - from + 1 }, (_, index) => hostileDatabase(from + index))
     for (const { name, create, fill } of made) {
       await server.sql('postgres', create.join(';\n'))
-      await server.sql(connection(name), fill).catch(error => {
+      await server.sql(name, fill).catch(error => {
         throw new Error(`the database of the seed ${name} cannot be made: ${error.stderr}\n${fill}`)
       })
     }
