@@ -20,7 +20,7 @@ import type { LabAccess } from './reach.ts'
 import { givenSite, type LabSite, labImages, ownSite } from './site.ts'
 
 /** Where the lab lives while it is up: one on each machine, whichever clone started it. */
-export const labState = '/var/lib/fragalysis-backups-lab'
+const labState = '/var/lib/fragalysis-backups-lab'
 /** What `lab down` keeps: root file systems, Kubernetes' binaries, base images. */
 export const labCache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fragalysis-backups')
 

@@ -60,7 +60,7 @@ export async function backUpAll(systems: readonly System[], launch: Launch): Pro
 }
 
 /** Runs a system's backup now; the seconds it took. */
-export async function backUp(system: System, launch: Launch): Promise<number> {
+async function backUp(system: System, launch: Launch): Promise<number> {
   const { name, survey } = templateOf(system, () => true)
   // The lab runs at any hour; Rancher's window is a question of the survey.
   const window = survey.filter(question => question.variable.endsWith('_ignore_window'))

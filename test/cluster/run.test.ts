@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type PlaybookResult, runPlaybook } from '../../src/ansible/playbook.ts'
 import { labImages } from '../../src/lab/site.ts'
-import { makeTenant, type Tenant } from '../support/tenant.ts'
+import { kubectl, makeTenant, type Tenant } from '../support/tenant.ts'
 
 let tenant: Tenant
 
@@ -113,13 +113,26 @@ describe('a run by hand', () => {
   })
 
   test('is refused while another is under way', async () => {
-    await makeCronJob('busy', ['sleep 40'])
+    // The Job runs until the test ends it: no pace of this machine is assumed.
+    await makeCronJob('busy', ['until [ -e /tmp/end ]; do sleep 0.2; done'], { seconds: 250 })
     const first = run('busy')
-    await vi.waitUntil(async () => (await jobs()).items.some(({ metadata }) => metadata.name.startsWith('busy-')), {
-      timeout: 60_000,
-      interval: 500,
-    })
+    const job = await vi.waitUntil(
+      async () => (await jobs()).items.find(({ metadata }) => metadata.name.startsWith('busy-')),
+      { timeout: 60_000, interval: 500 },
+    )
     expectEnd(await run('busy'), 2, /busy-manual-\S+ of busy is running/)
+    const end = ['exec', `job/${job.metadata.name}`, '--', 'touch', '/tmp/end']
+    await vi.waitUntil(
+      () =>
+        kubectl([`--namespace=${tenant.namespace}`, ...end]).then(
+          () => true,
+          () => false,
+        ),
+      {
+        timeout: 60_000,
+        interval: 500,
+      },
+    )
     expectEnd(await first, 0, /busy-manual-\S+ succeeded/)
   })
 

@@ -52,7 +52,7 @@ const { privateKey } = generateKeyPairSync('rsa', {
 })
 
 /** A value for every input of every credential; none opens anything. */
-export function secretsFor({ controller_credentials: all }: Definitions): Record<string, Record<string, string>> {
+function secretsFor({ controller_credentials: all }: Definitions): Record<string, Record<string, string>> {
   const value = (input: string) => (input === 'ssh_key_data' ? privateKey : `a ${input} of the tests`)
   return Object.fromEntries(
     all.map(({ name, sources }) => [
