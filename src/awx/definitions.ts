@@ -86,7 +86,7 @@ export function definitions(config: Config): Definitions {
     controller_notifications: [
       {
         name,
-        description: marked('Says which job started, failed or succeeded'),
+        description: marked('Says which job failed'),
         organization,
         notification_type: 'webhook',
         // All fields of a webhook: AWX fills in missing ones, which would then count as differences.
@@ -100,7 +100,7 @@ export function definitions(config: Config): Definitions {
         },
       },
     ],
-    controller_templates: uses.map(use => template(use, organization, name)),
+    controller_templates: uses.map(use => template(use, config, name)),
     controller_workflows: workflows,
     controller_schedules: schedules(config),
     controller_teams: [
@@ -223,20 +223,23 @@ function stagedUses(config: Config): StagedUse[] {
   return [...deployments, ...ofSystems]
 }
 
-/** Notifications are sent once: for the job that started, succeeded or failed, not for its project or organisation too. */
-function notifies(name: string): Notifies {
+/**
+ * Notifications are sent once, for the job and not for its project or organisation too; and for failures alone, unless
+ * the config asks for more: people stop reading what comes every hour.
+ */
+function notifies(name: string, { also = [] }: Config['notifications']): Notifies {
   return {
-    notification_templates_started: [name],
-    notification_templates_success: [name],
+    notification_templates_started: also.includes('started') ? [name] : [],
+    notification_templates_success: also.includes('succeeded') ? [name] : [],
     notification_templates_error: [name],
   }
 }
 
-function template(use: TemplateUse, organization: string, name: string): JobTemplate {
+function template(use: TemplateUse, config: Config, name: string): JobTemplate {
   return {
     name: use.name,
     description: use.description,
-    organization,
+    organization: config.organisation,
     project: name,
     inventory: name,
     execution_environment: name,
@@ -248,7 +251,7 @@ function template(use: TemplateUse, organization: string, name: string): JobTemp
     allow_simultaneous: false,
     job_slice_count: 1,
     extra_vars: {},
-    ...notifies(name),
+    ...notifies(name, config.notifications),
     survey_enabled: use.survey.length > 0,
     ...(use.survey.length > 0 && { survey_spec: { name: '', description: '', spec: use.survey.map(asAsked) } }),
   }
@@ -276,7 +279,7 @@ function recoveries(config: Config, uses: readonly StagedUse[], name: string): W
         organization: config.organisation,
         labels: [mark],
         allow_simultaneous: false,
-        ...notifies(name),
+        ...notifies(name, config.notifications),
         notification_templates_approvals: [name],
         nodes,
       },

@@ -59,8 +59,13 @@ export const configSchema = Type.Object(
       {
         webhook: Type.String({
           format: 'http-address',
-          description: 'Where AWX posts started, failed and succeeded jobs',
+          description: 'Where AWX posts failed jobs',
         }),
+        also: Type.Optional(
+          Type.Array(Type.Enum(['started', 'succeeded']), {
+            description: 'What else AWX posts: every job that starts or succeeds. Default: nothing',
+          }),
+        ),
       },
       { additionalProperties: false },
     ),

@@ -185,6 +185,16 @@ describe('the definitions of any valid config', () => {
     })
   })
 
+  it('send nothing on a day on which every job succeeds, unless the config asks for it', () => {
+    forEvery((all, config) => {
+      const wanted = config.notifications.also ?? []
+      for (const { notification_templates_started, notification_templates_success } of launched(all)) {
+        expect(notification_templates_started.length > 0).toBe(wanted.includes('started'))
+        expect(notification_templates_success.length > 0).toBe(wanted.includes('succeeded'))
+      }
+    })
+  })
+
   it('send word of every failure, once', () => {
     forEvery(all => {
       for (const object of launched(all)) {
