@@ -34,7 +34,7 @@ async function copiesOf(days: readonly number[]) {
   return { store, bucket, copies }
 }
 
-test('receipts go when they are 35 days old and their copy is gone, not before', async () => {
+test('receipts are deleted when they are 35 days old and their copy is gone, not before', async () => {
   const { store, bucket, copies } = await copiesOf([50, 40, 20, 10, 1])
   expect(await prune(store, { ...copies, keep: 2 })).toHaveLength(3)
   const { receipts } = await readReceipts(store, { bucket, system: 's' })
@@ -42,13 +42,13 @@ test('receipts go when they are 35 days old and their copy is gone, not before',
   expect(await prune(store, { ...copies, keep: 2 })).toEqual([])
 })
 
-test('a copy that stands keeps its receipt, however old it is', async () => {
+test('an existing copy keeps its receipt, however old it is', async () => {
   const { store, bucket, copies } = await copiesOf([400, 300])
   expect(await prune(store, { ...copies, keep: 2 })).toEqual([])
   expect((await readReceipts(store, { bucket, system: 's' })).receipts).toHaveLength(2)
 })
 
-test('what a run costs does not grow with the receipts of copies that are gone', async () => {
+test('the cost of a run does not grow with the receipts of deleted copies', async () => {
   const { store, copies } = await copiesOf([34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 2, 1])
   await prune(store, { ...copies, keep: 1 })
   const before = store.requests()

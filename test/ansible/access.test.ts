@@ -14,7 +14,7 @@ describe.each(['playbooks/deploy-backups.yml', 'playbooks/run-backup.yml'])('%s 
     expect({ exitCode, output }).toEqual({ exitCode: 2, output: expect.stringMatching(/K8S_AUTH_API_KEY not set/) })
   })
 
-  test('where the shell has a credential for something else', async () => {
+  test('if the shell has a credential for another cluster', async () => {
     vi.stubEnv('K8S_AUTH_HOST', 'https://127.0.0.1:1')
     vi.stubEnv('K8S_AUTH_API_KEY', 'of-another-cluster')
     const { exitCode, output } = await run(playbook, {})

@@ -40,7 +40,7 @@ function build(target: string) {
   })
 }
 
-test('a build tells how far it is, and leaves the binaries', { timeout: 300_000 }, async () => {
+test('a build reports its progress and installs the binaries', { timeout: 300_000 }, async () => {
   const building = build('binaries')
   const seen = new Set<string>()
   let ended = false

@@ -61,7 +61,7 @@ afterAll(() => rm(rendered, { recursive: true }))
 
 const DAY = 24
 
-describe('10: what is promised to be kept is kept', () => {
+describe('10: promised copies are kept', () => {
   interface Tier {
     keep: number
     /** Hours between two runs. */
@@ -135,7 +135,7 @@ describe('11: a control plane that is away for an hour loses no day', () => {
   })
 })
 
-describe('12: no password or key stands in a CronJob', () => {
+describe('12: no CronJob contains a password or key', () => {
   const SECRET = /PASS|SECRET|ACCESS_KEY_ID|TOKEN/
   const inPlain = (job: CronJob): string[] => {
     const { initContainers = [], containers } = job.spec.jobTemplate.spec.template.spec

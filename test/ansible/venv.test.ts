@@ -44,7 +44,7 @@ test('does not count when its build failed, and the next call builds it', async 
   expect(await readFile(join(root, '.venv/.complete'), 'utf8')).toHaveLength(64)
 })
 
-test('says what to install where there is no Python for it', async () => {
+test('says what to install if there is no suitable Python', async () => {
   await requirements('# nothing')
   vi.stubEnv('PATH', root)
   await expect(ensure()).rejects.toThrow(/Python 3\.11 or newer.*apt-get install python3 python3-venv/)

@@ -69,7 +69,7 @@ describe('configure-awx and plan, for all of production', () => {
     )
   })
 
-  it('the command prints nothing and ends well; with another config it prints JSON and ends with 1', async () => {
+  it('the command prints nothing and exits 0; with another config it prints JSON and exits 1', async () => {
     const same = await planCommand(awx.config, [])
     // On a real AWX the schedules are those of another century.
     expect([same.exitCode, same.stdout.includes('job template')], same.stderr).toEqual([awx.standIn ? 0 : 1, false])
@@ -142,7 +142,7 @@ describe('after a hand changed AWX', () => {
   })
 
   const template = 'Back up: rancher-server'
-  it('plan shows the field, and what nobody defined', async () => {
+  it('plan shows the field, and what the config does not define', async () => {
     const [live] = await awx.api.list('job_templates/', { name: template, organization__name: awx.config.organisation })
     if (!live) throw new Error('the template is gone')
     await patch(live.url, { verbosity: 4, limit: 'all' })

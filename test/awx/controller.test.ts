@@ -142,7 +142,7 @@ it('finds an object by its named URL', async () => {
   expect((await api.get(`credentials/${encodeURIComponent('One++Machine+ssh++Ours')}/`)).id).toBe(ids.credential)
 })
 
-it('lets nobody in without a token or a password', async () => {
+it('requires a token or a password', async () => {
   const stranger = openController({ CONTROLLER_HOST: standIn.url, CONTROLLER_OAUTH_TOKEN: 'guessed' })
   await expect(stranger.list('organizations/')).rejects.toThrow('401')
 })

@@ -293,7 +293,7 @@ describe('the command', () => {
     expect(result.stderr).toContain('check CONTROLLER_OAUTH_TOKEN')
   })
 
-  it('at Ctrl-C where nobody can be asked, the job runs on', async () => {
+  it('at Ctrl-C without a terminal the job continues', async () => {
     let started = () => {}
     const running = new Promise<void>(resolve => {
       started = resolve

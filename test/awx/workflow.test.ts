@@ -76,7 +76,7 @@ describe('a workflow on AWX', () => {
     expect(progress.filter(line => line.includes('waits'))).toHaveLength(steps.length)
   })
 
-  it('ends red where a step fails, and runs none after it', async () => {
+  it('fails if a step fails, and runs none after it', async () => {
     play = async ({ template }) => (template === second ? 'failed' : 'successful')
     const { status, progress } = await launch(() => 'approve', {})
     expect(status).toBe('failed')
@@ -84,7 +84,7 @@ describe('a workflow on AWX', () => {
     expect(progress.join('\n')).not.toContain(`Approve: ${steps[2]}`)
   })
 
-  it('ends red where a person denies', async () => {
+  it('fails if a person denies an approval', async () => {
     const { status, lines, progress } = await launch(() => 'deny', {})
     expect({ status, lines }).toEqual({ status: 'failed', lines: [] })
     expect(progress).toContain(`Approve: ${first}: denied`)
@@ -106,7 +106,7 @@ describe('a workflow on AWX', () => {
     await expect(launch(() => 'nothing', { answers: { x: '1' } })).rejects.toThrow('asks for no `x`')
   })
 
-  it('waits on, unwatched, where nobody answers and nobody cancels', async () => {
+  it('keeps waiting if nobody answers or cancels', async () => {
     const { status } = await launch(() => 'nothing', { interrupt: AbortSignal.timeout(100) })
     expect(status).toBe('left')
   })
@@ -250,7 +250,7 @@ describe('a workflow here, without AWX', () => {
     })
   })
 
-  it('runs nothing that nobody approves', async () => {
+  it('runs nothing without approval', async () => {
     expect(await run('first', async () => false)).toEqual({
       well: false,
       lines: [],

@@ -84,7 +84,7 @@ describe('before anything changes, it names', () => {
 
   test('half of a store credential', async () => {
     const play = await deploy({ environment: { AWS_ACCESS_KEY_ID: 'the-id' } })
-    expectRefusal(play, /AWS_SECRET_ACCESS_KEY not set, while its partner is/)
+    expectRefusal(play, /AWS_SECRET_ACCESS_KEY is not set, but the other key is/)
   })
 
   test('a service account that is missing', async () => {
@@ -141,7 +141,7 @@ describe('a deployment', () => {
     expect((await cronjob(before.metadata.name)).spec.suspend).toBe(false)
   })
 
-  test('makes claim and CronJob, writes the keys, suspends the CronJob of before', async () => {
+  test('creates the claim and the CronJob, writes the keys, suspends the old CronJob', async () => {
     const first = await deploy()
     expectChanges(first, 4)
     expect(first.output).not.toContain(storeKeys.AWS_SECRET_ACCESS_KEY)
@@ -165,13 +165,13 @@ describe('a deployment', () => {
     expectChanges(await deploy({ check: true }), 0)
   })
 
-  test('needs no store credential where the keys are there, and writes new ones', async () => {
+  test('needs no store credential if the keys exist, and writes new ones', async () => {
     expectChanges(await deploy({ environment: {} }), 0)
     expectChanges(await deploy({ environment: { ...storeKeys, AWS_ACCESS_KEY_ID: 'new-id' } }), 1)
     expect((await storeSecret()).access_key_id).toBe(btoa('new-id'))
   })
 
-  test('puts right what hands did to the CronJob, and leaves what others noted on it', async () => {
+  test('reverts manual changes to the CronJob, and keeps annotations of others', async () => {
     const { spec } = await cronjob()
     const drift = structuredClone(spec)
     drift.suspend = true

@@ -100,7 +100,7 @@ const asBefore = [
   [1, []],
 ]
 
-test('while the Job runs the schedule is held and nothing of the applications is there; then all is as before', async () => {
+test('while the Job runs the CronJob is suspended and the applications are scaled down; then both are restored', async () => {
   const playing = run('sleep 15; echo SUCCESS all well >/dev/termination-log')
   await vi.waitUntil(async () => (await tenant.read<{ items: unknown[] }>(['get', 'jobs'])).items.length > 0, {
     timeout: 200_000,
@@ -126,7 +126,7 @@ test('a Job that fails is red, with its last words, and all is as before', async
   expect(await held()).toEqual(asBefore)
 })
 
-test('what a killed play left is put back by the next', async () => {
+test('the next run undoes what a killed play left', async () => {
   const left = { 'fragalysis-backups/held': 'restore' }
   const scaled = (replicas: number) => ({
     metadata: { annotations: { 'fragalysis-backups/replicas': String(replicas) } },

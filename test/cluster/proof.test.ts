@@ -157,7 +157,7 @@ describe('prove', { timeout: 300_000 }, () => {
 
   const provedOnce = async (system: DatabaseSystem | MediaSystem) => (await prove([system], lab, () => {}))[0]
 
-  it('finds no copy where no receipt is', async () => {
+  it('finds no copy without a receipt', async () => {
     const row = await provedOnce(stack)
     expect(row).toMatchObject({ system: stack.name, bucket, object: '', restored: false })
     expect(row?.why.join()).toContain('no receipt')

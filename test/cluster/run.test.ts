@@ -87,12 +87,12 @@ describe('a run by hand', () => {
     ])
   })
 
-  test('fails with its last words where the image says FAILURE and exits 0', async () => {
+  test('fails with its message if the image says FAILURE and exits 0', async () => {
     await makeCronJob('quiet', ['echo FAILURE \\(3\\) no dump >/dev/termination-log'])
     expectEnd(await run('quiet'), 2, /quiet-manual-\S+ in the namespace \S+ failed .*: FAILURE \(3\) no dump/)
   })
 
-  test("fails with its log's end where it left no words", async () => {
+  test('fails with the end of its log if it left no message', async () => {
     await makeCronJob('loud', ['echo the disk is full >&2; exit 7', 'echo never'])
     expectEnd(
       await run('loud'),

@@ -102,7 +102,7 @@ it('the job templates of AWX run a drill of every restore and verify every copy'
   }
 }, 1_500_000)
 
-it('npm run lab -- recover destroys everything but the buckets, and brings every system back as it was', async () => {
+it('npm run lab -- recover destroys everything but the buckets, and recovers every system', async () => {
   const { code, rows, err } = await lab<RecoveryRow>('recover')
   expect(
     rows.map(({ system, same, why }) => ({ system, same, why })),

@@ -47,7 +47,7 @@ export async function drill(run: Run, wanted: Wanted): Promise<Result> {
     await run.step('wait until healthy', () => untilItAnswers(run))
     took = seconds(began)
   } finally {
-    await run.step('throw away', () => retryDocker(() => clearDrill(settings, run.docker), Date.now() + NETWORK_MS))
+    await run.step('clean up', () => retryDocker(() => clearDrill(settings, run.docker), Date.now() + NETWORK_MS))
   }
   const written = await run.step('receipt', async () => {
     const details = { image: ready.image.Id, steps: run.stepSeconds() }

@@ -34,7 +34,7 @@ async function nextSecond(): Promise<void> {
 }
 
 describe.each(['gzip', 'zstd'] as const)('one database, %s', compression => {
-  test('goes to the volume and the bucket, proven, and comes back with unpack | psql alone', async () => {
+  test('a dump is verified on the volume and in the bucket, and restores with unpack | psql alone', async () => {
     const server = await startServer()
     await fill(server)
     const { bucket, env, store, copies } = await freshBucket()
@@ -86,7 +86,7 @@ describe.each(['gzip', 'zstd'] as const)('one database, %s', compression => {
   })
 })
 
-test('rows are counted from the dump itself, while the table goes on growing', async () => {
+test('rows are counted from the dump itself, while the table keeps growing', async () => {
   const server = await startServer()
   await fill(server, 200_000)
   const volume = await folder()
@@ -163,7 +163,7 @@ test('tiers: a full tier gives its oldest copy to the next, and each keeps its c
   expect(await copies()).toEqual([`daily/${oldest}`, `hourly/${newer}`, expect.stringMatching(/^hourly\//)])
 })
 
-test('a bucket that was away gets, when it is back, what the volume kept for it', async () => {
+test('copies that did not reach an unavailable bucket are uploaded by the next run', async () => {
   const server = await startServer()
   await fill(server, 10)
   const { bucket, env, copies, store } = await freshBucket()
@@ -213,7 +213,7 @@ test('what killed runs left is removed: unfinished files, multipart uploads, and
   expect(left.Uploads ?? []).toEqual([])
 })
 
-test('a run that finds another at work on its tier leaves it alone; the lock dies with its owner', async () => {
+test('a run does nothing while another run of its tier is active; the lock is released when its owner dies', async () => {
   const server = await startServer()
   await fill(server, 10)
   const volume = await folder()
@@ -229,7 +229,7 @@ test('a run that finds another at work on its tier leaves it alone; the lock die
   expect((await runAgent(env)).code).toBe(0)
 })
 
-test('an old run that is told to stop leaves nothing behind, and says so', async () => {
+test('a run that receives SIGTERM leaves nothing behind, and says so', async () => {
   const server = await startServer()
   await fill(server, 10)
   const { PGADMINPASS: PGPASSWORD = '', ...connection } = server.env

@@ -117,7 +117,7 @@ describe('3: a dump that dies on its way is a failure', () => {
   })
 })
 
-test('4: what a killed run leaves is never taken for a copy', async () => {
+test('4: the leftovers of a killed run never count as a copy', async () => {
   const server = await filled(400_000)
   const volume = await folder()
   await mkdir(join(volume, 'hourly'))

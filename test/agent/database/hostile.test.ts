@@ -115,7 +115,7 @@ test('by hand too: the line that the server does not know is left out, the row t
   expect(await hand.sql('frag', 'select count(*), min(value) from t')).toBe(`3|${line}`)
 })
 
-test('a domain with a constraint that is not valid comes back, from our copy, from pg_dump --clean --if-exists, and by hand', async () => {
+test('a domain with a constraint that is not valid can be restored, from our copy, from pg_dump --clean --if-exists, and by hand', async () => {
   const original = await startServer()
   await original.sql('postgres', 'create database frag')
   await original.sql(

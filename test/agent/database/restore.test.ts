@@ -39,7 +39,7 @@ async function expectSame(original: TestServer, copy: TestServer, database = '')
   expect(differences('server', before ?? {}, after ?? {}, 20)).toEqual([])
 }
 
-test('a whole server comes back on a new one from our dump: roles, owners, settings, every row', async () => {
+test('a server is restored to a new one from our dump: roles, owners, settings, every row', async () => {
   const original = await startServer()
   await fill(original, 'infrastructure', { awx: 'true' })
   const volume = await folder()
@@ -65,7 +65,7 @@ test('a whole server comes back on a new one from our dump: roles, owners, setti
   expect(await copy.sql(kept, `select to_regclass('public.later') is not null`)).toBe('t')
 })
 
-test('a dump of the images in use before (pg_dumpall --clean) comes back, as the recovery image is asked for it', async () => {
+test('a dump of the images in use before (pg_dumpall --clean) is restored, with the environment of the recovery image', async () => {
   const original = await startServer()
   await fill(original, 'infrastructure', { awx: 'false' })
   const backup = await folder()
@@ -153,7 +153,7 @@ test.each([
   await expectSame(original, copy, 'frag')
 })
 
-test('one database out of the dump of a whole server', async () => {
+test('one database is restored from the dump of a server', async () => {
   const original = await startServer()
   await fill(original, 'infrastructure', { awx: 'true' })
   const volume = await folder()
@@ -169,7 +169,7 @@ test('one database out of the dump of a whole server', async () => {
   expect(differences('keycloak', before ?? {}, after ?? {})).toEqual([])
 })
 
-test('a copy that is not whole, of a newer server, or of nothing is refused, and nothing is changed', async () => {
+test('an incomplete copy, one of a newer server, and an empty one are refused, and nothing is changed', async () => {
   const server = await startServer()
   await server.sql('postgres', 'create database frag')
   const volume = await folder()
@@ -218,7 +218,7 @@ test('a copy that is not whole, of a newer server, or of nothing is refused, and
   expect(differences('server', before, await databaseFingerprint(server.sql, ''))).toEqual([])
 })
 
-test('a restore that is killed in the middle leaves what is there as it was, and the next one clears its leavings away', async () => {
+test('a killed restore leaves the databases unchanged, and the next one removes its leftovers', async () => {
   const server = await startServer()
   await fill(server, 'stack', { database: 'frag', owner: 'fragalysis' })
   const volume = await folder()
@@ -246,7 +246,7 @@ test('a restore that is killed in the middle leaves what is there as it was, and
   expect(differences('server', before, await databaseFingerprint(server.sql, ''))).toEqual([])
 })
 
-test('our dump of a server comes back with gunzip and psql alone, and by the recovery image of before', async () => {
+test('our dump of a server can be restored with gunzip and psql alone, and with the old recovery image', async () => {
   const original = await startServer()
   await fill(original, 'infrastructure', { awx: 'false' })
   const volume = await folder()

@@ -50,7 +50,7 @@ async function expectRestored(target: TestBucket, source: string): Promise<void>
 }
 
 describe('to the bucket', () => {
-  test('everything comes back by the manifest, and by rclone copy alone every file does', async () => {
+  test('everything is restored by the manifest, and every file with rclone copy alone', async () => {
     const target = await freshBucket()
     const source = await tree()
     const first = await runAgent(toBucket(target, source))
@@ -70,7 +70,7 @@ describe('to the bucket', () => {
     expect(differences('files', bytesOnly(treeFingerprint(source)), bytesOnly(treeFingerprint(copy)), 20)).toEqual([])
   })
 
-  test('nothing changed: four requests, a new receipt, and the chain is whole', async () => {
+  test('nothing changed: four requests, a new receipt, and an unbroken chain', async () => {
     const target = await freshBucket()
     const source = await tree()
     await runAgent(toBucket(target, source))
@@ -122,7 +122,7 @@ describe('to the bucket', () => {
     expect((await runAgent(toBucket(target, source))).result).toMatchObject({ sent: 0, adopted: 0, removed: 0 })
   })
 
-  test('what is deleted or replaced stays in the trash under its date, until that is old', async () => {
+  test('deleted and replaced objects stay in the trash, by date, until they are old', async () => {
     const target = await freshBucket()
     const source = await tree()
     writeFileSync(join(source, 'a b+c'), 'one')
@@ -141,7 +141,7 @@ describe('to the bucket', () => {
     expect(await target.copies()).not.toContain('doomed')
   })
 
-  test('without REPLICATE_DELETE nothing is taken away, and a restore brings it back too', async () => {
+  test('without REPLICATE_DELETE nothing is deleted, and a restore includes it', async () => {
     const target = await freshBucket()
     const source = await tree()
     writeFileSync(join(source, 'kept'), 'x')
@@ -152,7 +152,7 @@ describe('to the bucket', () => {
     expect(await target.copies()).toContain('kept')
   })
 
-  test('a run that was killed is gone on with: what it sent is not sent again, what it sent wrong is', async () => {
+  test('the next run resumes a killed one: what was sent is not sent again, unless it is wrong', async () => {
     const target = await freshBucket()
     const source = await folder()
     for (let file = 0; file < 200; file += 1)
@@ -180,7 +180,7 @@ describe('to the bucket', () => {
     expect((await runAgent(toBucket(target, source))).result.requests).toBeLessThanOrEqual(5)
   })
 
-  test('a run killed while it deletes is gone on with', async () => {
+  test('the next run resumes one that was killed while it deleted', async () => {
     const target = await freshBucket()
     const source = await folder()
     for (let file = 0; file < 300; file += 1) writeFileSync(join(source, `file-${file}`), `${file}`)
@@ -386,7 +386,7 @@ describe('to another volume', () => {
     BACKUP_VOLUME_A: target,
   })
 
-  test('both are the same, also after changes, and what is gone goes', async () => {
+  test('both are the same, also after changes and deletions', async () => {
     const [source, target] = [await tree(), await folder()]
     expect((await runAgent(toVolume(source, target))).code).toBe(0)
     writeFileSync(join(source, 'new'), 'x')
@@ -402,7 +402,7 @@ describe('to another volume', () => {
     expect(run.log).toContain('the target /nowhere is missing')
   })
 
-  test('the other direction brings a volume back', async () => {
+  test('the other direction restores a volume', async () => {
     const [source, target] = [await tree(), await folder()]
     const env = { ...toVolume(target, source), REPLICATE_DIRECTION: 'AtoB' }
     expect((await runAgent(env)).code).toBe(0)
@@ -410,7 +410,7 @@ describe('to another volume', () => {
     expect(differences('tree', treeFingerprint(source), treeFingerprint(target), 20)).toEqual([])
   })
 
-  test('what rsync says of a failure is told, with an exit code that is one', async () => {
+  test('an error of rsync is logged, with a failing exit code', async () => {
     const [source, target] = [await tree(), await folder()]
     await execa('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', target])
     onTestFinished(async () => void (await execa('umount', [target])))

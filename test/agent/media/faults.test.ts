@@ -82,7 +82,7 @@ describe('7: a run that copies nothing is a failure, and an empty source takes n
   })
 })
 
-test('8: nobody else can read or write the bucket or what is in it', async () => {
+test('8: the bucket and its objects are private', async () => {
   const source = await tree(1)
   const [theirs, target] = [await freshBucket(), await freshBucket()]
   await rclone(theirs.env, ['sync', source, `remote:${theirs.bucket}`, '--s3-acl', 'public-read-write'])
@@ -102,7 +102,7 @@ test('8: nobody else can read or write the bucket or what is in it', async () =>
   expect(acl.Grants).toHaveLength(1)
 })
 
-test('9: media come back from the bucket', async () => {
+test('9: media can be restored from the bucket', async () => {
   const source = await tree()
   const target = await freshBucket()
   // The image in use refuses that direction for a bucket.
@@ -120,7 +120,7 @@ test('9: media come back from the bucket', async () => {
   expect((await execa('diff', ['-r', source, copy])).stdout).toBe('')
 })
 
-test('13: what did not change costs no request', async () => {
+test('13: unchanged files cost no request', async () => {
   const source = await tree(60)
   const [theirs, target] = [await freshBucket(), await freshBucket()]
   const count = async (env: Record<string, string>, run: (env: Record<string, string>) => Promise<unknown>) => {

@@ -52,7 +52,7 @@ async function media() {
   return { source, target, bucket, store, copy, bring }
 }
 
-test('a tree comes back whole from the bucket, then only what differs, and what was replaced can be kept', async () => {
+test('a tree is restored completely from the bucket, then only differences, and replaced files can be kept', async () => {
   const { source, target, bring } = await media()
   const dry = await bring({ RESTORE_DRY_RUN: 'yes' })
   expect(dry).toMatchObject({ dryRun: true, replace: 0, same: 0 })
@@ -86,7 +86,7 @@ test('a tree comes back whole from the bucket, then only what differs, and what 
   expect(differences('tree', tree(source), tree(target), 20)).toEqual([])
 })
 
-test('a file that was deleted, and one that was overwritten, come back from the trash', async () => {
+test('a deleted file and an overwritten one are restored from the trash', async () => {
   const { source, target, copy, bring } = await media()
   const [deleted, changed] = ['odd names/NFC é', 'odd kinds/more than 12 MiB.zip']
   const was = tree(source)

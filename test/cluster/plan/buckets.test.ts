@@ -49,7 +49,7 @@ it('a private bucket wants only a lifecycle; with it, nothing', async () => {
   expect(await notes(bucket)).toEqual([])
 })
 
-it('a bucket that anybody can read is told', async () => {
+it('a bucket that anybody can read is reported', async () => {
   const { bucket, store } = await freshBucket()
   await store.s3.send(new PutBucketAclCommand({ Bucket: bucket, ACL: 'public-read-write' }))
   expect(await notes(bucket)).toEqual([

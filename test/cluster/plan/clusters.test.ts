@@ -61,13 +61,13 @@ const lines = async () =>
     .trimEnd()
     .split('\n')
 
-it('a Secret that is missing stands in the way', async () => {
+it('a missing Secret is reported', async () => {
   expect(await lines()).toEqual([
     expect.stringMatching(/^! cluster need production-stack-db: There is no key root_password in a Secret database/),
   ])
 })
 
-it('what is not there would be made', async () => {
+it('missing objects would be created', async () => {
   await tenant.apply({
     apiVersion: 'v1',
     kind: 'Secret',
@@ -95,7 +95,7 @@ it('after the deployment nothing differs', async () => {
   expect(await plan()).toMatchObject({ differences: [], unreachable: [] })
 })
 
-it('shows what a hand changed, field by field', async () => {
+it('shows manual changes, field by field', async () => {
   const image = '[{"op":"replace","path":"/spec/suspend","value":true}]'
   await kubectl([
     'patch',

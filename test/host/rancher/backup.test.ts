@@ -49,7 +49,7 @@ describe('a run', { timeout: 300_000 }, () => {
     }
   })
 
-  test("is restored by the commands of Rancher's documentation, whole", async () => {
+  test("is restored completely by the commands of Rancher's documentation", async () => {
     expect(await restoredByHand(host)).toMatch(/^whole: /)
     const odd = `${host.folder}/restored/var/lib/rancher/management-state/odd`
     expect(await host.run(['stat', '--format', '%u %g %a', `${odd}/owned`])).toBe('1234 5678 4750')
@@ -138,22 +138,22 @@ describe('before anything is stopped, a run is refused', { timeout: 300_000 }, (
     expect(await restoredByHand(refused)).toMatch(/^whole: /)
   })
 
-  test('while another is at work, which is left alone', async () => {
+  test('while another run is active, which is not touched', async () => {
     const first = refused.play()
-    await until('the first is at work', 60, () => refused.running(`${refused.container}-backup`))
+    await until('the first is active', 60, () => refused.running(`${refused.container}-backup`))
     const second = await refused.play()
-    expect(second.output).toContain('Another run is at work')
+    expect(second.output).toContain('Another run has been active')
     expect(second.exitCode).toBe(2)
     expect((await first).exitCode).toBe(0)
   })
 
-  test('where the credential is missing', async () => {
+  test('if the credential is missing', async () => {
     const { exitCode, output } = await refused.play({ environment: { AWS_ACCESS_KEY_ID: '' } })
     expect(output).not.toContain(process.env.BACKUPS_TEST_S3_SECRET_ACCESS_KEY ?? 'the secret')
     expect(exitCode).toBe(2)
   })
 
-  test('where Rancher is stopped, and it stays stopped', async () => {
+  test('if Rancher is stopped, and it stays stopped', async () => {
     await refused.docker('stop', refused.container)
     const { exitCode, output } = await refused.play()
     expect(output).toContain('is only backed up while it runs')
@@ -161,7 +161,7 @@ describe('before anything is stopped, a run is refused', { timeout: 300_000 }, (
     expect(await refused.running()).toBe(false)
   })
 
-  test('where Rancher would be gone once stopped', async () => {
+  test('if Rancher would be removed when stopped', async () => {
     await refused.docker('rm', refused.container)
     await refused.makeRancher({}, '--rm')
     const { exitCode, output } = await refused.play()

@@ -57,7 +57,7 @@ describe('a drill', { timeout: 300_000 }, () => {
     expect(output).toContain('never had a drill')
   })
 
-  test('starts a second Rancher that reaches nobody, and leaves nothing but its receipt', async () => {
+  test('starts a second Rancher without a network, and leaves nothing but its receipt', async () => {
     // What the second Rancher's network is, while it runs.
     const { hostname, port } = new URL(host.storeEndpoint)
     const looked = await host.at(
@@ -75,7 +75,7 @@ describe('a drill', { timeout: 300_000 }, () => {
     expect(network).toMatch(/default via 203\.0\.113\.255 dev rancher0/)
     expect(network).not.toMatch(/eth0|REACHED/)
     expect(network).toContain('1000 128')
-    for (const step of ['fetch and verify', 'unpack', 'start a second Rancher', 'wait until healthy', 'throw away']) {
+    for (const step of ['fetch and verify', 'unpack', 'start a second Rancher', 'wait until healthy', 'clean up']) {
       expect(output).toMatch(new RegExp(`${step}: done in [\\d.]+ s`))
     }
     await expectTidy()
@@ -142,7 +142,7 @@ describe('a drill', { timeout: 300_000 }, () => {
     await expectTidy()
   })
 
-  test('is refused where there is no room, before anything is fetched', async () => {
+  test('is refused if there is too little space, before anything is fetched', async () => {
     const staging = host.staging
     host.staging = `${host.folder}/small`
     await host.shell(`mkdir -p ${host.staging}; mount -t tmpfs -o size=20m tmpfs ${host.staging}`)

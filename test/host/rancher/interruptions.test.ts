@@ -36,7 +36,7 @@ beforeEach(async () => {
   beats = (await host.beats()).length
 })
 
-describe('the run outlives Ansible and ends well', { timeout: 300_000 }, () => {
+describe('the run survives Ansible and succeeds', { timeout: 300_000 }, () => {
   // "timeout" and "cancel" are what AWX does; ansible-runner is what it does it with.
   test.for(['SIGINT', 'SIGTERM', 'SIGKILL', 'task failure', 'host unreachable', 'cancel', 'timeout'])(
     '%s',
@@ -77,7 +77,7 @@ describe('the run outlives Ansible and ends well', { timeout: 300_000 }, () => {
   )
 })
 
-describe('where the run cannot, the guard starts Rancher', { timeout: 300_000 }, () => {
+describe('if the run cannot, the guard starts Rancher', { timeout: 300_000 }, () => {
   test.for([
     ['the agent is killed while Rancher stops', 'stop', 'kill -KILL $agent'],
     ['the agent is killed in mid-copy', 'copy what changed', 'kill -KILL $agent'],
@@ -141,7 +141,7 @@ describe('the agent itself starts Rancher', { timeout: 300_000 }, () => {
     }
   })
 
-  test('when it is told to stop', async () => {
+  test('when it is stopped by SIGTERM', async () => {
     const told = await host.at('copy what changed', 'kill -TERM $agent')
     const { exitCode, output } = await host.play()
     await told.done
@@ -152,7 +152,7 @@ describe('the agent itself starts Rancher', { timeout: 300_000 }, () => {
   })
 })
 
-test('Rancher that does not become healthy is told at once, with its last lines, and the guard restarts it', async () => {
+test('a Rancher that does not become healthy is reported at once, with its last lines, and the guard restarts it', async () => {
   const sick = await host.at('stop', `touch ${host.data}/stay-unhealthy`)
   // Long enough for this test to see the guard wait, also on a busy machine.
   const { exitCode, output } = await host.play({ variables: { rancher_backup_healthy_timeout_seconds: 25 } })

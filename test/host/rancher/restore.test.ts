@@ -39,7 +39,7 @@ describe('a dry run', { timeout: 300_000 }, () => {
   const dry = (variables: Record<string, unknown> = {}) =>
     host.play({ playbook: 'playbooks/restore-rancher.yml', variables })
 
-  test('is what happens without further word: it says what would happen, and touches nothing', async () => {
+  test('is the default: it says what would happen, and touches nothing', async () => {
     const before = [await host.startedAt(), await host.run(['ls', '-A', host.data]), await mark()]
     const { exitCode, output } = await dry()
     expect(exitCode, output).toBe(0)
@@ -54,7 +54,7 @@ describe('a dry run', { timeout: 300_000 }, () => {
     expect((await host.run(['ls', host.staging])).split('\n')).toEqual(['run.json'])
   })
 
-  test('finds a copy by its time, lists them all, and says where there is none', async () => {
+  test('finds a copy by its time, lists all, and says if there is none', async () => {
     const { receipt } = (await host.receipts())[0] ?? {}
     const listed = await dry({ rancher_backup_restore_copy: 'NONE' })
     expect(listed.exitCode, listed.output).toBe(0)
@@ -64,10 +64,10 @@ describe('a dry run', { timeout: 300_000 }, () => {
     expect(early.output).toContain(`the oldest is ${receipt?.taken}`)
   })
 
-  test('is what it takes before a person confirms: the name must be typed', async () => {
+  test('needs confirmation: the name must be typed', async () => {
     const { exitCode, output } = await restore({ rancher_backup_restore_confirm: 'another' })
     expect(exitCode).toBe(2)
-    expect(output).toContain('nobody confirmed it')
+    expect(output).toContain('it was not confirmed')
     expect(await mark()).toBe('second')
   })
 })
@@ -101,7 +101,7 @@ describe('a restore', { timeout: 300_000 }, () => {
     await host.makeRancher({ STAND_IN_STOP_SECONDS: '1' })
   })
 
-  test('brings back what the archive holds, and nothing else', async () => {
+  test('restores what the archive contains, and nothing else', async () => {
     const { exitCode, output } = await restore()
     expect(output).toContain('is restored')
     expect(exitCode).toBe(0)
@@ -113,7 +113,7 @@ describe('a restore', { timeout: 300_000 }, () => {
     )
   })
 
-  test('that Rancher does not become healthy with is taken back', async () => {
+  test('is rolled back if Rancher does not become healthy', async () => {
     await set('third')
     const aside = `${host.data}/.fragalysis-restore`
     const sick = await host.at(
@@ -129,7 +129,7 @@ describe('a restore', { timeout: 300_000 }, () => {
     await expectTidy()
   })
 
-  test.for(['stop', 'start'])('that is killed at "%s" is taken back by the guard', async step => {
+  test.for(['stop', 'start'])('that is killed at "%s" is rolled back by the guard', async step => {
     await set('fourth')
     const met = await host.at(step, 'kill -KILL $agent')
     const { exitCode } = await restore({ rancher_backup_healthy_timeout_seconds: 8 })

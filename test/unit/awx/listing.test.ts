@@ -15,6 +15,6 @@ it('reads the plays of playbooks, their hosts and tags, from ansible-playbook', 
   expect(plays?.get('playbooks/configure-awx.yml')?.[0]?.hosts).toEqual(['awx'])
 }, 120_000)
 
-it('gives nothing where a playbook does not parse', async () => {
+it('gives nothing if a playbook does not parse', async () => {
   expect(await listPlays(['playbooks/no-such-playbook.yml'], 'localhost,')).toBeUndefined()
 }, 120_000)

@@ -21,7 +21,7 @@ it('finds nothing in the config of production', () => {
   expect(found(production)).toEqual([])
 })
 
-describe('a config that breaks one thing is told in one line: place, what is wrong, what to write instead', () => {
+describe('a config with one mistake gives one line: place, what is wrong, what to write instead', () => {
   it.each<[string, (config: Breakable) => void, string]>([
     [
       'an unknown key',

@@ -6,11 +6,11 @@ import { rules } from '../../../src/config/rules/index.ts'
 import { compareFolder } from '../../../src/generate/folder.ts'
 import { referencePages } from '../../../src/generate/reference.ts'
 
-it('the committed reference is what the schemas and rules make', async () => {
+it('the committed reference matches the schemas and rules', async () => {
   expect(await compareFolder(join(projectRoot, 'docs/reference'), referencePages())).toEqual([])
 })
 
-it('every rule has its place in the reference, and no two have one id', () => {
+it('every rule is in the reference, and no two have the same id', () => {
   const page = referencePages().get('rules.md') ?? ''
   const ids = [...rules, ...awxRules].map(({ id }) => id)
   expect(ids.filter(id => !page.includes(`### \`${id}\``))).toEqual([])

@@ -19,7 +19,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true }))
 
-it('what is committed is what the config makes', async () => {
+it('the committed inventory matches the config', async () => {
   expect(await compareFolder(join(projectRoot, 'inventories'), inventoriesOf(production))).toEqual([])
 })
 

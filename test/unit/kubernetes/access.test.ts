@@ -57,7 +57,7 @@ async function needed(): Promise<Map<string, string>> {
   return found
 }
 
-it("the Role for AWX's account allows what the roles' tasks ask of a cluster", async () => {
+it("the Role of AWX's account allows what the roles' tasks do in a cluster", async () => {
   const { rules } = load(await readFile(join(projectRoot, 'roles/kubernetes_access/files/role.yaml'), 'utf8')) as {
     rules: { resources: string[]; verbs: string[] }[]
   }

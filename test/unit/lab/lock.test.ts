@@ -39,7 +39,7 @@ it('lets one process in at a time, also of many that start together', async () =
   expect(lines.filter(line => line.includes('another run'))).toHaveLength(4)
 })
 
-it('is free again once its holder was killed, or its work has failed', async () => {
+it('is released when its holder was killed, or its work has failed', async () => {
   const killed = holder()
   expect(await firstLine(killed)).toBe('held')
   await expect(withLock(file, async () => 'in')).rejects.toThrow('another run')

@@ -33,7 +33,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 const filesOf = (facts: Facts) => Object.values(facts).filter(entry => (entry as Facts).type === 'file')
 
 describe('fillTree', () => {
-  it('makes as many files as it is asked for', () => {
+  it('makes as many files as requested', () => {
     expect(filesOf(original)).toHaveLength(200)
   })
 
@@ -43,11 +43,11 @@ describe('fillTree', () => {
     expect(differences('tree', original, treeFingerprint(other))).not.toEqual([])
   })
 
-  it('does nothing where the tree stands', () => {
+  it('does nothing if the tree is complete', () => {
     expect(fillTree(tree, choices)).toBe('present')
   })
 
-  it('starts over where a filling was cut off, and makes the same tree', () => {
+  it('starts over if it was interrupted, and makes the same tree', () => {
     const broken = join(folder, 'broken')
     fillTree(broken, choices)
     rmSync(join(broken, treeMark))
@@ -56,7 +56,7 @@ describe('fillTree', () => {
     expect(differences('tree', original, treeFingerprint(broken))).toEqual([])
   })
 
-  it('holds what careless tools get wrong', () => {
+  it('contains what careless tools get wrong', () => {
     expect(original['odd kinds/empty']).toMatchObject({ type: 'file', size: 0 })
     expect(original['empty directory']).toMatchObject({ type: 'directory' })
     expect(original['odd kinds/link to nothing']).toMatchObject({ type: 'link', target: 'no such file' })
@@ -112,7 +112,7 @@ describe('treeFingerprint', () => {
     expect(lines).toMatch(/tree, odd names\/star\*, modified: .*"1\.000000" in the copy/)
   })
 
-  it('leaves files alone to what a store can hold by itself', () => {
+  it('contains only files that a store can hold, on request', () => {
     const bytes = bytesOnly(original)
     expect(filesOf(bytes)).toHaveLength(200)
     expect(Object.keys(bytes)).toHaveLength(200)

@@ -107,7 +107,7 @@ describe('the command', () => {
   const run = (...args: string[]) =>
     execa('node', [join(projectRoot, 'tools/backups.js'), 'simulate', ...args], { cwd: projectRoot, reject: false })
 
-  it('prints a line a system, and exits 0 when all is well', async () => {
+  it('prints a line for each system, and exits 0 if there are no findings', async () => {
     const { stdout, exitCode } = await run('kit-awx', '--no-trials')
     expect(stdout.split('\n')[2]).toMatch(/^kit-awx +365 +0 +1 d +27 d +28 /)
     expect(exitCode).toBe(0)

@@ -13,7 +13,7 @@ function chain(...days: number[]): StoredReceipt[] {
   })
 }
 
-test('a whole chain has no problems, nor has one whose oldest were removed', () => {
+test('an unbroken chain has no problems, nor has one whose oldest receipts were removed', () => {
   expect(chainProblems([])).toEqual([])
   expect(chainProblems(chain(0))).toEqual([])
   expect(chainProblems(chain(0, 1, 2, 3).slice(0, 3))).toEqual([])

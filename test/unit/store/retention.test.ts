@@ -39,7 +39,7 @@ test.each([
   ).toEqual(gone)
 })
 
-test('whatever stands and is kept: never fewer good ones than before or than kept, never the newest good one', () => {
+test('pruning never leaves fewer verified copies than before or than kept, and never deletes the newest', () => {
   for (let length = 0; length <= 9; length += 1) {
     for (let bits = 0; bits < 2 ** length; bits += 1) {
       const all = copies([...Array(length)].map((_, at) => ((bits >> at) & 1 ? 'g' : 'x')).join(''))

@@ -45,7 +45,7 @@ SELECT pg_catalog.lo_create('16400');
 -- PostgreSQL database dump complete
 `
 
-test('wherever chunks are cut, the unknown setting goes, rows stay as they are, and each is counted', () => {
+test('wherever chunks end, the unknown setting is removed, rows are unchanged, and each is counted', () => {
   const input = Buffer.from(dump(SETTING))
   for (let size = 1; size <= input.length; size += size < 80 ? 1 : 37) {
     const out: Buffer[] = []

@@ -26,7 +26,7 @@ test.each<[string, ManifestEntry]>([
   expect(lineOf(entry)).not.toContain('\n')
 })
 
-test('entries know where their lines stand', () => {
+test('entries know the place of their lines', () => {
   const lines = [file, { ...file, path: 'z' }].map(lineOf)
   const manifest = new Manifest(Buffer.from(`${lines.join('\n')}\n`))
   const [first, second] = [...manifest.entries()]
@@ -36,6 +36,6 @@ test('entries know where their lines stand', () => {
   expect(new Manifest(Buffer.alloc(0)).isEmpty).toBe(true)
 })
 
-test('what is no line of a manifest is refused with its beginning', () => {
+test('a line that is not part of a manifest is refused, and its beginning shown', () => {
   expect(() => entryOf('["x","y"]')).toThrow('not a line of a manifest: ["x"')
 })

@@ -19,7 +19,7 @@ test.each([
   expect(rawOf(key)).toBe(name)
 })
 
-test('no two names have one key, and each leads back', () => {
+test('no two names have the same key, and each can be decoded', () => {
   const pieces = ['‛', 'D', 'F', 'DF', 'a'].map(raw).concat('\xdf', '\xe2', '\x9b')
   const names = new Set<string>()
   for (const a of pieces)

@@ -130,7 +130,7 @@ describe('what changed in a tree', () => {
   })
 })
 
-describe("a second Rancher's health is asked inside its container", () => {
+describe("a second Rancher's health is requested inside its container", () => {
   const published = (bindings: Record<string, { HostPort: string }[] | null> | null) => ({
     HostConfig: { AutoRemove: false, Privileged: true, RestartPolicy: { Name: 'no' }, PortBindings: bindings },
   })

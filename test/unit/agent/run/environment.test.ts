@@ -55,7 +55,7 @@ test('the contract of volume-replicator', () => {
   expect(replicateSettings(volumes)).toMatchObject({ source: '/volume-a', target: { volume: '/volume-b' } })
 })
 
-test('every problem is told at once, and no secret', () => {
+test('all problems are reported at once, without secrets', () => {
   const broken = {
     ...dump,
     BACKUP_TYPE: 'yearly',
