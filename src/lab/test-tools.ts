@@ -12,6 +12,8 @@ const packages: Readonly<Record<string, string>> = {
   igzip: 'isal',
   initdb: 'postgresql',
   patchelf: 'patchelf',
+  // PostGIS for the server: seen by its library, from the folders of the server's programs.
+  '../lib/postgis-3.so': 'postgresql-postgis',
   rclone: 'rclone',
   rsync: 'rsync',
   zstd: 'zstd',

@@ -175,7 +175,7 @@ async function makeLike(home: Session, { name, beside }: Target): Promise<void> 
   // ICU and builtin locales have columns that other versions of PostgreSQL call otherwise, or lack.
   const how = await home.one(
     `select concat_ws(' ', 'owner', quote_ident(pg_get_userbyid(datdba)), 'encoding', quote_literal(pg_encoding_to_char(encoding)),
-       'lc_collate', quote_literal(datcollate), 'lc_ctype', quote_literal(datctype), 'connection limit', datconnlimit, 'is_template', datistemplate,
+       'lc_collate', quote_literal(datcollate), 'lc_ctype', quote_literal(datctype), 'connection limit', datconnlimit, 'is_template', datistemplate::text,
        case when spcname <> 'pg_default' then 'tablespace ' || quote_ident(spcname) end,
        case j ->> 'datlocprovider' when 'i' then 'locale_provider icu icu_locale ' || quote_literal(coalesce(j ->> 'datlocale', j ->> 'daticulocale'))
          when 'b' then 'locale_provider builtin builtin_locale ' || quote_literal(j ->> 'datlocale') end)

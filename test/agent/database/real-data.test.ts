@@ -282,6 +282,24 @@ test('a restore that is killed at any moment leaves every database open and whol
   expect(await asText(server)).toBe(original)
 })
 
+test('a PostGIS database comes back, with the reference systems that were added to its own', async () => {
+  const [server, copy] = await Promise.all([startServer(), startServer()])
+  await server.sql('postgres', 'create database gis')
+  await server.sql(
+    'gis',
+    `create extension postgis; insert into spatial_ref_sys values (990001, 'ours', 1, 'LOCAL_CS["x"]', '+proj=longlat');
+     create table places as select i, st_setsrid(st_makepoint(i, -i), 4326) as at from generate_series(1, 50) i; create index on places using gist (at)`,
+  )
+  const env = { ...copy.env, BACKUP_VOLUME: await dumpOf(server), BACKUP_SYSTEM: 'real' }
+  await restore(env, never)
+  expect(await asText(copy, 'gis')).toBe(await asText(server, 'gis'))
+  await restore(
+    { ...env, BACKUP_VOLUME: await dumpOf(server, { DATABASE: 'gis' }), DATABASE: 'gis', RESTORE_REPLACE: 'yes' },
+    never,
+  )
+  expect(await asText(copy, 'gis')).toBe(await asText(server, 'gis'))
+})
+
 test('a copy holds the text of what made its database', async () => {
   const server = await startServer()
   await server.sql('postgres', `create database frag; alter database frag set work_mem = '5MB'`)
