@@ -37,6 +37,7 @@ export default defineConfig({
     { name: 'production', environment: 'production', api: 'https://production.kubernetes.example:6443' },
   ],
   notifications: { webhook: 'https://hooks.example/fragalysis-backups' },
+  awx: { server: 'infra-db-production', kit: 'kit-awx', secret: 'awx-postgres-configuration' },
   systems: [
     {
       kind: 'rancher',

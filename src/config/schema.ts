@@ -69,6 +69,19 @@ export const configSchema = Type.Object(
       },
       { additionalProperties: false },
     ),
+    awx: Type.Optional(
+      Type.Object(
+        {
+          server: Type.String({ description: "The database system that holds AWX's own database", minLength: 1 }),
+          kit: Type.String({ description: "The kit that holds AWX's Secrets", minLength: 1 }),
+          secret: Type.String({
+            description: "The Secret in that kit with AWX's connection, under the keys that AWX's operator uses",
+            minLength: 1,
+          }),
+        },
+        { additionalProperties: false, description: 'How AWX itself is restored; the runbook says so' },
+      ),
+    ),
     systems: Type.Array(Type.Any(), { description: 'The systems that are backed up', minItems: 1 }),
   },
   { additionalProperties: false },

@@ -24,7 +24,7 @@ export function runbook(config: Config): string {
     ['Afterwards', afterwards(entries)],
     ...incidents(config),
     ['The bucket is gone', bucketGone(config, entries)],
-    ['AWX is gone', awxGone()],
+    ['AWX is gone', awxGone(config)],
   ]
   const sections = [
     `<!-- ${generatedMark.replace(/^# /, '')} -->\n# Runbook`,
@@ -37,19 +37,30 @@ export function runbook(config: Config): string {
 
 function before(config: Config, entries: readonly Entry[]): string {
   const keepSafe = new Map(entries.flatMap(({ page }) => page.keepSafe.map(({ what, why }) => [what, why])))
-  return `1. **Stop what writes.** A restore into a system in use loses what is written meanwhile. Scale applications down.
-2. **Suspend the schedules**, so that no backup of a broken state runs: suspend the system's CronJob (\`kubectl -n <namespace> patch cronjob <system> -p '{"spec":{"suspend":true}}'\`). The restore jobs do it themselves. Nothing is lost by a backup that runs: a copy is never replaced by an empty or much smaller one, and the newest good copy is never pruned.
-3. **Dry-run first**: every restore has a dry run, which reads the whole copy and says exactly what it would do. It is the default.
+  const contexts = config.clusters
+    .map(
+      ({
+        name,
+        api,
+      }) => `kubectl config set-cluster ${name} --server=${api} --certificate-authority=<ca file> --embed-certs
+kubectl config set-credentials ${name} --token=…
+kubectl config set-context ${name} --cluster=${name} --user=${name}`,
+    )
+    .join('\n')
+  const tools = "`rclone`, `kubectl`, `psql` of the server's version or later, `gunzip`, `jq` and `age`"
+  return `1. **Stop what writes.** A restore into a system in use loses what is written during the restore. Scale applications down.
+2. **Suspend the schedules**, so that no backup of a broken state runs: suspend the system's CronJob (\`kubectl --context <cluster> -n <namespace> patch cronjob <system> -p '{"spec":{"suspend":true}}'\`). The restore jobs do that themselves. A backup that runs loses nothing: a copy is never replaced by an empty or much smaller one, and the newest good copy is never pruned.
+3. **Do a dry run first.** It is the default: it reads the whole copy and says what a restore would do.
 
-What a recovery needs that no system's own copy holds. Keep it where it survives the installation (a password manager, a safe):
+A recovery needs these, and no system's own copy holds them. Keep them where they survive the installation (a password manager, a safe):
 
 | what | why |
 |---|---|
-| the keys of the bucket store, ${config.store.endpoint} | everything is stored there |
+| the keys of the bucket store, ${config.store.endpoint} | all copies are there |
 ${config.clusters.map(({ name, api }) => `| the token and CA certificate of AWX's credential \`Kubernetes: ${name}\` | \`--local\` reaches ${api} with them |`).join('\n')}
 | AWX's \`SECRET_KEY\` (the Secret \`<awx>-secret-key\` in AWX's namespace) | without it the restored AWX database cannot be read: every credential in it is encrypted with it |
 ${[...keepSafe].map(([what, why]) => `| ${what} | ${why} |`).join('\n')}
-| the Rancher image and tag that ran last | a copy is started with the version that made it; it is in the name of each archive and in its receipt |
+| the Rancher image and tag that ran last | a copy is started with the version that made it; it is also in the name of each archive and in its receipt |
 | this repository, ${config.repository.url}, branch \`${config.repository.branch}\` | the config, the playbooks, this page |
 
 How long it takes: each drill (job template "Test restore: …") writes a receipt; its \`details.seconds\` is the time the last one took:
@@ -58,27 +69,33 @@ How long it takes: each drill (job template "Test restore: …") writes a receip
 rclone cat "store:<bucket>/.receipts/drill.<system>/$(rclone lsf "store:<bucket>/.receipts/drill.<system>/" | tail -1)"
 \`\`\`
 
-For the commands without this software, name the store once:
+The commands without this software are for bash. They need ${tools}. Name the store once:
 
-\`\`\`sh
+\`\`\`bash
 export RCLONE_CONFIG_STORE_TYPE=s3 RCLONE_CONFIG_STORE_PROVIDER=${config.store.provider} RCLONE_CONFIG_STORE_ENDPOINT=${config.store.endpoint} RCLONE_CONFIG_STORE_REGION=${config.store.region}
 export RCLONE_CONFIG_STORE_ACCESS_KEY_ID=… RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY=…
 \`\`\`
 
-For those with it: on AWX, launch the job template of the name given here; without AWX, \`npm ci\`, write \`secrets.yml\` (each AWX credential's name, below it its inputs), and add \`--local --credentials secrets.yml\` to the command.`
+and each cluster, as a context of kubectl that has the cluster's name:
+
+\`\`\`bash
+${contexts}
+\`\`\`
+
+The commands with this software: on AWX, launch the job template of that name; without AWX, run \`npm ci\`, write \`secrets.yml\` (each AWX credential's name, with its inputs below it), and add \`--local --credentials secrets.yml\` to the command.`
 }
 
 function whole(entries: readonly Entry[]): string {
   const rows = entries.map(
     ({ system, page }, index) => `| ${index + 1} | ${system.name} | ${system.description} | ${page.needs} |`,
   )
-  const intro = `In this order, because each needs those before it. On AWX the workflow "Recover everything" runs all of it but the kits, each step after an approval; "Recover everything: <cluster>" runs the steps of one cluster.
+  const intro = `In this order, because each step needs those before it. On AWX the workflow "Recover everything" runs all of it but the kits, each step after an approval; "Recover everything: <cluster>" runs the steps of one cluster.
 
 | step | system | what it is | needs |
 |---|---|---|---|
 ${rows.join('\n')}
 
-Before the first step that touches a cluster: the cluster itself (made with Rancher, or its nodes are still there), its namespaces, the Secrets above, and the servers and volumes with nothing in them. Then "Deploy backups: <cluster>": it makes the claims and the store's Secret that restores use.`
+Before the first step in a cluster, you need the cluster itself (created with Rancher, or with its nodes still there), its namespaces, the Secrets above, and empty servers and volumes. Then launch "Deploy backups: <cluster>": it creates the claims and the store's Secret that restores use.`
   const steps = entries.map(({ system, page }, index) => `### Step ${index + 1}: ${system.name}\n\n${page.restore}`)
   return [intro, ...steps].join('\n\n')
 }
@@ -118,13 +135,23 @@ ${rows.join('\n')}
 It worked when "Verify: <system>" succeeds.`
 }
 
-function awxGone(): string {
-  return `The CronJobs run without it; what is missing are the jobs that AWX schedules (Rancher's backup, drills, verification) and the alarms that AWX sends.
+function awxGone({ awx, systems }: Config): string {
+  const known = (name: string) => systems.some(system => system.name === name)
+  const database =
+    awx && known(awx.server) && known(awx.kit)
+      ? `Restore its database, which is on the server of ${awx.server}. Its name is in the kit ${awx.kit} (its step in the full recovery says how to download it):
 
-1. Everything AWX does, any machine with Node, Python and this repository does: \`npm ci\`, then \`npm run launch -- "<job template>" --local --credentials secrets.yml\`. Run Rancher's backup this way, weekly, until AWX is back.
-2. Restore its database, from the system that holds it: ${launch('Restore: <system>', {})}.
-3. Make AWX again by its operator, with the Secret of its **SECRET_KEY** in place first: with another one its credentials cannot be read.
-4. No database, no key? \`npm run generate\`, and the playbook \`configure-awx\` makes all of it anew from the config; the credentials' values must then be entered again.
+   \`\`\`bash
+   database=$(age -d -i "$KEY" ${awx.kit}.json.age | jq -r '.items[] | select(.metadata.name == "${awx.secret}") | .data.database | @base64d')
+   ${launch(`Restore: ${awx.server}`, { backup_system_database: '"$database"', backup_system_dry_run: 'no', backup_system_confirm: awx.server })} --local --credentials secrets.yml
+   \`\`\``
+      : 'Restore its database, from the system that holds it.'
+  return `The CronJobs run without it. What is missing are the jobs that AWX schedules (Rancher's backup, drills, verification) and the notifications that AWX sends.
+
+1. Any machine with Node, Python and this repository can do what AWX does: \`npm ci\`, then \`npm run launch -- "<job template>" --local --credentials secrets.yml\`. Run the backups that AWX schedules this way until AWX is back.
+2. ${database}
+3. Install AWX again with its operator, with the Secret of its **SECRET_KEY** in place first: with another key its credentials cannot be read.
+4. If the database or the key is lost, the playbook \`configure-awx\` creates everything again from the config; the credentials' values must then be entered again.
 
 It worked when \`npm run plan\` shows no difference.`
 }

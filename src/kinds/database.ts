@@ -10,7 +10,14 @@ import {
   runNowTemplate,
   storeEnvironment,
 } from './cronjob.ts'
-import { clusterFields, commonFields, type SystemKind, secretKeySchema, volumeSchema } from './kind.ts'
+import {
+  clusterFields,
+  commonFields,
+  type Surroundings,
+  type SystemKind,
+  secretKeySchema,
+  volumeSchema,
+} from './kind.ts'
 import type { JobOption, OptionTable } from './options.ts'
 import {
   agentUser,
@@ -23,7 +30,7 @@ import {
   systemVariables,
   verifyTemplate,
 } from './restore.ts'
-import { launch } from './runbook.ts'
+import { byHand, confirmation, kubectl, launch, portOf, shellWord } from './runbook.ts'
 import { volumePlace, volumeText } from './volume.ts'
 
 const schema = Type.Object(
@@ -205,7 +212,7 @@ export const database: SystemKind<DatabaseSystem> = {
     drillTemplate(system),
     verifyTemplate(system, [clusterCredential(system)]),
   ],
-  runbook: system => ({
+  runbook: (system, surroundings) => ({
     needs:
       'the cluster, and an empty PostgreSQL server of the same version or later, with the admin user and password of its Secret',
     keepSafe: [
@@ -214,21 +221,20 @@ export const database: SystemKind<DatabaseSystem> = {
         why: `the admin password of the server of ${system.name}`,
       },
     ],
-    restore: databaseSteps(system),
+    restore: restoreText(system, surroundings),
     withoutBucket: `the backup volume (${volumeText(system, system.volume)}): the same copies, restored with \`--answer backup_system_from=volume\`. The next backup uploads the verified ones that the bucket lacks, newest first`,
     leftovers: 'databases named `before_…`',
   }),
   chapters: [
     {
       title: 'One database is gone',
-      introduction: `Dropped, damaged, or changed by mistake; the server runs.
+      introduction: `It was dropped or damaged, or its data were changed by mistake; the server runs.
 
-1. Which copy? \`npm run launch -- "Restore: <system>" --answer <…>_copy=NONE\` lists them. The newest taken **before** the mishap: answer its time, for example \`backup_system_copy=2026-01-31T03:07:00Z\`.
-2. Not sure? Restore it beside (\`backup_system_into=<name>_check\`), look at it with psql, take from it what is missing.
-3. Sure: restore it into its place.`,
+1. Find the newest copy taken **before** that. \`--answer backup_system_copy=NONE\` lists the copies; \`--answer backup_system_copy=2026-01-31T03:07:00Z\` selects the newest one taken at or before that time.
+2. If you are not sure, restore it under another name (\`--answer backup_system_into=<name>_check\`), look at it with psql, and copy what is missing.
+3. If you are sure, restore it in place with the command below. The old database is kept under a name that begins with \`before_\`; \`ALTER DATABASE … RENAME\` brings it back.`,
       part: databaseGone,
-      conclusion:
-        "Without this software: the commands of the system's step above. It worked when the application does; the state of before is still there as `before_…`: `ALTER DATABASE … RENAME` takes you back.",
+      conclusion: 'It worked when the application shows its data.',
     },
   ],
 }
@@ -236,19 +242,63 @@ export const database: SystemKind<DatabaseSystem> = {
 /** A shell function that loads `dump.sql.gz` without the lines that a sed expression takes out; never without rows. */
 export const loadByHand = String.raw`load() { gunzip -c dump.sql.gz | sed -E -e '/^COPY .* FROM stdin;$/,/^\\\.$/b' -e "$1" | psql -X -q -v ON_ERROR_STOP=1 -d "$2"; }`
 
-function databaseSteps(system: DatabaseSystem): string {
+/** Loads one database out of `dump.sql.gz`, a whole server's copy, under another name: `one <database> <new name>`. */
+export const oneByHand = String.raw`one() {
+  gunzip -c dump.sql.gz | awk -v name="$1" '
+    !rows && /^-- Database ".*" dump$/ { found = ($0 == "-- Database \"" name "\" dump"); any = any || found }
+    found { print }
+    /^COPY .* FROM stdin;$/ { rows = 1 }
+    /^\\\.$/ { rows = 0 }
+    END { if (!any) { print "the copy has no database " name > "/dev/stderr"; exit 1 } }' |
+  sed -E -e '/^COPY .* FROM stdin;$/,/^\\\.$/b' \
+    -e "s/^((CREATE|ALTER|COMMENT ON|(GRANT|REVOKE) .* ON) DATABASE) (\"([^\"]|\"\")*\"|[^ ;]+)/\1 \"$2\"/" \
+    -e "s/^\\\\connect .*/\\\\connect \"$2\"/" | psql -X -q -v ON_ERROR_STOP=1 -d postgres
+}`
+
+const fetchText = ({ bucket, compression }: DatabaseSystem) => {
+  const zstd = compression === 'zstd'
+  return byHand(
+    `copy=\${COPY:-$(rclone lsf store:${bucket}/hourly/ --include '*-dumpall.sql.${zstd ? 'zst' : 'gz'}' | sort | tail -1)}`,
+    'echo "Copy: $copy"',
+    zstd
+      ? `rclone cat "store:${bucket}/hourly/$copy" | zstd -dc | gzip -1 > dump.sql.gz`
+      : `rclone copyto "store:${bucket}/hourly/$copy" dump.sql.gz`,
+    'gunzip -t dump.sql.gz',
+    "gunzip -c dump.sql.gz | tail -5 | grep 'dump complete'",
+  )
+}
+
+/** Connects to the server through a port-forward that ends with the block, and shows which server answers. */
+function connection(system: DatabaseSystem, surroundings: Surroundings): string[] {
+  const { user, password, service, cluster, namespace } = system
+  const secret = ({ secret, key }: { secret: string; key: string }) =>
+    `$($k get secret ${secret} --output go-template='{{index .data "${key}" | base64decode}}')`
+  const port = portOf(system, surroundings)
+  return [
+    ...kubectl(cluster, namespace),
+    `$k port-forward service/${service} ${port}:5432 >/dev/null & forward=$!`,
+    "trap 'kill $forward 2>/dev/null || true' EXIT",
+    `PGUSER=${typeof user === 'string' ? shellWord(user) : secret(user)}`,
+    `PGPASSWORD=${secret(password)}`,
+    `export PGUSER PGPASSWORD PGHOST=127.0.0.1 PGPORT=${port}`,
+    "export PGOPTIONS='-c default_transaction_read_only=off -c role=none'   # whatever a database or a role sets",
+    'for _ in $(seq 30); do sleep 1; kill -0 $forward; pg_isready -q && break; done',
+    "psql -X -d postgres -c 'SELECT inet_server_addr() AS server, pg_postmaster_start_time() AS started, version()' -c '\\l'",
+  ]
+}
+
+function restoreText(system: DatabaseSystem, surroundings: Surroundings): string {
   const template = `Restore: ${system.name}`
   const confirm = { backup_system_dry_run: 'no', backup_system_confirm: system.name }
-  const admin =
-    typeof system.user === 'string'
-      ? system.user
-      : `$(kubectl -n ${system.namespace} get secret ${system.user.secret} -o jsonpath='{.data.${system.user.key}}' | base64 -d)`
-  const password = `$(kubectl -n ${system.namespace} get secret ${system.password.secret} -o jsonpath='{.data.${system.password.key}}' | base64 -d)`
-  const feed =
-    system.database === undefined
-      ? `load '/^(CREATE|DROP) ROLE (IF EXISTS )?'"$PGUSER"';$/d' postgres   # the admin's role is there`
-      : `psql -X -d postgres -c 'CREATE DATABASE ${system.database} TEMPLATE template0'   # its owner's role must be there
-load '' ${system.database}`
+  const { database } = system
+  const whole = database === undefined
+  const load = whole
+    ? `load '/^(CREATE|DROP) ROLE (IF EXISTS )?'"$PGUSER"';$/d' postgres   # the admin's role exists already`
+    : `createdb --template=template0 ${shellWord(database)}   # the role that owns it must exist
+load '' ${shellWord(database)}`
+  const warning = whole
+    ? 'This drops the databases of the copy on this server and creates them again.'
+    : `This creates the database ${database} on this server.`
   return `With this software: first the dry run, then the restore.
 
 \`\`\`sh
@@ -256,37 +306,45 @@ ${launch(template, {})}
 ${launch(template, confirm)}
 \`\`\`
 
-The copy is read whole before the server is touched; it is loaded under other names, compared row count by row count, and takes its place in one transaction. Where something is there already, it is refused; \`--answer backup_system_replace=yes\` replaces it and keeps it under a name that begins with \`before_\`, \`--answer backup_system_end_connections=yes\` ends the sessions of others.${
-    system.database === undefined
-      ? ' One database of the server alone: `--answer backup_system_database=<name>`; beside the one that is there: `--answer backup_system_into=<other name>`.'
-      : ' Beside the one that is there: `--answer backup_system_into=<other name>`.'
-  }
+The copy is read completely before the server is changed; it is loaded under temporary names, its row counts are compared, and it replaces the old data in one transaction. If the database exists, the restore is refused; \`--answer backup_system_replace=yes\` replaces it and keeps the old one under a name that begins with \`before_\`, \`--answer backup_system_end_connections=yes\` ends the sessions of other users.${
+    whole ? ' `--answer backup_system_database=<name>` restores one database of the server.' : ''
+  } \`--answer backup_system_into=<other name>\` restores beside the existing database.
 
-Without it:
+Without it: download the newest copy and check it (set \`COPY\` to a name from \`rclone lsf store:${system.bucket}/hourly/\` to take an older one),
 
-\`\`\`sh
-rclone lsf store:${system.bucket}/hourly/ | sort | tail -3
-rclone copyto store:${system.bucket}/hourly/<copy> dump.sql.gz && gunzip -t dump.sql.gz && gunzip -c dump.sql.gz | tail -5 | grep 'dump complete'
-kubectl -n ${system.namespace} port-forward service/${system.service} 5432:5432 &
-export PGUSER="${admin}" PGPASSWORD="${password}" PGHOST=127.0.0.1
-export PGOPTIONS='-c default_transaction_read_only=off -c role=none'   # whatever a database or a role sets
-${loadByHand}
-${feed}
-\`\`\`
+${fetchText(system)}
 
-\`load\` stops at the first error: rows that follow a failed COPY would be run as SQL. If the error is \`unrecognized parameter "x"\` or \`unrecognized configuration parameter "x"\`, the line holds no data, and the server does not know it: leave it out and load again (a single database: drop and create it first), naming all such parameters, as in \`load '/^(SET |ALTER .* SET \\(?"?)(x|y)\\>/d' …\`.${
-    system.database === undefined
-      ? ' Join the two expressions by `;`.'
+then load it. The commands show the server and ask before they change anything:
+
+${byHand(...connection(system, surroundings), ...confirmation(warning, system.name), loadByHand, load)}
+${
+  whole
+    ? `
+To load one database of that copy beside the existing one, under another name:
+
+${byHand(
+  ...connection(system, surroundings),
+  'read -rp "Which database of the copy? " database',
+  ...confirmation('This creates a database named <that database>_restored on this server.', system.name),
+  oneByHand,
+  'one "$database" "$database"_restored',
+)}
+`
+    : ''
+}
+\`load\` stops at the first error, because rows that follow a failed COPY would run as SQL. If the error is \`unrecognized parameter "x"\` or \`unrecognized configuration parameter "x"\`, the server does not know a setting that holds no data: remove its lines and load again (a single database: drop and create it first), naming all such parameters, as in \`load '/^(SET |ALTER .* SET \\(?"?)(x|y)\\>/d' …\`.${
+    whole
+      ? ' Join the two expressions with `;`.'
       : ' The first lines that begin with `-- database:` say how the database was created.'
   }
 
-psql must know \`\\restrict\` (releases since August 2025) for copies made since then; with an older one, drop the lines that begin with \`\\restrict\` and \`\\unrestrict\`.
+psql must know \`\\restrict\` (releases since August 2025) to load copies made since then; with an older psql, remove the lines that begin with \`\\restrict\` and \`\\unrestrict\`.
 
-It worked when ${
-    system.database === undefined
-      ? `the databases and roles are there (\`psql -l\`, \`\\du\`), the counts are those of the receipt (\`rclone cat store:${system.bucket}/.receipts/${system.name}/<latest>.json\`), and people can log in.`
-      : `the counts are those of the receipt (\`rclone cat store:${system.bucket}/.receipts/${system.name}/<latest>.json\`: \`rows:…\`), and the application shows its data.`
-  }`
+It worked when the block exits with 0 and the row counts are those of the receipt:
+
+\`\`\`sh
+rclone cat "store:${system.bucket}/.receipts/${system.name}/$(rclone lsf store:${system.bucket}/.receipts/${system.name}/ | sort | tail -1)"
+\`\`\``
 }
 
 function databaseGone(system: DatabaseSystem): string {
@@ -298,9 +356,15 @@ function databaseGone(system: DatabaseSystem): string {
     backup_system_dry_run: 'no',
     backup_system_confirm: system.name,
   }
+  const without =
+    system.database === undefined
+      ? 'the last block of its step in the full recovery loads one database under another name'
+      : 'the blocks of its step in the full recovery, after you have renamed the damaged database'
   return `**${system.name}** (${system.description}):
 
 \`\`\`sh
 ${launch(`Restore: ${system.name}`, answers)}
-\`\`\``
+\`\`\`
+
+Without this software: ${without}.`
 }

@@ -28,6 +28,8 @@ import {
   verifyTemplate,
 } from './restore.ts'
 
+import { byHand, confirmation, kubectl } from './runbook.ts'
+
 const schema = Type.Object(
   {
     kind: Type.Literal('kit'),
@@ -132,15 +134,25 @@ export const kit: SystemKind<KitSystem> = {
 }
 
 function restoreText(system: KitSystem): string {
-  return `You need one of the private keys that belong to its recipients (made with \`age-keygen\`, kept by the operators, not in the installation).
+  return `You need one of the private keys that belong to its recipients (made with \`age-keygen\`, kept by the operators, not in the installation), in a file that \`KEY\` names. Download the newest kit, open it, and list what it holds:
 
-\`\`\`sh
-rclone lsf store:${system.bucket}/ | grep '^kit-' | sort | tail -3
-rclone copyto store:${system.bucket}/<kit> kit.json.age
-age -d -i <key file> kit.json.age | jq -r '.items[] | .kind + " " + .metadata.name'
-kubectl create namespace ${system.namespace} --dry-run=client -o yaml | kubectl apply -f -
-age -d -i <key file> kit.json.age | kubectl apply -f -   # once the cluster ${system.cluster} is there
-\`\`\`
+${byHand(
+  `kit=$(rclone lsf store:${system.bucket}/ --include 'kit-*' | sort | tail -1)`,
+  'echo "Kit: $kit"',
+  `rclone copyto "store:${system.bucket}/$kit" ${system.name}.json.age`,
+  `age -d -i "$KEY" ${system.name}.json.age | jq -r '.items[] | .kind + " " + .metadata.name'`,
+)}
 
-It worked when \`kubectl -n ${system.namespace} get secrets\` shows ${system.secrets.map(secret => `\`${secret.name}\``).join(', ')}.`
+Once the cluster ${system.cluster} is there, apply it:
+
+${byHand(
+  ...kubectl(system.cluster, system.namespace),
+  '$k get secrets',
+  ...confirmation('This replaces the Secrets of the kit in this namespace.', system.name),
+  `$k create namespace ${system.namespace} --dry-run=client --output yaml | $k apply --filename -`,
+  `age -d -i "$KEY" ${system.name}.json.age | $k apply --filename -`,
+  `$k get secrets ${system.secrets.map(secret => secret.name).join(' ')}`,
+)}
+
+It worked when the block exits with 0: its last command shows the Secrets.`
 }

@@ -4,13 +4,14 @@ import {
   cronjobCopies,
   cronjobNames,
   cronjobVariables,
+  defaultStoreSecret,
   imageFindings,
   inCluster,
   ownImages,
   runNowTemplate,
   storeEnvironment,
 } from './cronjob.ts'
-import { clusterFields, commonFields, type SystemKind, volumeSchema } from './kind.ts'
+import { clusterFields, commonFields, type Surroundings, type SystemKind, volumeSchema } from './kind.ts'
 import type { OptionTable } from './options.ts'
 import {
   clusterCredential,
@@ -22,7 +23,7 @@ import {
   systemVariables,
   verifyTemplate,
 } from './restore.ts'
-import { launch } from './runbook.ts'
+import { byHand, confirmation, kubectl, launch } from './runbook.ts'
 import { volumePlace, volumeText } from './volume.ts'
 
 const schema = Type.Object(
@@ -37,7 +38,7 @@ const schema = Type.Object(
 )
 export type MediaSystem = Type.Static<typeof schema>
 
-/** How long the agent keeps what was deleted or replaced (`BACKUP_TRASH_DAYS`, its default). */
+/** How long the agent keeps what was deleted or replaced, in days. */
 const trashDays = 30
 
 const restoreOptions = restoreTable([
@@ -128,7 +129,13 @@ export const media: SystemKind<MediaSystem> = {
           },
           {
             name: 'bucket',
-            environment: { ...contract, ...store.plain, S3_BUCKET_NAME: system.bucket, USE_RCLONE: 'yes' },
+            environment: {
+              ...contract,
+              ...store.plain,
+              S3_BUCKET_NAME: system.bucket,
+              USE_RCLONE: 'yes',
+              BACKUP_TRASH_DAYS: String(trashDays),
+            },
             secret_environment: store.secret,
             mounts: [source],
           },
@@ -190,62 +197,134 @@ export const media: SystemKind<MediaSystem> = {
     drillTemplate(system),
     verifyTemplate(system, [clusterCredential(system)]),
   ],
-  runbook: system => ({
+  runbook: (system, surroundings) => ({
     needs: 'the cluster, and an empty volume',
     keepSafe: [],
-    restore: mediaSteps(system),
+    restore: restoreText(system, surroundings),
     withoutBucket: `the replica (${volumeText(system, system.replica)}), restored with \`--answer backup_system_from=replica\`, and the source itself. The next backup uploads everything`,
     leftovers: 'folders named `.before-restore-…` at the top of the media',
   }),
   chapters: [
     {
       title: 'A file was deleted last week',
-      introduction:
-        'Deleted and overwritten files stay in the bucket for 30 days, below `.trash/<time of the run>/`, and the manifests of that time with them.',
+      introduction: `Deleted and replaced files stay in the bucket for ${trashDays} days, below \`.trash/<time of the backup>/\`, with the manifests of that time.`,
       part: fileDeleted,
       conclusion:
-        'It worked when the file is there with its size and time. Replaced files are kept in `.before-restore-<time>/` at the top of the volume.',
+        'It worked when the file is there with its size and time. Files that the restore replaced are in `.before-restore-<time>/` at the top of the volume.',
     },
   ],
 }
 
-function mediaSteps(system: MediaSystem): string {
+function restoreText(system: MediaSystem, surroundings: Surroundings): string {
   const template = `Restore: ${system.name}`
-  const replica = volumeText(system, system.replica)
-  const source = volumeText(system, system.source)
-  return `With this software: from the replica (${replica}) where it is left, which is nearest; else from the bucket. First the dry run, then the restore.
+  const confirm = { backup_system_dry_run: 'no', backup_system_confirm: system.name }
+  return `With this software, from the replica (${volumeText(system, system.replica)}) if it still exists, because it is nearer. First the dry run, then the restore:
+
+\`\`\`sh
+${launch(template, { backup_system_from: 'replica' })}
+${launch(template, { backup_system_from: 'replica', ...confirm })}
+\`\`\`
+
+Otherwise from the bucket:
 
 \`\`\`sh
 ${launch(template, { backup_system_from: 'bucket' })}
-${launch(template, { backup_system_from: 'bucket', backup_system_dry_run: 'no', backup_system_confirm: system.name })}
+${launch(template, { backup_system_from: 'bucket', ...confirm })}
 \`\`\`
 
-Only what differs is fetched, each file is held against its hash before it takes its place, and names, owners, modes, times, links and empty folders come from the manifest. Killed midway, run it again: it goes on from there.
+Only what differs is downloaded, each file is compared with its hash before it is put in place, and names, owners, modes, times, links and empty folders come from the manifest. If a restore is interrupted, run it again: it continues where it stopped.
 
-Without it, in a pod that has ${source} at /volume-b and rclone (owners, modes, links and empty folders are then to be taken from the manifest, \`rclone cat store:${system.bucket}/.manifests/${system.name}/<latest> | gunzip\`):
+Without it, from the replica, with all owners, modes, times and links:
+
+${inPod(system, surroundings, ['replica'], '$k exec restore-by-hand -- rsync -a --info=stats1 /volume-a/ /volume-b')}
+
+or from the bucket:
+
+${inPod(system, surroundings, [], `$k exec restore-by-hand -- rclone copy store:${system.bucket} /volume-b --exclude '/.receipts/**' --exclude '/.manifests/**' --exclude '/.trash/**' --transfers 8 --stats-one-line`)}
+
+The bucket's objects have no owners, modes, links or empty folders; they are in the manifest, one line of JSON for each entry:
 
 \`\`\`sh
-rclone copy store:${system.bucket} /volume-b --exclude '/.receipts/**' --exclude '/.manifests/**' --exclude '/.trash/**' --transfers 8 --progress
+rclone cat "store:${system.bucket}/.manifests/${system.name}/$(rclone lsf store:${system.bucket}/.manifests/${system.name}/ | sort | tail -1)" | gunzip
 \`\`\`
 
-or, from the replica: \`rsync -a /volume-a/ /volume-b\`.
+It worked when the block exits with 0, a dry run finds nothing to create or replace, and the application shows its files.`
+}
 
-It worked when a second dry run finds nothing to make or replace, and the application shows its files.`
+/** Commands in a pod with the source at /volume-b, which is removed in the end. */
+function inPod(
+  system: MediaSystem,
+  { agent, store }: Surroundings,
+  more: readonly 'replica'[],
+  command: string,
+): string {
+  const secret = system.storeSecret ?? defaultStoreSecret
+  const plain = (name: string, value: string) => ({ name: `RCLONE_CONFIG_STORE_${name}`, value })
+  const key = (name: string, of: string) => ({
+    name: `RCLONE_CONFIG_STORE_${name}`,
+    valueFrom: { secretKeyRef: { name: secret.name, key: of } },
+  })
+  const volume = (name: 'source' | 'replica') => ({
+    name,
+    ...('nfs' in system[name]
+      ? { nfs: system[name].nfs }
+      : { persistentVolumeClaim: { claimName: system[name].claim } }),
+  })
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'restore-by-hand' },
+    spec: {
+      containers: [
+        {
+          name: 'restore',
+          image: agent.image,
+          command: ['sleep', '86400'],
+          env: [
+            plain('TYPE', 's3'),
+            plain('PROVIDER', store.provider),
+            plain('ENDPOINT', store.endpoint),
+            plain('REGION', store.region),
+            key('ACCESS_KEY_ID', secret.accessKeyId),
+            key('SECRET_ACCESS_KEY', secret.secretAccessKey),
+          ],
+          volumeMounts: [
+            { name: 'source', mountPath: '/volume-b' },
+            ...more.map(name => ({ name, mountPath: '/volume-a', readOnly: true })),
+          ],
+          securityContext: { runAsUser: 0 },
+        },
+      ],
+      volumes: [volume('source'), ...more.map(volume)],
+    },
+  }
+  return byHand(
+    ...kubectl(system.cluster, system.namespace),
+    "trap '$k delete pod restore-by-hand --ignore-not-found --wait=false' EXIT",
+    "$k create --filename - <<'POD'",
+    JSON.stringify(pod),
+    'POD',
+    '$k wait --for=condition=Ready pod/restore-by-hand --timeout=600s',
+    '$k exec restore-by-hand -- df -h /volume-b',
+    '$k exec restore-by-hand -- ls -lA /volume-b',
+    ...confirmation(`This writes into ${volumeText(system, system.source)}, shown above.`, system.name),
+    command,
+  )
 }
 
 function fileDeleted(system: MediaSystem): string {
-  return `**${system.name}**, as it was at a time before the mishap:
+  const answers = { backup_system_copy: '<time, UTC>', backup_system_paths: "'folder/file;another folder'" }
+  return `**${system.name}**, as it was at a time before that: first the dry run, then the restore.
 
 \`\`\`sh
-${launch(`Restore: ${system.name}`, { backup_system_copy: '<time, UTC>', backup_system_paths: "'folder/file;another folder'" })}
+${launch(`Restore: ${system.name}`, answers)}
+${launch(`Restore: ${system.name}`, { ...answers, backup_system_dry_run: 'no', backup_system_confirm: system.name })}
 \`\`\`
 
-and again with \`--answer backup_system_dry_run=no --answer backup_system_confirm=${system.name}\`.
-
-Without this software:
+Without this software, find the file and download it:
 
 \`\`\`sh
-rclone lsf -R --files-only store:${system.bucket}/.trash/ | grep 'file'
-rclone copyto "store:${system.bucket}/.trash/<time>/folder/file" ./file
+rclone lsf -R --files-only store:${system.bucket}/.trash/ | grep '<file>'
+rclone copyto 'store:${system.bucket}/.trash/<time>/<folder>/<file>' './<file>'
 \`\`\``
 }

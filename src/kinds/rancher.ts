@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
-import { type CredentialUse, commonFields, type SystemKind } from './kind.ts'
+import { type CredentialUse, commonFields, type Surroundings, type SystemKind } from './kind.ts'
 import { type JobOption, type OptionTable, surveyOf } from './options.ts'
 import {
   agentUser,
@@ -12,7 +12,7 @@ import {
   verifyTemplate,
   verifyVariables,
 } from './restore.ts'
-import { launch } from './runbook.ts'
+import { byHand, confirmation, launch } from './runbook.ts'
 
 const schema = Type.Object(
   {
@@ -196,7 +196,7 @@ export const rancher: SystemKind<RancherSystem> = {
     },
     verifyTemplate(system, credentials(system, undefined)),
   ],
-  runbook: system => ({
+  runbook: (system, surroundings) => ({
     needs: 'a Docker host',
     keepSafe: [
       {
@@ -204,9 +204,9 @@ export const rancher: SystemKind<RancherSystem> = {
         why: `\`--local\` reaches ${system.host} with it`,
       },
     ],
-    restore: rancherSteps(system),
+    restore: restoreText(system, surroundings),
     withoutBucket: `the data themselves, in ${system.dataDirectory} on ${system.host}`,
-    leftovers: `\`${system.dataDirectory}.before\` on ${system.host}`,
+    leftovers: `\`${system.dataDirectory}.before-…\` on ${system.host}`,
   }),
   chapters: [
     {
@@ -236,32 +236,41 @@ function credentials({ name, heartbeat }: RancherSystem, heard: string | undefin
 /** AWX ends a job that takes longer, in seconds. */
 const timeoutSeconds = 4 * 3600
 
-function rancherSteps(system: RancherSystem): string {
+function restoreText(system: RancherSystem, { agent, store }: Surroundings): string {
   const template = `Restore: ${system.name}`
   const confirm = { rancher_backup_restore_dry_run: 'no', rancher_backup_restore_confirm: system.name }
-  return `On a new host, first make the container as Rancher's documentation does, from the image of the archive's version; it need not run: \`docker create --name ${system.container} --restart=unless-stopped --privileged -p 80:80 -p 443:443 -v ${system.dataDirectory}:/var/lib/rancher rancher/rancher:<tag>\`.
+  const { container, dataDirectory } = system
+  return `On a new host, first create the container as Rancher's documentation says, from the image of the archive's version; it need not run: \`docker create --name ${container} --restart=unless-stopped --privileged -p 80:80 -p 443:443 -v ${dataDirectory}:/var/lib/rancher rancher/rancher:<tag>\`.
 
-With this software: first the dry run, then the restore. Where AWX is away, with \`--local --credentials secrets.yml\`.
+With this software: first the dry run, then the restore. If AWX is unavailable, with \`--local --credentials secrets.yml\`.
 
 \`\`\`sh
 ${launch(template, {})}
 ${launch(template, confirm)}
 \`\`\`
 
-The archive is fetched, held against its receipt and unpacked beside the data before Rancher is touched; the data of before come back where it does not become healthy within ${system.healthyTimeoutSeconds} s. \`--answer rancher_backup_restore_copy=NONE\` lists the copies, a time in UTC takes the newest at or before it. A container of another version than the archive's is refused; \`--answer rancher_backup_restore_accept_version=yes\` lets it pass.
+The archive is downloaded, compared with its receipt and unpacked beside the data before Rancher is stopped; the old data are put back if it does not become healthy within ${system.healthyTimeoutSeconds} s. \`--answer rancher_backup_restore_copy=NONE\` lists the copies; a time in UTC selects the newest one taken at or before it. A container of another version than the archive's is refused, unless you add \`--answer rancher_backup_restore_accept_version=yes\`.
 
-Without it, on the host ${system.host}, with the version and image tag from the archive's name:
+Without it, as root on ${system.host}. The version and image tag are in the archive's name. Set the store's keys there, \`RCLONE_CONFIG_STORE_ACCESS_KEY_ID\` and \`RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY\`; rclone comes from the agent's image, so that the host needs Docker only:
 
-\`\`\`sh
-rclone lsf store:${system.bucket}/ | grep tar.gz | sort | tail -3
-rclone copyto store:${system.bucket}/<archive> /var/tmp/rancher.tar.gz
-gzip -t /var/tmp/rancher.tar.gz && tar tzf /var/tmp/rancher.tar.gz | head
-docker stop ${system.container}; mv ${system.dataDirectory} ${system.dataDirectory}.before; mkdir -p ${system.dataDirectory}
-tar xzpf /var/tmp/rancher.tar.gz -C ${system.dataDirectory} --strip-components=3   # the names above begin with var/lib/rancher
-docker start ${system.container}
-\`\`\`
+${byHand(
+  `rclone() { docker run --rm --network host --volume /var/tmp:/var/tmp --env RCLONE_CONFIG_STORE_TYPE=s3 --env RCLONE_CONFIG_STORE_PROVIDER=${store.provider} --env RCLONE_CONFIG_STORE_ENDPOINT=${store.endpoint} --env RCLONE_CONFIG_STORE_REGION=${store.region} --env RCLONE_CONFIG_STORE_ACCESS_KEY_ID --env RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY --user 0 --entrypoint rclone ${agent.image} "$@"; }`,
+  `archive=\${ARCHIVE:-$(rclone lsf store:${system.bucket}/ --include '*.tar.gz' | sed -E 's/.*-(....-..-..T..-..-..Z)[.]tar[.]gz$/\\1 &/' | sort | tail -1 | cut -d' ' -f2)}`,
+  `rclone copyto "store:${system.bucket}/$archive" /var/tmp/rancher.tar.gz`,
+  'gzip -t /var/tmp/rancher.tar.gz',
+  `hostname; docker container inspect --format '{{.Name}} {{.Config.Image}}, running: {{.State.Running}}' ${container}; echo "Archive: $archive"`,
+  ...confirmation(`This stops ${container} on this host and replaces ${dataDirectory}.`, system.name),
+  `rm -rf ${dataDirectory}.restored; mkdir -p ${dataDirectory}.restored`,
+  `tar xzpf /var/tmp/rancher.tar.gz -C ${dataDirectory}.restored --strip-components=3   # its names begin with var/lib/rancher`,
+  `docker stop ${container}`,
+  `[ ! -e ${dataDirectory} ] || mv ${dataDirectory} "${dataDirectory}.before-$(date -u +%Y%m%dT%H%M%SZ)"`,
+  `mv ${dataDirectory}.restored ${dataDirectory}`,
+  `docker start ${container}`,
+  `for _ in $(seq ${Math.ceil(system.healthyTimeoutSeconds / 5)}); do sleep 5; curl -fsk ${system.healthUrl} && exit 0; done`,
+  `echo '${container} did not become healthy' >&2; exit 1`,
+)}
 
-It worked when \`curl -fsk ${system.healthUrl}\` says \`pong\` and the clusters show up as active. Go back: stop it, move \`${system.dataDirectory}.before\` back, start it.`
+It worked when the block exits with 0 and the clusters are shown as active. To go back: stop the container, move \`${dataDirectory}.before-…\` back, start it.`
 }
 
 function rancherDown(system: RancherSystem): string {
@@ -272,8 +281,8 @@ docker ps -a --filter name=${system.container}; docker logs --tail 50 ${system.c
 docker start ${system.container}; curl -fsk ${system.healthUrl}
 \`\`\`
 
-1. Stopped by a backup that did not come back? The guard on the host starts it within ${system.stopDeadlineSeconds} s, and says what it did: \`docker logs ${system.container}-guard\`. If it did not, \`docker start ${system.container}\`.
-2. A full disk: free it (an archive that did not reach the bucket in ${system.stagingDirectory}), start again.
-3. Its data are damaged: step "${system.name}" of the whole recovery, on this same host. The state of before is kept aside until Rancher is healthy.
-4. It runs again, and the guard had acted: no backup stops it before a person has understood why. Then, once: \`${launch(`Back up: ${system.name}`, { rancher_backup_accept_previous: 'yes', rancher_backup_ignore_window: 'yes' })}\`.`
+1. Did a backup stop it? The guard on the host starts it within ${system.stopDeadlineSeconds} s, and logs that: \`docker logs ${system.container}-guard\`. If it did not, \`docker start ${system.container}\`.
+2. Is the disk full? Free space (an archive that was not uploaded is in ${system.stagingDirectory}), then start it.
+3. Are its data damaged? Follow the step "${system.name}" of the full recovery on this host. The old data are kept until Rancher is healthy.
+4. After the guard had to act, no backup stops Rancher until an operator has found the cause. Then run one: \`${launch(`Back up: ${system.name}`, { rancher_backup_accept_previous: 'yes', rancher_backup_ignore_window: 'yes' })}\`.`
 }

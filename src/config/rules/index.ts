@@ -1,3 +1,4 @@
+import { awxUnknown } from './awx-unknown.ts'
 import { bucketUsedTwice } from './bucket-used-twice.ts'
 import { clusterUnknown } from './cluster-unknown.ts'
 import { clusterUsedTwice } from './cluster-used-twice.ts'
@@ -20,6 +21,7 @@ export const rules: readonly Rule[] = [
   placeShared,
   replacesOurs,
   clusterUnknown,
+  awxUnknown,
   clusterUsedTwice,
   scheduleNeverFires,
   scheduleSkipped,

@@ -76,6 +76,7 @@ describe('a config with one mistake gives one line: place, what is wrong, what t
       'two systems of one name',
       c => {
         c.systems[2].name = 'infra-db-development'
+        delete c.awx
       },
       'name-used-twice systems[2] (infra-db-development).name: another system is called `infra-db-development` already → give each system a name of its own',
     ],
@@ -345,6 +346,13 @@ it.each<[string, (c: Breakable) => void, string]>([
       c.systems[media].replaces = ['production-stack-db']
     },
     `replaces-ours ${at(media, 'replaces[0]')}`,
+  ],
+  [
+    'a server of AWX that is no system',
+    c => {
+      c.awx.server = 'infra-db-prodution'
+    },
+    'awx-unknown awx.server',
   ],
   [
     'a drill image that is not pinned',

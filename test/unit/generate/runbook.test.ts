@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { execa } from 'execa'
+import { describe, expect, test } from 'vitest'
 import config from '../../../backups.config.ts'
 import { definitions } from '../../../src/awx/definitions.ts'
 import { runbook } from '../../../src/generate/runbook.ts'
@@ -55,4 +56,42 @@ test('has the page of every mishap', () => {
   ]) {
     expect(text).toContain(`## ${page}\n`)
   }
+})
+
+describe('commands without this software', () => {
+  const blocks = [...text.matchAll(/```bash\n(\([\s\S]*?)```/g)].map(([, block = '']) => block)
+  const changes = /^(load |one |createdb |docker stop|age .* apply|\$k (exec \S+ -- (rsync|rclone)|create namespace))/m
+
+  test('are one subshell each that bash reads and that stops at the first error', async () => {
+    expect(blocks.length).toBeGreaterThan(10)
+    for (const block of blocks) {
+      expect(block).toMatch(/^\(\nset -euo pipefail\n[\s\S]*\n\)\n$/)
+      await execa('bash', ['-n'], { input: block })
+    }
+  })
+
+  test('name their context, show what they change, and ask before they change it', () => {
+    for (const block of blocks) {
+      for (const [line] of block.matchAll(/^.*\bkubectl .*$/gm)) expect(line).toContain('--context ')
+      const at = block.search(changes)
+      if (at === -1) continue
+      const before = block.slice(0, at)
+      expect(before, block).toMatch(/^read -rp .*Type \S+ to continue/m)
+      expect(before.slice(0, before.indexOf('read -rp')), block).toMatch(
+        /psql .*server|df -h|get secrets|docker container inspect/,
+      )
+    }
+    expect(blocks.filter(block => changes.test(block)).length).toBeGreaterThan(8)
+  })
+
+  test('forward a port of their own for each system, and end the forward', () => {
+    const forwarding = blocks.filter(block => block.includes('port-forward'))
+    for (const block of forwarding) expect(block).toContain("trap 'kill $forward")
+    const systems = forwarding.map(block => [
+      /Type (\S+) to continue/.exec(block)?.[1],
+      /PGPORT=(\d+)/.exec(block)?.[1],
+    ])
+    const ports = new Map(systems.map(([system, port]) => [system, port]))
+    expect(new Set(ports.values()).size).toBe(ports.size)
+  })
 })
