@@ -30,6 +30,7 @@ export default defineConfig({
   agent: {
     image: 'registry.example/fragalysis-backups/agent:0.1.0',
     drillImage: 'registry.example/fragalysis-backups/agent:0.1.0-drill',
+    postgres: [15, 17, 18],
   },
   store: { endpoint: 'https://s3.echo.stfc.ac.uk', region: 'us-east-1', provider: 'Ceph' },
   clusters: [

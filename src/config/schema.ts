@@ -27,9 +27,17 @@ export const configSchema = Type.Object(
       {
         image: Type.String({ description: "The agent's image, pinned", format: 'image' }),
         drillImage: Type.String({
-          description: 'The image that tests the restore of databases, pinned: the agent with a PostgreSQL server',
+          description: 'The image that tests the restore of databases, pinned: the agent with PostgreSQL servers',
           format: 'image',
         }),
+        postgres: Type.Optional(
+          Type.Array(Type.Integer({ minimum: 10, maximum: 99 }), {
+            description:
+              'The major versions that the PostgreSQL servers may have; an image is tested with each before it is deployed. Left out: every version in the image',
+            minItems: 1,
+            uniqueItems: true,
+          }),
+        ),
       },
       { additionalProperties: false },
     ),

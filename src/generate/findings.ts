@@ -44,6 +44,8 @@ const meaning: Readonly<Record<FindingId, string>> = {
   shrunk:
     "The copy is smaller than those before by more than the system's ordinary changes: data was deleted, or the source was not what it should be.",
   'too-few-copies': 'More copies were made than are kept, and fewer are kept than the config says.',
+  'client-behind':
+    'Debian updated the server, or the installation did, and the image still has the client of before. Such a client may leave out what the server has since, or write what no server accepts. Drills show whether the copies restore all the same.',
   'drill-overdue': 'Only a restore proves a copy. Two drills in a row were not made or failed.',
   'run-unfinished': 'A run marked its start in the bucket and did not end in the time that it may take.',
   'no-receipts':

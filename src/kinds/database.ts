@@ -160,6 +160,11 @@ export const database: SystemKind<DatabaseSystem> = {
           },
         ],
       }),
+      // The drill image is built with the image of the CronJob, and has the servers to test it with.
+      ...(system.image === undefined && {
+        backup_cronjob_selftest_image: surroundings.agent.drillImage,
+        backup_cronjob_selftest_majors: surroundings.agent.postgres ?? [],
+      }),
       ...systemVariables(system, surroundings, {
         environment,
         secretEnvironment,

@@ -105,7 +105,7 @@ export type Volume = Type.Static<typeof volumeSchema>
 /** The parts of a config that a kind of system may use. */
 export interface Surroundings {
   readonly store: { readonly endpoint: string; readonly region: string; readonly provider: string }
-  readonly agent: { readonly image: string; readonly drillImage: string }
+  readonly agent: { readonly image: string; readonly drillImage: string; readonly postgres?: readonly number[] }
   readonly clusters: readonly { readonly name: string; readonly api: string }[]
   /** The whole config's systems, for a kind that stores the config. */
   readonly systems: readonly object[]

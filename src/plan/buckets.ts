@@ -1,10 +1,13 @@
 import { GetBucketLifecycleConfigurationCommand, HeadBucketCommand } from '@aws-sdk/client-s3'
 import type { Config } from '../config/index.ts'
+import { contentOf, readLock } from '../images/lock.ts'
 import type { System } from '../kinds/index.ts'
 import type { CredentialInputs } from '../launch/credentials.ts'
 import { storeCredential, storeEnvironment } from '../launch/stores.ts'
 import { leftovers, openToAll, publicAcl } from '../store/bucket-state.ts'
 import { openStore, type Store } from '../store/client.ts'
+import { movedPast, moveOn } from '../store/postgres-client.ts'
+import { readReceipts } from '../store/receipt.ts'
 import type { Comparison, Difference } from './difference.ts'
 
 /**
@@ -60,6 +63,7 @@ async function compareBucket(config: Config, system: System, credentials: Creden
     openToAll(config.store.endpoint, system.bucket),
     leftovers(store, system.bucket),
     lifecycle(store, system.bucket),
+    clientBehind(store, system),
   ])
   return { differences: notes.flat().map(note => found('~', note)), compared: 1, unreachable: [] }
 }
@@ -73,6 +77,15 @@ async function lifecycle(store: Store, bucket: string): Promise<string[]> {
     if (statusOf(error) !== 404) return [`its lifecycle cannot be read: ${messageOf(error)}`]
   }
   return ['its lifecycle has no rule that aborts unfinished uploads']
+}
+
+/** Whether the PostgreSQL server of the newest copy has moved past the client of the images that are built today. */
+async function clientBehind(store: Store, { bucket, name }: System): Promise<string[]> {
+  const { receipts } = await readReceipts(store, { bucket, system: name, newest: 1 })
+  const receipt = receipts[0]?.receipt
+  if (receipt?.kind !== 'database' || receipt.versions.server === undefined) return []
+  const why = movedPast(receipt.versions.server, contentOf('agent', readLock()).postgres)
+  return why === undefined ? [] : [`${why} of ${name}; ${moveOn}`]
 }
 
 function statusOf(error: unknown): number | undefined {

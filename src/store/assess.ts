@@ -1,5 +1,6 @@
 import { CLOCK_TOLERANCE_MS } from './clock.ts'
 import type { ListedObject } from './list.ts'
+import { movedPast, moveOn } from './postgres-client.ts'
 import { chainProblems, type Receipt, type StoredReceipt } from './receipt.ts'
 
 /** What a system's copies should be, by its config. */
@@ -122,6 +123,11 @@ export const findingKinds = {
     title: 'Fewer copies are kept than promised',
     next: 'find out what removes copies; it resolves itself if `keep` was raised lately',
   },
+  'client-behind': {
+    severity: 'warning',
+    title: 'The database server is newer than the client that dumps it',
+    next: moveOn,
+  },
   'drill-overdue': {
     severity: 'warning',
     title: 'No restore was tested for too long',
@@ -235,6 +241,8 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
       `the newest copy of ${expected.system} lacks ${missing} files`,
       new Date(newest.receipt.receipt.end),
     )
+  const behind = newest && clientBehind(newest.receipt.receipt)
+  if (behind) found('client-behind', behind, newest.taken)
   let dueBy: Date | undefined
   if (candidate) {
     dueBy = expected.dueBy(candidate.taken)
@@ -307,6 +315,13 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
     ...(lastDrill && { lastDrill }),
     ...(later.length > 0 && { until: new Date(Math.min(...later)) }),
   }
+}
+
+/** How the server of a dump has moved past the client that dumped it; undefined if it has not, or it is no dump. */
+function clientBehind({ kind, versions }: Receipt): string | undefined {
+  const client = versions.pg_dump ?? versions.pg_dumpall
+  if (kind !== 'database' || versions.server === undefined || client === undefined) return undefined
+  return movedPast(versions.server, [client])
 }
 
 /** Findings in the order in which a person should deal with them: worst kind first, then the oldest. */

@@ -18,6 +18,7 @@ import { type Inventory, inventory } from '../inventory/inventory.ts'
 import { cronjobsGroup } from '../kinds/groups.ts'
 import { checkManifests } from '../kubernetes/schema.ts'
 import type { Problem } from '../report/problem.ts'
+import { checkImages } from './images.ts'
 import { oneOfEachShape } from './shapes.ts'
 
 /** Everything that is wrong, and whether it is the config itself. */
@@ -51,6 +52,7 @@ export async function validate(configFile: string, log: (line: string) => void):
       drifted.length > 0
         ? [generatedProblem(drifted, configFile, projectRoot)]
         : checkInventory(join(dirname(resolve(configFile)), 'inventories/production'), meant),
+      checkImages(config, configFile),
       checkAwx(config, hosts),
       manifests(meant, hosts, folder),
     ])

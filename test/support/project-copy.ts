@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { projectRoot } from '../../src/ansible/venv.ts'
 
-const copied = ['src', 'tools', 'roles', 'playbooks', 'docs', 'inventories', 'backups.config.ts']
+const copied = ['src', 'tools', 'roles', 'playbooks', 'docs', 'images', 'inventories', 'backups.config.ts']
 const files = ['package.json', 'package-lock.json', 'ansible.cfg', 'requirements.txt', 'tsconfig.json']
 
 /** A copy of this project that a test may break, with the packages that are installed here. */

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
 import { type Environment, openStore } from '../../store/client.ts'
 import { fromFuture, type StoreClock } from '../../store/clock.ts'
+import { movedPast, moveOn } from '../../store/postgres-client.ts'
 import { writeReceipt } from '../../store/receipt.ts'
 import { listCopies, prune, receiptsOf, vouchesFor } from '../../store/retention.ts'
 import { abortUploads, uploadVerified } from '../../store/upload.ts'
@@ -16,7 +17,7 @@ import { agentVersions } from '../run/versions.ts'
 import { notHeldLine, quoted } from './dump-facts.ts'
 import { type Dumped, dumpToFile, suffixOf } from './dump-stream.ts'
 import { type Server, serverOf } from './postgres.ts'
-import { dumpProgramFor, mismatch, type Version } from './programs.ts'
+import { dumpProgramFor, type Version } from './programs.ts'
 import { inDatabase, openAnywhere, sessionOptions } from './session.ts'
 import { type DumpSettings, dumpSettings } from './settings.ts'
 import { type Skipped, shortList, skippedInside, skippedOfServer } from './skipped.ts'
@@ -94,8 +95,8 @@ async function newDump(
     for (const what of shortList(skipped.notHeld)) log(`not in the dump: ${what}`)
     const client = await dumpProgramFor(program, version)
     log(`${program} ${client.version.text} on ${settings.host}, server ${version.text}`)
-    const differs = mismatch(program, client.version, version)
-    if (differs) log(`warning: ${differs}`)
+    const behind = movedPast(version.text, [client.version.text])
+    if (behind) log(`warning: ${behind}; ${moveOn}`)
     const dumped = await dumpWithRetries({
       server,
       serverMajor: version.major,

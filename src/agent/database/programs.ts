@@ -70,16 +70,3 @@ export async function versionOf(program: string): Promise<Version> {
     throw new Failure('client', `${program} cannot be started: ${(error as Error).message}`, { cause: error })
   }
 }
-
-/**
- * How a dump program differs from the server it dumps, in words; undefined if it is of the same major and at least as
- * recent.
- */
-export function mismatch(program: string, client: Version, server: Version): string | undefined {
-  if (client.major !== server.major) {
-    return `there is no ${program} ${server.major} in this image: ${client.text} dumps the server's ${server.text}`
-  }
-  const minor = (version: Version) => Number(version.text.split('.')[1] ?? 0)
-  if (minor(client) >= minor(server)) return undefined
-  return `the server's ${server.text} is newer than ${program} ${client.text}: build a new image (npm run images -- renew) and deploy it`
-}

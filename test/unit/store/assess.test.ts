@@ -269,6 +269,20 @@ describe('a bucket made wrong in one way has one finding', () => {
     expect(told(bucket, more)).toEqual(findings)
   })
 
+  it('a server that has moved past the client of its own major version', () => {
+    const runs = (server: string) =>
+      nightly(28).map(stored => ({
+        ...stored,
+        receipt: { ...stored.receipt, versions: { pg_dumpall: '17.10', server } },
+      })) as StoredReceipt[]
+    const behind = (server: string) =>
+      told(observed(runs(server), { drills })).filter(finding => finding.startsWith('client-behind'))
+    expect(behind('17.10')).toEqual([])
+    expect(behind('17.12')).toEqual([
+      "client-behind: the PostgreSQL client 17.10 is older than the server's 17.12 (since 2026-11-25T03:07:02.000Z)",
+    ])
+  })
+
   it('a receipt in the folder of another system', () => {
     const [stray] = receiptsOf({ ...place, system: 'other' }, [{ taken: at('2026-11-25T05:00:00Z') }])
     const bucket = { ...healthy, receipts: [...healthy.receipts, stray as StoredReceipt] }
