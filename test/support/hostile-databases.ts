@@ -299,8 +299,8 @@ export function hostileDatabase(seed: number): HostileDatabase {
   const start = new Draw(seed, 'ä')
   const encoding = start.of([ENCODINGS[0] as (typeof ENCODINGS)[number], ...ENCODINGS])
   const d = new Draw(seed ^ 0x5bd1e995, encoding.letters)
-  // Names of databases are in no encoding of their own; those that are not UTF-8 are refused.
-  const name = `${start.of(['', 'Ä', 'a=b ', "it's", '"', '\\', ' ', '%', 'postgresql://', '$(x)', ';', '|'])}${seed}`
+  // pg_dump itself spoils a name whose bytes are not valid in the encoding of its own database, as UTF-8 in EUC_JP.
+  const name = `${start.of(['', encoding.name === 'EUC_JP' ? '' : 'Ä', 'a=b ', "it's", '"', '\\', ' ', '%', 'postgresql://', '$(x)', ';', '|'])}${seed}`
   const quoted = `"${name.replaceAll('"', '""')}"`
   const locale = encoding.name === 'UTF8' ? start.of([`locale 'C'`, `locale 'C.UTF-8'`]) : `locale 'C'`
   const create = [
