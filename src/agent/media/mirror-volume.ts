@@ -1,4 +1,4 @@
-import { existsSync, lstatSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { execa } from 'execa'
@@ -6,6 +6,7 @@ import { lock } from '../run/lock.ts'
 import { log, progress } from '../run/log.ts'
 import { Failure, type Result } from '../run/outcome.ts'
 import { bytesOf, rawOf, shown } from './names.ts'
+import { lockName, markLock } from './own-folder.ts'
 import { removeTree } from './remove-tree.ts'
 import type { ReplicateSettings } from './settings.ts'
 import { checkSize, checkSource, isMountPoint, type TreeSize } from './source-check.ts'
@@ -32,6 +33,7 @@ export async function mirrorToVolume(
   const lockFile = lockName(source)
   const unlock = await lock(`${target}/${lockFile}`, settings.system)
   try {
+    markLock(`${target}/${lockFile}`)
     const began = Date.now()
     const unreadable: Skipped[] = []
     const now = [
@@ -40,7 +42,7 @@ export async function mirrorToVolume(
         if (skipped.unreadable) unreadable.push(skipped)
       }),
     ]
-    const copied = [...walk(target, () => {})].filter(({ path }) => path !== lockFile)
+    const copied = [...walk(target, () => {})]
     const [size, before] = [sizeOf(now), sizeOf(copied)]
     log(`${source}: ${size.files} files; ${target}: ${before.files} files`)
     checkSize(source, size, before.files > 0 ? before : undefined, settings)
@@ -73,7 +75,7 @@ export async function mirrorToVolume(
         `${unreadable.length} paths cannot be read, the first: ${shown(first.path)} (${first.why}). Everything else was copied`,
       )
     }
-    const after = sizeOf([...walk(target, () => {})].filter(({ path }) => path !== lockFile))
+    const after = sizeOf([...walk(target, () => {})])
     return {
       system: settings.system,
       target,
@@ -86,21 +88,6 @@ export async function mirrorToVolume(
   } finally {
     await unlock()
   }
-}
-
-// On the target, where it is writable: a lock over NFS needs that.
-const LOCK = '.fragalysis-backups.lock'
-
-/** The name of the lock at the top of a replica: one that its source does not have. */
-export function lockName(source: string): string {
-  let name = LOCK
-  while (lstatSync(`${source}/${name}`, { throwIfNoEntry: false })) name += '_'
-  return name
-}
-
-/** Whether a path of a replica may be its lock, which is empty. */
-export function isLock(path: string): boolean {
-  return path.startsWith(LOCK) && /^_*$/.test(path.slice(LOCK.length))
 }
 
 /** Copy these paths, folders without their content. @returns the files that were transferred */

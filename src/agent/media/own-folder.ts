@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 // At the top of a volume; hidden. A user may have such a name, too: only the mark inside makes a folder ours.
@@ -39,6 +39,32 @@ export function isOwnFolder(root: string, name: string): boolean {
   const path = join(root, Buffer.from(name, 'latin1').toString())
   try {
     return readFileSync(join(path, MARK), 'utf8').trim() === JSON.stringify(markOf(path))
+  } catch {
+    return false
+  }
+}
+
+// On a replica, where a volume is writable: a lock over NFS needs that.
+const LOCK = '.fragalysis-backups.lock'
+
+/** The name of the lock at the top of a replica: one that its source does not have. */
+export function lockName(source: string): string {
+  let name = LOCK
+  while (lstatSync(join(source, name), { throwIfNoEntry: false })) name += '_'
+  return name
+}
+
+/** Mark a lock as ours. To be called by who holds it. */
+export function markLock(path: string): void {
+  writeFileSync(path, `${JSON.stringify(markOf(path))}\n`)
+}
+
+/** Whether something at the top of a volume is the lock of the runs that fill it. */
+export function isOwnLock(root: string, name: string): boolean {
+  if (!name.startsWith(LOCK)) return false
+  const path = join(root, name)
+  try {
+    return lstatSync(path).isFile() && readFileSync(path, 'utf8').trim() === JSON.stringify(markOf(path))
   } catch {
     return false
   }

@@ -23,7 +23,6 @@ import { Failure, type Result } from '../run/outcome.ts'
 import { checkRoom } from '../run/room.ts'
 import { BucketContent, type Content, ContentCheck, objectsAsFiles, ReplicaContent, UNKNOWN } from './content.ts'
 import { type ManifestEntry, readManifest } from './manifest.ts'
-import { isLock } from './mirror-volume.ts'
 import { bytesOf, keyOf, shown } from './names.ts'
 import { leftovers, makeOwnFolder, type OwnFolder, removeOwnFolder } from './own-folder.ts'
 import {
@@ -149,10 +148,9 @@ async function find(settings: MediaRestoreSettings, env: Environment): Promise<S
       log(`left out ${shown(path)}: ${why}`)
       if (unreadable) lacking.push(`${shown(path)}: ${why}`)
     }
-    // The lock of the runs that fill the replica is not part of it.
-    const entries = [...walk(from.replica, skipped)]
-      .filter(({ path, bytes }) => !(isLock(path) && bytes === 0))
-      .map(entry => withExactTime(entry, bytesOf(`${from.replica}/${entry.path}`)))
+    const entries = [...walk(from.replica, skipped)].map(entry =>
+      withExactTime(entry, bytesOf(`${from.replica}/${entry.path}`)),
+    )
     if (entries.length === 0) throw new Failure('restore', `the replica ${from.replica} is empty: nothing was changed`)
     return { name: from.replica, taken: 'now', entries, content: new ReplicaContent(from.replica), lacking }
   }

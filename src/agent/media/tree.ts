@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
 import { Failure } from '../run/outcome.ts'
 import { bytesOf } from './names.ts'
-import { isOwnFolder } from './own-folder.ts'
+import { isOwnFolder, isOwnLock } from './own-folder.ts'
 
 /**
  * What stands at a path of the tree. Times are microseconds since 1970; those of a file, which come out of a walk by
@@ -34,7 +34,7 @@ const LOST_AND_FOUND = 'lost+found'
 
 /**
  * Walk a tree in `inWalkOrder`, each folder before its content, without the root itself. Left out are, at the top,
- * `lost+found` and the folders that our restores made; and what is neither file, folder nor symbolic link.
+ * `lost+found`, the folders that our restores made, and the lock of a replica; and what is neither file, folder nor symbolic link.
  *
  * Synchronous calls: the walk of 135,000 files is 0.3 s of them, and four times that with promises.
  *
@@ -55,7 +55,7 @@ function* walkFolder(root: string, folder: string, skipped: (what: Skipped) => v
   }
   names.sort()
   for (const name of names) {
-    if (folder === '' && (name === LOST_AND_FOUND || isOwnFolder(root, name))) {
+    if (folder === '' && (name === LOST_AND_FOUND || isOwnFolder(root, name) || isOwnLock(root, name))) {
       skipped({ path: name, why: 'it belongs to the volume', unreadable: false })
       continue
     }

@@ -165,11 +165,13 @@ class Tree {
     return `${lines.join('\n')}\nEND\n`
   }
 
-  file(path: string | Buffer, content: string | Buffer): void {
+  /** @param time seconds since 1970, as text: Node takes a negative number for the present time */
+  file(path: string | Buffer, content: string | Buffer, time?: string): void {
     const whole = this.#place(path)
     writeFileSync(whole, content)
     this.files++
     this.#dress(whole, [0o644, 0o644, 0o644, 0o664, 0o644, 0o600, 0o444, 0o755][this.#entries % 8])
+    if (time !== undefined) lutimesSync(whole, time, time)
   }
 
   link(path: string, target: string): void {
@@ -258,6 +260,14 @@ function addOddities(tree: Tree): void {
   tree.link('odd kinds/absolute link out of the tree', '/etc/hostname')
   tree.link('odd kinds/link ünïcode', 'NFC é')
 
+  // Names that restores use, and that a user may have, too.
+  for (const name of ['.restoring', '.before-restore-2026-01-01T00:00:00Z']) {
+    tree.file(`${name}/of the user`, `${name}\n`)
+  }
+  tree.file('archive/disk/lost+found/file', 'not at the top\n')
+  tree.file('odd kinds/of 1969', 'before 1970\n', '-86400.25')
+  tree.file('odd kinds/of 2100', 'of the future\n', '4102444800.5')
+
   tree.directory('empty directory')
   tree.directory('nested/empty/directories/odd "name"')
   tree.directory('private directory', 0o700)
@@ -271,6 +281,8 @@ function addHostileNames(tree: Tree): void {
   tree.file('odd names/carriage\rreturn', 'carriage return\n')
   tree.file('odd names/control \u0001 and \u007f', 'control\n')
   tree.file(Buffer.from('odd names/latin-1 \xe9', 'latin1'), 'not UTF-8\n')
+  tree.file('odd names/no character of XML \ufffe', 'no character of XML\n')
+  tree.file('odd names/line break at the end\n', 'line break at the end\n')
 }
 
 /** Targets as the loader lays them out: mostly small text files, one in a hundred a map of some MB. */
