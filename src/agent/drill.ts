@@ -2,9 +2,10 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { type Environment, openStore, type Store } from '../store/client.ts'
-import { drillSystem, newestCopy, type Receipt, type ReceiptKind, readReceipts } from '../store/receipt.ts'
+import { drillSystem, newestCopy, type Receipt, readReceipts } from '../store/receipt.ts'
+import { agentKinds } from './kinds.ts'
 import { startTime } from './run/clock.ts'
-import { type Drilled, type DrillRequest, writeDrillReceipt } from './run/drill-receipt.ts'
+import { writeDrillReceipt } from './run/drill-receipt.ts'
 import { bucketPlace, Variables } from './run/environment.ts'
 import { duration, log } from './run/log.ts'
 import { conclude, Failure, type Result } from './run/outcome.ts'
@@ -41,16 +42,15 @@ export async function drill(env: Environment, stop: AbortSignal): Promise<Result
   const store = openStore(env)
   const start = await startTime(store, bucket)
   const receipt = await newestOf(store, bucket, system)
-  const load = drills[receipt.kind]
-  if (!load) throw new Failure('environment', `the drill of a copy of ${receipt.kind} is another command: see --help`)
+  const drillCopy = receipt.kind === 'drill' ? undefined : agentKinds[receipt.kind].drill
+  if (!drillCopy)
+    throw new Failure('environment', `the drill of a copy of ${receipt.kind} is another command: see --help`)
   log(`drill with ${receipt.object.key}, taken ${receipt.taken}`)
   const before = await readReceipts(store, { bucket, system: drillSystem(system), kind: 'drill', newest: 1 })
   const folder = join(scratch, 'drill')
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   try {
-    // The table has it under the receipt's own kind.
-    const drillCopy = (await load()) as unknown as (request: DrillRequest) => Promise<Drilled>
     const drilled = await drillCopy({ receipt, store, env, folder, last: before.receipts[0]?.receipt, stop })
     const seconds = (performance.now() - began) / 1000
     const written = await writeDrillReceipt(store, receipt, { start, seconds, ...drilled })
@@ -67,11 +67,4 @@ async function newestOf(store: Store, bucket: string, system: string): Promise<R
   const newest = newestCopy(receipts)
   if (!newest) throw new Failure('restore', `${bucket} has no receipt of ${system}: run the backup first`)
   return newest.receipt
-}
-
-/** Loads the drill of a kind of system. Only the one that runs is loaded, to save memory. */
-const drills: { [Kind in ReceiptKind]?: () => Promise<(request: DrillRequest<Kind>) => Promise<Drilled>> } = {
-  database: async () => (await import('./database/drill.ts')).drillDatabase,
-  kit: async () => (await import('./kit/drill.ts')).drillKit,
-  media: async () => (await import('./media/drill.ts')).drillMedia,
 }

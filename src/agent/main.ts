@@ -2,37 +2,40 @@
 import yargs, { type CommandModule } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import type { Environment } from '../store/client.ts'
+import { agentKinds } from './kinds.ts'
 import { conclude, exitCodesHelp, Failure } from './run/outcome.ts'
 import { asksForRestore } from './run/restore-settings.ts'
 
 // Only the command that runs is loaded: all of them would take another 15 MB.
 const commands: Record<string, () => Promise<{ command: CommandModule }>> = {
-  dump: () => import('./database/backup.ts'),
-  replicate: () => import('./media/backup.ts'),
   restore: () => import('./restore.ts'),
   verify: () => import('./verify.ts'),
   drill: () => import('./drill.ts'),
   selftest: () => import('./selftest.ts'),
-  kit: () => import('./kit/backup.ts'),
   'set-aside': () => import('./set-aside.ts'),
-  snapshot: () => import('./rancher/snapshot.ts'),
-  guard: () => import('./rancher/guard.ts'),
+  ...Object.assign({}, ...Object.values(agentKinds).map(kind => kind.commands)),
 }
 
+/** Variables that imply a command, the older images' included; the first that is set counts. */
+const implied = { ...Object.assign({}, ...Object.values(agentKinds).map(kind => kind.impliedBy)) } as Record<
+  string,
+  string
+>
+
 /**
- * The command that an environment implies, as with the images in use: `FROM_BACKUP` → restore (the recovery
- * image), `REPLICATE_DIRECTION` → replicate, `BACKUP_KIT_ITEMS` → kit, `PGHOST` or `BACKUP_TYPE` → dump.
+ * The command that an environment implies, as with the older images: `FROM_BACKUP` (of the recovery image) implies
+ * restore, and each kind names the variables that imply its backup.
  *
- * @throws Failure environment when it asks for none
+ * @throws Failure environment when it implies none
  */
 export function commandOf(env: Environment): string {
   if (asksForRestore(env)) return 'restore'
-  if (env.REPLICATE_DIRECTION) return 'replicate'
-  if (env.BACKUP_KIT_ITEMS) return 'kit'
-  if (env.PGHOST || env.BACKUP_TYPE) return 'dump'
+  const found = Object.keys(implied).find(name => env[name])
+  if (found) return implied[found] as string
+  const choices = Object.entries(implied).map(([name, command]) => `${name} for ${command}`)
   throw new Failure(
     'environment',
-    'no command: give one (see --help), or set REPLICATE_DIRECTION for replicate, PGHOST or BACKUP_TYPE for dump, FROM_BACKUP for restore',
+    `no command: give one (see --help), or set ${choices.join(', ')}, FROM_BACKUP for restore`,
   )
 }
 

@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs'
 import type { Environment } from '../store/client.ts'
-import { conclude, type Result } from './run/outcome.ts'
+import { agentKinds } from './kinds.ts'
+import { conclude, Failure, type Result } from './run/outcome.ts'
 
 const variables = `Variables, in addition to those of dump and replicate:
   FROM_BACKUP                  LATEST, NONE (list the copies), or a time in UTC: the newest copy taken at or before it
@@ -33,15 +34,10 @@ export const command: CommandModule = {
   handler: () => conclude('restore', process.env, stop => restore(process.env, stop)),
 }
 
-/** Restore a database if `PGHOST` is set, else media. */
+/** Restore the kind of system that the environment describes. */
 export async function restore(env: Environment, stop: AbortSignal): Promise<Result> {
-  // Only the kind that is needed is loaded, to save memory.
-  if (env.PGHOST) {
-    const { restoreDatabase } = await import('./database/restore.ts')
-    const { databaseRestoreSettings } = await import('./database/settings.ts')
-    return await restoreDatabase(databaseRestoreSettings(env), env, stop)
-  }
-  const { restoreMedia } = await import('./media/restore.ts')
-  const { mediaRestoreSettings } = await import('./media/settings.ts')
-  return await restoreMedia(mediaRestoreSettings(env), env, stop)
+  const restores = Object.values(agentKinds).flatMap(kind => kind.restore ?? [])
+  const found = restores.find(({ isFor }) => isFor?.(env)) ?? restores.find(({ isFor }) => !isFor)
+  if (!found) throw new Failure('environment', 'the environment describes nothing to restore: see --help')
+  return await found.run(env, stop)
 }

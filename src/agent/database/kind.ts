@@ -1,0 +1,16 @@
+import type { AgentKind } from '../run/agent-kind.ts'
+import type { DrillRequest } from '../run/drill-receipt.ts'
+
+export const database: AgentKind = {
+  commands: { dump: () => import('./backup.ts') },
+  impliedBy: { PGHOST: 'dump', BACKUP_TYPE: 'dump' },
+  restore: {
+    isFor: env => !!env.PGHOST,
+    run: async (env, stop) => {
+      const { restoreDatabase } = await import('./restore.ts')
+      const { databaseRestoreSettings } = await import('./settings.ts')
+      return await restoreDatabase(databaseRestoreSettings(env), env, stop)
+    },
+  },
+  drill: async request => (await import('./drill.ts')).drillDatabase(request as DrillRequest<'database'>),
+}

@@ -1,0 +1,22 @@
+import type { CommandModule } from 'yargs'
+import type { Environment } from '../../store/client.ts'
+import type { Drilled, DrillRequest } from './drill-receipt.ts'
+import type { Result } from './outcome.ts'
+
+/**
+ * What the agent does with one kind of system. Each function imports the code that it needs when it is called: all of it
+ * would take another 15 MB.
+ */
+export interface AgentKind {
+  /** The commands that only this kind has, by name. */
+  readonly commands: Readonly<Record<string, () => Promise<{ command: CommandModule }>>>
+  /** The variables that, set without a command, ask for one of them, in that order. */
+  readonly impliedBy?: Readonly<Record<string, string>>
+  /** `isFor` says whether the environment of `restore` is of this kind. The kind without it takes what no other claims. */
+  readonly restore?: {
+    readonly isFor?: (env: Environment) => boolean
+    readonly run: (env: Environment, stop: AbortSignal) => Promise<Result>
+  }
+  /** Restores the copy of a receipt of this kind for the command `drill`. */
+  readonly drill?: (request: DrillRequest) => Promise<Drilled>
+}
