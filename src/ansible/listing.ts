@@ -30,7 +30,7 @@ export async function listPlays(
 }
 
 /** The listing's lines, by playbook. */
-export function readListing(listing: string): Map<string, PlayFacts[]> {
+function readListing(listing: string): Map<string, PlayFacts[]> {
   const found = new Map<string, { hosts: string[]; tags: string[] }[]>()
   let plays: { hosts: string[]; tags: string[] }[] = []
   let inHosts = false

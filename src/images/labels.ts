@@ -2,10 +2,10 @@ import type { ImageName } from './chosen.ts'
 import { contentOf, type LockedPackage } from './lock.ts'
 
 /** The images whose content stands in their labels, and in the receipts of the agent in them. */
-export const labelled: readonly ImageName[] = ['agent', 'drill']
+const labelled: readonly ImageName[] = ['agent', 'drill']
 
 /** The lines of a Containerfile that say what an image holds: for `docker inspect`, and for the agent's receipts. */
-export function labelLines(image: ImageName, locked: readonly LockedPackage[]): string[] {
+function labelLines(image: ImageName, locked: readonly LockedPackage[]): string[] {
   const { packages, postgres } = contentOf(image, locked)
   return [
     `LABEL io.fragalysis.backups.image="${image}" io.fragalysis.backups.packages="${packages}" io.fragalysis.backups.postgres="${postgres.join(' ')}"`,

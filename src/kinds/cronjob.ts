@@ -43,7 +43,7 @@ export const defaultStoreSecret = {
  * begin in time still begins in the first half of its period, so that a control plane away for minutes at 03:07 does
  * not lose the day (with `startingDeadlineSeconds: 180` it did).
  */
-export function deadlines(schedule: Schedule): { active: number; starting: number } {
+function deadlines(schedule: Schedule): { active: number; starting: number } {
   const period = periodSeconds(schedule)
   return {
     active: Math.min(Math.floor(period * 0.9), 20 * 3600),

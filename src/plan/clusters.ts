@@ -87,7 +87,7 @@ async function check(
 }
 
 /** The differences that a play in check mode reports. */
-export function readChecks({ plays }: PlayOutput, name: string): Comparison {
+function readChecks({ plays }: PlayOutput, name: string): Comparison {
   const differences: Difference[] = []
   const unreachable: { what: string; why: string; next: string }[] = []
   const hosts = new Set<string>()

@@ -6,7 +6,6 @@ const zone = Type.Optional(
 const at = Type.String({ description: 'The time of day, `HH:MM`, 00:00 to 23:59' })
 
 export const weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const
-export type Weekday = (typeof weekdays)[number]
 
 const hourly = Type.Object(
   {

@@ -10,6 +10,7 @@ const python = join(projectRoot, '.venv/bin')
 const commands = {
   biome: [npm, 'check', '.'],
   tsc: [npm, '--noEmit'],
+  knip: [npm],
   'ansible-lint': [python, '--offline'],
   vitest: [npm, 'run', '--project=unit', 'test/unit'],
 } as const satisfies Record<string, readonly [folder: string, ...args: string[]]>

@@ -62,7 +62,7 @@ export async function dumpProgramFor(program: 'pg_dump' | 'pg_dumpall', server: 
 }
 
 /** The version of a program. @throws Failure client when it cannot be started */
-export async function versionOf(program: string): Promise<Version> {
+async function versionOf(program: string): Promise<Version> {
   try {
     const { stdout } = await execa(program, ['--version'])
     return versionIn(stdout)

@@ -76,7 +76,7 @@ export interface DatabaseRestoreSettings extends RestoreSettings {
   endConnections: boolean
   /** May the target hold something already, which is then replaced. */
   replace: boolean
-  /** What was replaced stays when all went well, too. */
+  /** Keep what was replaced after a successful restore, too. */
   keepBefore: boolean
   /** Hours; a latest copy older than that is refused. */
   maximumAge: number | undefined

@@ -103,7 +103,7 @@ function entryOf(file: TreeEntry, stats: BigIntStats, md5: string, etag: string)
 }
 
 /** Seconds as rclone keeps them with an object: it restores the time from them, and recognises its own copy by them. */
-export function rcloneTime(ns: bigint): string {
+function rcloneTime(ns: bigint): string {
   if (ns < 0n) return `-${rcloneTime(-ns)}`
   const fraction = String(ns % 1_000_000_000n)
     .padStart(9, '0')

@@ -71,7 +71,7 @@ export function isOwnLock(root: string, name: string): boolean {
 }
 
 /** The folders at the top of a volume that restores made there. */
-export function ownFolders(root: string): OwnFolder[] {
+function ownFolders(root: string): OwnFolder[] {
   return readdirSync(root, { encoding: 'latin1' })
     .filter(name => isOwnFolder(root, name))
     .sort()

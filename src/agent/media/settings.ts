@@ -86,7 +86,7 @@ export interface MediaRestoreSettings extends RestoreSettings {
   from: { replica: string } | { bucket: string; what: 'manifest' | 'objects' }
   /** Folders or files below the target, in the form of keys; empty: all. */
   paths: string[]
-  /** What was replaced stays when all went well, too. */
+  /** Keep what was replaced after a successful restore, too. */
   keepBefore: boolean
   concurrency: number
   /** Of the files, only one part of so many, for a drill. */

@@ -72,7 +72,7 @@ export interface NewContainer {
 }
 
 /** Docker refused a request. */
-export class DockerRefused extends Error {
+class DockerRefused extends Error {
   /** HTTP's. */
   readonly status: number
   constructor(status: number, what: string, said: string) {
@@ -83,7 +83,7 @@ export class DockerRefused extends Error {
 }
 
 /** The Docker daemon did not answer: it is down, or the socket belongs to something else. */
-export class DockerUnreachable extends Error {
+class DockerUnreachable extends Error {
   constructor(socket: string, cause: Error) {
     super(`the Docker daemon does not answer on ${socket}: ${cause.message}`, { cause })
     this.name = 'DockerUnreachable'

@@ -7,7 +7,7 @@ const POLL_MS = 100
 const ANSWER_MS = 5_000
 
 /** Request Rancher's health once. @returns undefined if it is healthy (any 2xx), else its answer */
-export function askHealth(url: string): Promise<string | undefined> {
+function askHealth(url: string): Promise<string | undefined> {
   // Rancher's certificate is self-signed, and nothing secret is sent: only whether it answers matters.
   const get = url.startsWith('https:') ? httpsGet : httpGet
   return new Promise(resolve => {
