@@ -39,6 +39,18 @@ describe('the manifests of the systems', () => {
     await expect(text).toMatchFileSnapshot('rendered/manifests.yaml')
   })
 
+  test('of production are rendered, those of the kits included', async () => {
+    const { exitCode, output } = await runPlaybook(
+      {
+        playbook: 'playbooks/render-backups.yml',
+        inventory: join(import.meta.dirname, '../../inventories/production/hosts.yml'),
+        extraVars: { backup_cronjob_render_directory: await mkdtemp(join(folder, 'production-')) },
+      },
+      { log: () => {} },
+    )
+    expect(exitCode, output).toBe(0)
+  })
+
   test.each(['1.27', '1.33', '1.37'])('are what the API of Kubernetes %s takes', async kubernetes => {
     expect(await checkManifests([join(folder, 'manifests.yaml')], { kubernetes })).toEqual([])
   })
@@ -74,7 +86,11 @@ describe('role backup_cronjob refuses', () => {
       { backup_cronjob_volumes: [{ name: 'backup', claim: { name: 'pg-bu', create: true } }] },
       /needs\s+its size/,
     ],
-    ['a volume that is nothing', { backup_cronjob_volumes: [{ name: 'backup' }] }, /needs\s+one of claim and nfs/],
+    [
+      'a volume that is nothing',
+      { backup_cronjob_volumes: [{ name: 'backup' }] },
+      /needs\s+one of claim, nfs and secret/,
+    ],
   ])('%s', async (_, extraVars, message) => {
     const { exitCode, output } = await render('example-db', extraVars)
     expect({ exitCode, output }).toEqual({ exitCode: 2, output: expect.stringMatching(message) })
