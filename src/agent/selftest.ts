@@ -84,29 +84,30 @@ async function proveMajor(
       const one = kind === 'database' ? { DATABASE: database } : {}
       await dump({ ...env, ...source.env, ...one, ...place(join(volume, kind)) }, stop)
     }
-    held = await facts(source)
+    held = await facts(source, database)
   } finally {
     await source.stop()
   }
   const proven: string[] = []
   for (const into of new Set([major, newest])) {
-    for (const kind of kinds) {
-      const target = await startScratchServer(into, join(folder, `to-${major}-${into}-${kind}`), 'postgres')
-      try {
-        const one = kind === 'database' ? { DATABASE: database } : {}
+    const target = await startScratchServer(into, join(folder, `to-${major}-${into}`), 'postgres')
+    try {
+      for (const kind of kinds) {
+        // The database goes beside the one that came with the whole server.
+        const name = kind === 'server' ? database : `${database} alone`
+        const one = kind === 'database' ? { DATABASE: database, RESTORE_INTO: name } : {}
         const here = { ...env, ...target.env, ...one, ...place(join(volume, kind)), FROM_BACKUP: 'LATEST' }
         const settings = databaseRestoreSettings({ ...here, RESTORE_FROM: 'volume', RESTORE_WORK: volume })
         await restoreDatabase(settings, here, stop)
-        const found = await facts(target)
-        if (found !== held) {
+        if ((await facts(target, name)) !== held) {
           throw new Failure(
             'drill',
-            `the ${kind} dump of PostgreSQL ${major} restored into ${into} differs from what was dumped`,
+            `the ${kind} dump of PostgreSQL ${major}, restored into ${into}, differs from the source`,
           )
         }
-      } finally {
-        await target.stop()
       }
+    } finally {
+      await target.stop()
     }
     proven.push(`${major} → ${into}`)
   }
@@ -143,8 +144,8 @@ async function run(server: ScratchServer, of: string, statements: readonly strin
 const version = (server: ScratchServer) => inSession(server, 'postgres', async session => session.version)
 
 /** What is in the database, in one value. A dump of one database does not hold the settings that are its server's. */
-function facts(server: ScratchServer): Promise<string> {
-  return inSession(server, database, async session => {
+function facts(server: ScratchServer, of: string): Promise<string> {
+  return inSession(server, of, async session => {
     await session.run("set timezone = 'UTC'")
     return (await session.one(digest)) ?? ''
   })
