@@ -5,6 +5,7 @@ import { exitCodes, Failure } from '../src/report/failure.ts'
 const names = [
   'bench',
   'check',
+  'configure',
   'copies',
   'generate',
   'images',

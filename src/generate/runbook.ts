@@ -151,7 +151,7 @@ function awxGone({ awx, systems }: Config): string {
 1. Any machine with Node, Python and this repository can do what AWX does: \`npm ci\`, then \`npm run launch -- "<job template>" --local --credentials secrets.yml\`. Run the backups that AWX schedules this way until AWX is back.
 2. ${database}
 3. Install AWX again with its operator, with the Secret of its **SECRET_KEY** in place first: with another key its credentials cannot be read.
-4. If the database or the key is lost, the playbook \`configure-awx\` creates everything again from the config; the credentials' values must then be entered again.
+4. If the database or the key is lost, \`npm run configure -- --credentials secrets.yml\` creates everything again from the config; the credentials' values come from the file.
 
 It worked when \`npm run plan\` shows no difference.`
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { load } from 'js-yaml'
 import { Unsafe } from '../ansible/yaml.ts'
 import type { Controller, LiveObject } from '../awx/controller.ts'
-import { type Definitions, mark } from '../awx/definitions.ts'
+import { type Definitions, mark, type RoleGrant, type SurveySpec } from '../awx/definitions.ts'
 import { inParallel } from '../store/parallel.ts'
 import type { Comparison, Difference, FieldDifference } from './difference.ts'
 
@@ -28,15 +28,27 @@ interface Kind {
 // As many requests at once: quick for a few hundred objects, no burden for AWX's web workers.
 const atOnce = 8
 
+/** An object that has our mark and that the config does not name, as the role `awx_objects` removes it. */
+export type SurplusObject = Readonly<Record<string, string | number>>
+
+/** A comparison with what is needed to act on it. */
+export interface AwxComparison extends Comparison {
+  /** The grants that AWX lacks. */
+  readonly missingRoles: readonly RoleGrant[]
+  /** AWX's name of a list → the objects in it that are ours and that the config does not name. */
+  readonly surplus: Readonly<Record<string, readonly SurplusObject[]>>
+}
+
 /**
  * Compares every object and field of the definitions with an AWX: what is missing, what differs (manual changes
  * included), and what has our mark and is not in the config. Reads only.
  *
  * @throws Failure when AWX cannot be reached or refuses
  */
-export async function compareWithAwx(definitions: Definitions, controller: Controller): Promise<Comparison> {
+export async function compareWithAwx(definitions: Definitions, controller: Controller): Promise<AwxComparison> {
   const organization = definitions.controller_organizations[0]?.name ?? ''
   const differences: Difference[] = []
+  const surplus: Record<string, SurplusObject[]> = {}
   let compared = 0
   for (const kind of kinds(definitions, organization)) {
     const live = await controller.list(kind.endpoint, kind.query)
@@ -50,16 +62,13 @@ export async function compareWithAwx(definitions: Definitions, controller: Contr
     differences.push(...found.flat())
     const names = new Set(kind.wanted.map(({ name }) => name))
     for (const object of live) {
-      if (!names.has(object.name ?? '') && kind.ours(object)) {
-        differences.push({
-          sign: '-',
-          where: 'AWX',
-          kind: kind.title,
-          name: object.name ?? String(object.id),
-          fields: [],
-          note: 'has our mark, and the config does not name it',
-        })
-      }
+      if (names.has(object.name ?? '') || !kind.ours(object)) continue
+      const name = object.name ?? String(object.id)
+      const note = 'has our mark, and the config does not name it'
+      differences.push({ sign: '-', where: 'AWX', kind: kind.title, name, fields: [], note })
+      const list = kind.endpoint.replace('/', '')
+      const parents = ['inventory', 'credential_type'].map(field => [field, nameIn(object, field) ?? ''])
+      surplus[list] = [...(surplus[list] ?? []), { id: object.id, name, ...Object.fromEntries(parents) }]
     }
   }
   const workflows = await workflowNodes(definitions, organization, controller)
@@ -68,6 +77,8 @@ export async function compareWithAwx(definitions: Definitions, controller: Contr
     differences: [...differences, ...workflows.differences, ...roles.differences],
     compared: compared + workflows.compared + roles.compared,
     unreachable: [],
+    missingRoles: roles.missing,
+    surplus: { ...surplus, ...(roles.surplus.length > 0 && { roles: roles.surplus }) },
   }
 }
 
@@ -181,8 +192,8 @@ function kinds(definitions: Definitions, organization: string): Kind[] {
         unified_job_template__labels__name: mark,
         unified_job_template__organization__name: organization,
       },
-      // Whatever launches one of our templates is ours to know.
-      ours: () => true,
+      // An operator may have schedules of their own on our templates.
+      ours: described,
       references: ['unified_job_template'],
     },
     {
@@ -233,13 +244,37 @@ async function fieldDifferences(
       const names = await linkedNames(live, field, controller)
       compare(field, names.sort(), [...(value as string[])].sort())
     } else if (field === 'survey_spec') {
-      compare(field, await controller.get<unknown>(live.related.survey_spec ?? ''), value)
+      const survey = await controller.get<Partial<SurveySpec>>(live.related.survey_spec ?? '')
+      found.push(...surveyDifferences(survey, value as SurveySpec))
     } else if (field === 'extra_vars') {
       compare(field, readVariables(live.extra_vars), value)
     } else {
       // AWX returns null or omits some texts that are empty.
       compare(field, value === '' ? (live[field] ?? '') : live[field], plain(value))
     }
+  }
+  return found
+}
+
+/** What differs between two surveys, by question and by its field. */
+function surveyDifferences(is: Partial<SurveySpec>, wanted: SurveySpec): FieldDifference[] {
+  const found: FieldDifference[] = []
+  const live = new Map((is.spec ?? []).map(question => [question.variable, question]))
+  for (const question of wanted.spec) {
+    const { variable } = question
+    const now = live.get(variable)
+    if (!now) found.push({ field: `survey: ${variable}`, is: undefined, wanted: question.question_name })
+    for (const [key, value] of now ? Object.entries(question) : []) {
+      const has = (now as unknown as Record<string, unknown>)[key]
+      if (!isDeepStrictEqual(has, value)) found.push({ field: `survey: ${variable}: ${key}`, is: has, wanted: value })
+    }
+  }
+  const asked = wanted.spec.map(({ variable }) => variable)
+  for (const [variable, { question_name }] of live) {
+    if (!asked.includes(variable)) found.push({ field: `survey: ${variable}`, is: question_name, wanted: undefined })
+  }
+  if (found.length === 0 && !isDeepStrictEqual([...live.keys()], asked)) {
+    found.push({ field: 'survey: order', is: [...live.keys()], wanted: asked })
   }
   return found
 }
@@ -341,24 +376,21 @@ const grantLists = {
 // AWX lists a team's roles by their titles.
 const roleTitles = { execute: 'Execute', read: 'Read', approval: 'Approve', use: 'Use', admin: 'Admin' } as const
 
+/** What a team of ours may do, against what it should: AWX names a role by its title and its object. */
 async function roleGrants(definitions: Definitions, organization: string, controller: Controller) {
   const differences: Difference[] = []
+  const missing: RoleGrant[] = []
+  const surplus: SurplusObject[] = []
   let compared = 0
   const teams = await controller.list('teams/', { organization__name: organization })
   for (const { name: team } of definitions.controller_teams) {
-    const grants = definitions.controller_roles.filter(grant => grant.team === team)
-    const wanted = new Set(
-      grants.flatMap(grant =>
-        Object.entries(grantLists).flatMap(([list, type]) =>
-          (grant[list as keyof typeof grantLists] ?? []).map(name => `${roleTitles[grant.role]} on ${type} ${name}`),
-        ),
-      ),
-    )
-    compared += wanted.size
     const live = teams.find(({ name }) => name === team)
     const granted = live ? await controller.list(`teams/${live.id}/roles/`) : []
-    const has = new Set(
-      granted.map(({ name, summary_fields: on }) => `${name} on ${on.resource_type} ${on.resource_name}`),
+    const has = new Map(
+      granted.map(({ name, summary_fields: on }) => [
+        `${name} on ${on.resource_type} ${on.resource_name}`,
+        { name, on },
+      ]),
     )
     const difference = (sign: '+' | '-', role: string): Difference => ({
       sign,
@@ -367,8 +399,35 @@ async function roleGrants(definitions: Definitions, organization: string, contro
       name: `${team}: ${role}`,
       fields: [],
     })
-    for (const role of wanted) if (!has.has(role)) differences.push(difference('+', role))
-    for (const role of has) if (!wanted.has(role)) differences.push(difference('-', role))
+    const wanted = new Set<string>()
+    for (const grant of definitions.controller_roles.filter(grant => grant.team === team)) {
+      for (const [list, type] of Object.entries(grantLists) as [keyof typeof grantLists, string][]) {
+        const titles = (grant[list] ?? []).map(name => ({ name, role: `${roleTitles[grant.role]} on ${type} ${name}` }))
+        for (const { role } of titles) wanted.add(role)
+        const lacking = titles.filter(({ role }) => !has.has(role))
+        if (lacking.length === 0) continue
+        differences.push(...lacking.map(({ role }) => difference('+', role)))
+        const { role, organization } = grant
+        missing.push({ team, organization, role, [list]: lacking.map(({ name }) => name) })
+      }
+    }
+    compared += wanted.size
+    for (const [role, { name, on }] of has) {
+      if (wanted.has(role)) continue
+      differences.push(difference('-', role))
+      surplus.push({
+        team,
+        role: roleNames.get(String(name)) ?? String(name).toLowerCase().replaceAll(' ', '_'),
+        type: String(on.resource_type),
+        name: String(on.resource_name),
+      })
+    }
   }
-  return { differences, compared }
+  return { differences, compared, missing, surplus }
 }
+
+// The titles that are not the role's name in the module's words.
+const roleNames = new Map([
+  ['Approve', 'approval'],
+  ['Ad Hoc', 'adhoc'],
+])

@@ -23,7 +23,7 @@ interface Wanted {
 }
 
 /** The majors of PostgreSQL that tests can start, oldest first. */
-const majors: readonly number[] = majorsWith('initdb')
+export const majors: readonly number[] = majorsWith('initdb')
 
 /** The newest psql, which talks to servers of every major. */
 const psql = programPath(majors.at(-1) ?? 0, 'psql')
