@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import { type Definitions, definitions } from '../../src/awx/definitions.ts'
 import type { Config } from '../../src/config/index.ts'
+import { type ConfigureRequest, configure } from '../../src/configure/configure.ts'
 import { compareWithAwx } from '../../src/plan/awx.ts'
 import { reportPlan } from '../../src/plan/report.ts'
 import { type Surroundings, surroundings } from '../support/awx.ts'
@@ -56,20 +57,26 @@ describe('configure-awx and plan, for all of production', () => {
     expect(await plan()).toBe('')
   })
 
-  it('a second run changes nothing, needs no secrets, and shows what the config no longer names', async () => {
-    const { exitCode, recap, output } = await awx.configure(without(gone), { secrets: false })
-    expect({ exitCode, changed: recap?.changed }).toEqual({ exitCode: 0, changed: 0 })
-    expect(output.replaceAll(/\s+/g, ' ')).toContain(`AWX has job templates that the config does not name: ${gone}.`)
-    expect(await plan(without(gone))).toBe(
-      [
-        `- AWX job template ${gone}: has our mark, and the config does not name it`,
-        `- AWX role Backup operators: Execute on job_template ${gone}`,
-        '',
-      ].join('\n'),
-    )
+  it('a second run changes nothing, needs no secrets, and is done in seconds', async () => {
+    awx.standIn?.requests()
+    const started = performance.now()
+    const { same, shown } = await configured(all, { credentials: undefined })
+    expect({ same, shown }).toEqual({ same: true, shown: '' })
+    expect(awx.standIn?.requests().filter(request => !request.startsWith('GET'))).toEqual(awx.standIn && [])
+    expect((performance.now() - started) / 1000).toBeLessThan(20)
   })
 
-  it('the command prints nothing and exits 0; with another config it prints JSON and exits 1', async () => {
+  it('what the config no longer names is shown, and kept', async () => {
+    const surplus = [
+      `- AWX job template ${gone}: has our mark, and the config does not name it`,
+      `- AWX role Backup operators: Execute on job_template ${gone}`,
+      '',
+    ].join('\n')
+    expect(await configured(without(gone), { credentials: undefined })).toMatchObject({ same: false, shown: surplus })
+    expect(await plan(without(gone))).toBe(surplus)
+  })
+
+  it('the command plan prints nothing and ends with 0; with another config it prints JSON and ends with 1', async () => {
     const same = await planCommand(awx.config, [])
     // On a real AWX the schedules are those of another century.
     expect([same.exitCode, same.stdout.includes('job template')], same.stderr).toEqual([awx.standIn ? 0 : 1, false])
@@ -107,28 +114,39 @@ async function planCommand(config: Config, args: string[]) {
 // Two systems are quicker, and have every kind of object.
 const two = ['rancher-server', 'production-stack-media']
 
-describe('in check mode, on an AWX that holds nothing', () => {
+describe('on an AWX that holds nothing', () => {
   onAwx(two)
-  const before = async () => (await awx.api.list('organizations/', { name: awx.config.organisation })).length
 
-  it('says which secrets are missing, and where they go', async () => {
-    const { exitCode, output } = await awx.configure(all, { check: true, secrets: false })
-    expect(exitCode).toBe(2)
-    expect(output.replaceAll(/\s+/g, ' ')).toContain(
-      '"Kubernetes: production" lacks bearer_token, ssl_ca_cert: set KUBERNETES_PRODUCTION_BEARER_TOKEN',
+  it('says all secrets that are missing at once, before it changes anything', async () => {
+    awx.standIn?.requests()
+    const error = await configured(all, { credentials: undefined }).catch((error: unknown) => error)
+    const sources = all.controller_credentials.flatMap(({ name, sources }) =>
+      Object.entries(sources).map(([input, variable]) => `\`${name}\`: \`${input}\` (or the variable ${variable})`),
     )
+    expect(error).toMatchObject({ exitCode: 2 })
+    for (const line of sources) expect(String(error)).toContain(line)
+    expect(awx.standIn?.requests().filter(request => !request.startsWith('GET'))).toEqual(awx.standIn && [])
   })
 
-  it('names all that would be made, fails at nothing, and makes nothing', async () => {
+  it('refuses to rotate a credential that the config does not have', async () => {
+    await expect(configured(all, { rotate: ['Store: prodution'] })).rejects.toThrow('no credential `Store: prodution`')
+  })
+
+  it('--check shows all that would be made, and makes nothing', async () => {
+    awx.standIn?.requests()
+    const { same, shown } = await configured(all, { check: true })
+    expect(same).toBe(false)
+    for (const { name } of [...all.controller_templates, ...all.controller_workflows, ...all.controller_schedules]) {
+      expect(shown).toContain(`${name}\n`)
+    }
+    expect(awx.standIn?.requests().filter(request => !request.startsWith('GET'))).toEqual(awx.standIn && [])
+  })
+
+  it('the playbook in check mode fails at nothing and makes nothing', async () => {
     awx.standIn?.requests()
     const { exitCode, recap, output } = await awx.configure(all, { check: true })
     expect({ exitCode, ...recap }, output).toMatchObject({ exitCode: 0, failed: 0, ignored: 0, rescued: 0 })
-    const named = new Set(output.match(/(?<=^changed: \[awx\] => \(item=).*(?=\)$)/gm))
-    for (const { name } of [...all.controller_templates, ...all.controller_workflows, ...all.controller_schedules]) {
-      expect(named).toContain(name)
-    }
     expect(awx.standIn?.requests().filter(request => !request.startsWith('GET'))).toEqual(awx.standIn && [])
-    expect(await before()).toBe(0)
   })
 })
 
@@ -136,8 +154,7 @@ describe('after a hand changed AWX', () => {
   onAwx(two)
 
   it('first it is as it should be', async () => {
-    const { exitCode, output } = await awx.configure(all)
-    expect(exitCode, output.slice(-2000)).toBe(0)
+    expect((await configured(all, {})).same).toBe(true)
     expect(await plan()).toBe('')
   })
 
@@ -145,9 +162,14 @@ describe('after a hand changed AWX', () => {
   it('plan shows the field, and what the config does not define', async () => {
     const [live] = await awx.api.list('job_templates/', { name: template, organization__name: awx.config.organisation })
     if (!live) throw new Error('the template is gone')
-    await patch(live.url, { verbosity: 4, limit: 'all' })
-    const [schedule] = await awx.api.list('schedules/', { unified_job_template__name: template })
-    await patch(schedule?.url ?? '', { enabled: false })
+    await awx.change(live.url, { verbosity: 4, limit: 'all' })
+    const [schedule] = await awx.api.list('schedules/', {
+      name: template,
+      unified_job_template__organization__name: awx.config.organisation,
+    })
+    await awx.change(schedule?.url ?? '', { enabled: false })
+    // An operator's own schedule is theirs: it is neither shown nor removed.
+    await awx.api.post('schedules/', { ...operators, unified_job_template: live.id, rrule: far })
     const store = (live.summary_fields.credentials as { id: number; name: string }[]).find(c =>
       c.name.startsWith('Store'),
     )
@@ -163,20 +185,72 @@ describe('after a hand changed AWX', () => {
     ])
   })
 
+  it('a role granted by hand and a changed question are shown by name', async () => {
+    const [live] = await awx.api.list('job_templates/', { name: template, organization__name: awx.config.organisation })
+    const [team] = await awx.api.list('teams/', { organization__name: awx.config.organisation })
+    const roles = live?.summary_fields.object_roles as Record<string, { id: number }>
+    await awx.api.post(`roles/${roles.admin_role?.id}/teams/`, { id: team?.id })
+    const path = `${live?.url}survey_spec/`
+    const survey = await awx.api.get<{ spec: object[] }>(path)
+    const [first, ...rest] = survey.spec
+    await awx.api.post(path, { ...survey, spec: [{ ...first, question_name: 'Changed by hand?' }, ...rest] })
+    const shown = await plan()
+    expect(shown).toContain('- AWX role Backup operators: Admin on job_template Back up: rancher-server')
+    expect(shown).toMatch(/^ {4}survey: rancher_backup_\w+: question_name: "Changed by hand\?" → "/m)
+    expect(shown.split('\n').filter(line => line.includes('survey'))).toHaveLength(1)
+  })
+
   it('one run puts back what differs, writes the secrets it is told to, and removes what it is asked to', async () => {
-    const { recap, output } = await awx.configure(without(gone), {
-      extraVars: { awx_objects_rotate: ['Store: production'], awx_objects_remove_surplus: true },
-    })
-    expect(recap?.changed).toBe(4)
-    expect(output.match(/^changed: .*$/gm)).toEqual([
-      'changed: [awx]',
-      `changed: [awx] => (item=${template})`,
-      `changed: [awx] => (item=${template})`,
-      `changed: [awx] => (item=${gone})`,
+    const { same, progress } = await configured(without(gone), { rotate: ['Store: production'], removeSurplus: true })
+    expect(same).toBe(true)
+    expect(progress.slice(1)).toEqual([
+      'removed 3 objects that the config does not name',
+      'wrote the secrets of Store: production again',
     ])
     expect(await plan(without(gone))).toBe('')
+    expect(await awx.api.list('schedules/', { name: operators.name })).toHaveLength(1)
+  })
+
+  it('the command shows what would change, and ends with 1', async () => {
+    if (!awx.standIn) return
+    const folder = await mkdtemp(join(tmpdir(), 'backups-configure-'))
+    try {
+      const file = join(folder, 'backups.config.mjs')
+      await writeFile(file, `export default ${JSON.stringify(awx.config)}`)
+      const { exitCode, stderr } = await execa(
+        'node',
+        [join(projectRoot, 'tools/backups.js'), 'configure', '--check', '--config', file],
+        { env: { ...awx.environment }, reject: false },
+      )
+      expect(exitCode, stderr).toBe(1)
+      expect(stderr).toContain('2 missing, 0 different, 0 surplus')
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 })
+
+const operators = { name: 'A look every Monday', description: 'Made by an operator' }
+const far = 'DTSTART;TZID=Etc/UTC:21260101T080000 RRULE:FREQ=WEEKLY;INTERVAL=1'
+
+/** Runs what `npm run configure` runs, over these definitions. */
+async function configured(wanted: Definitions, request: Partial<ConfigureRequest>) {
+  let shown = ''
+  const progress: string[] = []
+  const credentials = await awx.secretsFile(wanted)
+  const same = await configure(
+    wanted,
+    { credentials, check: false, removeSurplus: false, rotate: [], ...request },
+    awx.environment,
+    {
+      differences: comparison => {
+        shown = reportPlan(comparison, 'text', false)
+      },
+      progress: line => progress.push(line),
+    },
+  )
+  return { same, shown, progress }
+}
 
 const gone = 'Back up: production-stack-media'
 
@@ -190,17 +264,4 @@ function without(name: string): Definitions {
       ...(grant.job_templates && { job_templates: grant.job_templates.filter(t => t !== name) }),
     })),
   }
-}
-
-async function patch(path: string, body: unknown): Promise<void> {
-  const { CONTROLLER_HOST = '', CONTROLLER_OAUTH_TOKEN, CONTROLLER_USERNAME, CONTROLLER_PASSWORD } = awx.environment
-  const login = CONTROLLER_OAUTH_TOKEN
-    ? `Bearer ${CONTROLLER_OAUTH_TOKEN}`
-    : `Basic ${btoa(`${CONTROLLER_USERNAME}:${CONTROLLER_PASSWORD}`)}`
-  const response = await fetch(new URL(path, CONTROLLER_HOST), {
-    method: 'PATCH',
-    headers: { Authorization: login, 'Content-Type': 'application/json' },
-    body: JSON.stringify(body),
-  })
-  expect(response.status).toBe(200)
 }

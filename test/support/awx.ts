@@ -2,11 +2,12 @@ import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import production from '../../backups.config.ts'
 import { type HostRecap, runPlaybook } from '../../src/ansible/playbook.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
-import { type Controller as Api, openController } from '../../src/awx/controller.ts'
-import type { Definitions } from '../../src/awx/definitions.ts'
+import { type Controller as Api, type LiveObject, openController } from '../../src/awx/controller.ts'
+import { type Definitions, definitions } from '../../src/awx/definitions.ts'
 import type { Config } from '../../src/config/index.ts'
 import { writeFolder } from '../../src/generate/folder.ts'
 import { inventoryFiles } from '../../src/inventory/files.ts'
@@ -23,6 +24,10 @@ export interface Surroundings {
   readonly environment: Readonly<Record<string, string>>
   readonly api: Api
   readonly config: Config
+  /** The credentials file with a value for every input. */
+  secretsFile(definitions: Definitions): Promise<string>
+  /** Changes a field as a person would on AWX's pages; refuses an object outside the tests' organisation. */
+  change(path: string, fields: Readonly<Record<string, unknown>>): Promise<void>
   /** Runs configure-awx over these definitions. */
   configure(definitions: Definitions, options?: ConfigureOptions): Promise<Configured>
   end(): Promise<void>
@@ -80,6 +85,7 @@ export async function surroundings(systems?: readonly string[]): Promise<Surroun
   )
   const folder = await mkdtemp(join(tmpdir(), 'backups-awx-'))
   const api = openController(environment)
+  const neighbour = standIn && (await addNeighbour(api, config))
 
   return {
     standIn,
@@ -103,11 +109,68 @@ export async function surroundings(systems?: readonly string[]): Promise<Surroun
       )
       return { exitCode: play.exitCode, recap: play.recap.awx, output: play.output }
     },
+    async secretsFile(all) {
+      const file = join(folder, 'all-secrets.json')
+      await writeFile(file, JSON.stringify(secretsFor(all)), { mode: 0o600 })
+      return file
+    },
+    async change(path, fields) {
+      const { summary_fields: on } = await api.get(path)
+      const template = on.unified_job_template as { id: number } | undefined
+      const owner =
+        on.organization ?? (template && (await api.get(`job_templates/${template.id}/`)).summary_fields.organization)
+      const name = (owner as { name?: string } | undefined)?.name
+      if (name !== config.organisation) throw new Error(`${path} belongs to ${name}, which these tests may not change`)
+      await api.patch(path, fields)
+    },
     async end() {
       await rm(folder, { recursive: true })
+      if (neighbour !== undefined) await neighbour()
       if (standIn) await standIn.close()
       else await removeOrganisation(api)
     },
+  }
+}
+
+/**
+ * Gives the stand-in a second organisation with objects of the same names: what looks one up by its name alone finds
+ * two, or the wrong one.
+ *
+ * @returns a check, for the end, that none of it was changed
+ */
+async function addNeighbour(api: Api, config: Config): Promise<() => Promise<void>> {
+  const all = definitions(config)
+  const organization = (await api.post('organizations/', { name: 'Another organisation' })).id
+  const made: LiveObject[] = []
+  const add = async (path: string, body: object) => {
+    const object = await api.post(path, body)
+    made.push(object)
+    return object.id
+  }
+  for (const { name } of all.controller_labels) await add('labels/', { name, organization })
+  const [{ name = '' } = {}] = all.controller_inventories
+  const inventory = await add('inventories/', { name, organization })
+  const project = await add('projects/', { name, organization, scm_type: 'git' })
+  await api.post(`projects/${project}/update/`)
+  for (const { name, notification_type, notification_configuration } of all.controller_notifications) {
+    await add('notification_templates/', { name, organization, notification_type, notification_configuration })
+  }
+  for (const { name } of all.controller_teams) await add('teams/', { name, organization })
+  const types = await api.list('credential_types/')
+  for (const { name, credential_type } of all.controller_credentials) {
+    const type = types.find(type => type.name === credential_type)
+    if (type) await add('credentials/', { name, organization, credential_type: type.id, inputs: {} })
+  }
+  for (const { name, playbook } of all.controller_templates) {
+    const template = await add('job_templates/', { name, project, inventory, playbook })
+    for (const { rrule } of all.controller_schedules.filter(s => s.unified_job_template === name)) {
+      await add('schedules/', { name, unified_job_template: template, rrule })
+    }
+  }
+  for (const { name } of all.controller_workflows) await add('workflow_job_templates/', { name, organization })
+  const before = await Promise.all(made.map(({ url }) => api.get(url)))
+  return async () => {
+    expect(await Promise.all(made.map(({ url }) => api.get(url)))).toEqual(before)
   }
 }
 
