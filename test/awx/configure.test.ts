@@ -169,7 +169,8 @@ describe('after a hand changed AWX', () => {
     })
     await awx.change(schedule?.url ?? '', { enabled: false })
     // An operator's own schedule is theirs: it is neither shown nor removed.
-    await awx.api.post('schedules/', { ...operators, unified_job_template: live.id, rrule: far })
+    const extra_data = all.controller_schedules.find(({ name }) => name === template)?.extra_data
+    await awx.api.post('schedules/', { ...operators, unified_job_template: live.id, rrule: far, extra_data })
     const store = (live.summary_fields.credentials as { id: number; name: string }[]).find(c =>
       c.name.startsWith('Store'),
     )
