@@ -581,11 +581,10 @@ async function expire(store: Store, settings: BucketMirror, now: Date, current: 
   const oldest = new Date(now.getTime() - settings.trashDays * 86_400_000).toISOString()
   for (const folder of [TRASH, manifestPrefix(settings.system)]) {
     const keys: string[] = []
-    for await (const { key, modified } of listObjects(store, { bucket: settings.bucket, prefix: folder })) {
+    for await (const { key } of listObjects(store, { bucket: settings.bucket, prefix: folder })) {
       // Keys begin with a time and come in order.
       if (key.slice(folder.length) >= oldest) break
-      // By the store's clock, too: a run's clock may have been behind.
-      if (key !== current && modified.toISOString() < oldest) keys.push(key)
+      if (key !== current) keys.push(key)
     }
     await deleteKeys(store, settings.bucket, keys)
     if (keys.length > 0) log(`removed ${keys.length} expired objects from ${folder}`)

@@ -275,7 +275,7 @@ describe('to the bucket', () => {
     await expectRestored(target, source)
   })
 
-  test('a file that cannot be read fails the run, which sends the rest and deletes nothing', async () => {
+  test('a file that cannot be read fails the run, which copies the rest and says in its receipt what is missing', async () => {
     const target = await freshBucket()
     const source = await folder()
     for (const name of ['open', 'closed', 'doomed']) writeFileSync(join(source, name), name)
@@ -288,12 +288,15 @@ describe('to the bucket', () => {
     const env = { ...toBucket(target, source), BACKUP_SHRINK_LIMIT_PERCENT: '90', BACKUP_TERMINATION_LOG: '' }
     const run = await startAgent(env, [], { uid: 10001, gid: 10001 })
     expect(run.exitCode).toBe(10)
-    expect(run.stderr).toContain('1 files could not be read, the first: closed')
+    expect(run.stderr).toContain('1 files were not copied or removed: "closed"')
     expect(await target.text('open')).toBe('open now')
-    expect(await target.copies()).toContain('doomed')
-    expect((await readReceipts(target.store, { bucket: target.bucket, system: 'media' })).receipts).toHaveLength(1)
+    expect(await target.text('closed')).toBe('closed')
+    expect(await target.copies()).not.toContain('doomed')
+    const { receipts } = await readReceipts(target.store, { bucket: target.bucket, system: 'media', kind: 'media' })
+    expect(receipts[0]?.receipt.counts.missing).toBe(1)
+    expect(receipts[0]?.receipt.details.missing).toMatchObject([{ path: 'closed' }])
     chmodSync(join(source, 'closed'), 0o644)
-    expect((await runAgent(env)).result).toMatchObject({ sent: 1, adopted: 1, removed: 1 })
+    expect((await runAgent(env)).result).toMatchObject({ sent: 1, adopted: 0, removed: 0 })
     await expectRestored(target, source)
   })
 
