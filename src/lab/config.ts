@@ -10,7 +10,7 @@ import { ownSite } from './site.ts'
 export function labConfig(config: Config, { api, store, images } = ownSite): Config {
   return {
     ...config,
-    agent: { image: images.agent, drillImage: images.drill },
+    agent: { ...config.agent, image: images.agent, drillImage: images.drill },
     store: { ...config.store, endpoint: store },
     clusters: config.clusters.map(cluster => ({ ...cluster, api })),
     systems: config.systems.map((system, index) => labKindOf(system).adapt(system, index)),
