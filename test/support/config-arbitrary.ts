@@ -11,6 +11,7 @@ interface Schema {
   readonly required?: readonly string[]
   readonly items?: Schema
   readonly minItems?: number
+  readonly uniqueItems?: boolean
   readonly anyOf?: readonly Schema[]
   readonly enum?: readonly unknown[]
   readonly const?: unknown
@@ -63,7 +64,10 @@ function anyValue(schema: Schema): fc.Arbitrary<unknown> {
       return fc.record(Object.fromEntries(fields), { requiredKeys: [...(schema.required ?? [])] })
     }
     case 'array':
-      return fc.array(anyValue(schema.items ?? {}), { minLength: schema.minItems ?? 0, maxLength: 3 })
+      return (schema.uniqueItems ? fc.uniqueArray : fc.array)(anyValue(schema.items ?? {}), {
+        minLength: schema.minItems ?? 0,
+        maxLength: 3,
+      })
     case 'integer':
       return fc.integer({ min: schema.minimum ?? 0, max: Math.min(schema.maximum ?? 1000, 10_000) })
     case 'boolean':
