@@ -46,7 +46,7 @@ test('a playbook that does not parse is a problem with its place', async () => {
     {
       ruleId: 'playbook-syntax',
       severity: 'error',
-      location: { file: playbook, path: 'line 3' },
+      location: { file: playbook, path: 'line 3', line: 3 },
       message: expect.stringContaining('no_such_role'),
       suggest: expect.any(String),
     },

@@ -47,5 +47,8 @@ test('does not count when its build failed, and the next call builds it', async 
 test('says what to install if there is no suitable Python', async () => {
   await requirements('# nothing')
   vi.stubEnv('PATH', root)
-  await expect(ensure()).rejects.toThrow(/Python 3\.11 or newer.*apt-get install python3 python3-venv/)
+  await expect(ensure()).rejects.toMatchObject({
+    message: expect.stringContaining('Python 3.11 or newer'),
+    next: expect.stringContaining('apt-get install python3 python3-venv'),
+  })
 })
