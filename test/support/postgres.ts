@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { onTestFinished } from 'vitest'
 import { majorsWith, programPath } from '../../src/agent/database/programs.ts'
@@ -27,6 +27,14 @@ export const majors: readonly number[] = majorsWith('initdb')
 
 /** The newest psql, which talks to servers of every major. */
 const psql = programPath(majors.at(-1) ?? 0, 'psql')
+
+/** A folder of PostgreSQL programs for the agent that has these majors only. */
+export async function programsOf(...chosen: readonly number[]): Promise<string> {
+  const folder = await mkdtemp('/tmp/programs-')
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  for (const major of chosen) await symlink(dirname(dirname(programPath(major, 'psql'))), join(folder, String(major)))
+  return folder
+}
 
 /** Make and start a server. */
 export async function startServer({

@@ -5,7 +5,7 @@ import { execa } from 'execa'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { majorsWith, programPath } from '../../../src/agent/database/programs.ts'
 import { folder, requireTools, runAgent, startAgent } from '../../support/agent.ts'
-import { startServer, type TestServer } from '../../support/postgres.ts'
+import { majors, programsOf, startServer, type TestServer } from '../../support/postgres.ts'
 
 // The faults of the dump image in use, by their numbers in its contract. Each is first shown with the plain commands
 // that the image runs, then not to be ours.
@@ -39,15 +39,15 @@ async function instead(program: string, script: string): Promise<string> {
 }
 
 /** A folder of PostgreSQL programs for the agent: those of this machine's newest major, with a script as its pg_dump. */
-async function pgDumpInstead(script: string, major?: number): Promise<string> {
+async function pgDumpInstead(script: string): Promise<string> {
   const newest = majorsWith('pg_dump').at(-1) ?? 0
   const path = await folder()
-  for (const of of [newest, major ?? newest]) await mkdir(join(path, `${of}/bin`), { recursive: true })
+  await mkdir(join(path, `${newest}/bin`), { recursive: true })
   const bin = dirname(programPath(newest, 'pg_dump'))
   for (const name of await readdir(bin)) {
     if (name !== 'pg_dump') await symlink(join(bin, name), join(path, `${newest}/bin`, name))
   }
-  const fake = join(path, `${major ?? newest}/bin/pg_dump`)
+  const fake = join(path, `${newest}/bin/pg_dump`)
   await writeFile(fake, `#!/bin/bash\n${script}\n`)
   await chmod(fake, 0o755)
   return path
@@ -146,25 +146,21 @@ test('4: the leftovers of a killed run never count as a copy', async () => {
 
 test('5: a client older than the server is a failure that names both versions', async () => {
   const server = await filled()
-  // What a pg_dump of 12 says of itself and does; none older than this machine's server can be had for it.
-  const script = `[ "$1" = --version ] && echo 'pg_dump (PostgreSQL) 12.22' && exit\necho 'pg_dump: error: aborting because of server version mismatch' >&2; exit 1`
-  const old = await execa('sh', ['-c', 'pg_dump frag | gzip > out'], {
+  const [oldest = 0] = majors
+  const old = await execa('sh', ['-c', '"$PG_DUMP" frag | gzip > out'], {
     cwd: await folder(),
-    env: { ...client(server), PATH: await instead('pg_dump', script) },
+    env: { ...client(server), PG_DUMP: programPath(oldest, 'pg_dump') },
   })
+  expect(old.stderr).toContain('aborting because of server version mismatch')
   expect(old.exitCode).toBe(0)
 
-  const BACKUP_POSTGRES_PROGRAMS = await pgDumpInstead(script, 12)
-  const ours = await runAgent({
-    ...server.env,
-    BACKUP_POSTGRES_PROGRAMS,
-    DATABASE: 'frag',
-    BACKUP_VOLUME: await folder(),
-  })
+  const BACKUP_POSTGRES_PROGRAMS = await programsOf(oldest)
+  const volume = { BACKUP_VOLUME: await folder() }
+  const ours = await runAgent({ ...server.env, BACKUP_POSTGRES_PROGRAMS, DATABASE: 'frag', ...volume })
   expect(ours.code).toBe(5)
   const version = (await server.sql('frag', 'show server_version')).split(' ')[0]
   expect(ours.log).toContain(
-    `the server is PostgreSQL ${version}, and ${BACKUP_POSTGRES_PROGRAMS} has only 12: use an image with pg_dump`,
+    `the server is PostgreSQL ${version}, and ${BACKUP_POSTGRES_PROGRAMS} has only ${oldest}: use an image with pg_dump`,
   )
 })
 
