@@ -8,6 +8,7 @@ import production from '../../../backups.config.ts'
 import type { Config } from '../../../src/config/index.ts'
 import { compareWithBuckets } from '../../../src/plan/buckets.ts'
 import { freshBucket, storeEnvironment } from '../../support/bucket.ts'
+import { at, receiptsOf } from '../../support/receipts.ts'
 
 const environment = storeEnvironment()
 const keys = {
@@ -64,6 +65,26 @@ it('an upload of just now is no leftover', async () => {
   const { bucket, store } = await freshBucket()
   await store.s3.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: 'half' }))
   expect(await notes(bucket)).toEqual([noRule])
+})
+
+it('a database server that has moved past the client of the images', async () => {
+  const { bucket, put } = await freshBucket()
+  const place = { system: 'production-stack-media', bucket, kind: 'database', keyOf: () => 'hourly/x' }
+  for (const [minute, server] of ['17.1', '17.99'].entries()) {
+    const [stored] = receiptsOf(place, [{ taken: at(`2026-11-25T03:0${minute}:00Z`) }])
+    await put(stored?.key ?? '', JSON.stringify({ ...stored?.receipt, versions: { pg_dump: '17.1', server } }))
+    const [lifecycle, ...others] = await notes(bucket)
+    expect(lifecycle).toBe(noRule)
+    expect(others).toEqual(
+      server === '17.1'
+        ? []
+        : [
+            expect.stringMatching(
+              /^~ the PostgreSQL client 17\.\d+ is older than the server's 17\.99 of .*images -- renew/,
+            ),
+          ],
+    )
+  }
 })
 
 it('a bucket that is not there would have to be made; one that is closed is not reached', async () => {
