@@ -13,7 +13,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { expect, onTestFinished, test } from 'vitest'
 import { replicate } from '../../../src/agent/media/backup.ts'
@@ -79,7 +79,7 @@ test('a tree is restored completely from the bucket, then only differences, and 
   const before = String(result.before)
   expect(await readFile(join(before, 'odd names/case'), 'utf8')).toBe('damaged\n')
   expect(await readlink(join(before, 'group directory'))).toBe('of the user')
-  await rm(before, { recursive: true })
+  await rm(dirname(before), { recursive: true })
   // What the copy does not have is the user's own.
   expect(await readFile(at('of the user/shared.txt'), 'utf8')).toBe('for the group\n')
   await rm(at('of the user'), { recursive: true })
