@@ -11,6 +11,7 @@ export interface TestServer {
   /** What the agent and the client programs need to reach it. */
   env: Record<string, string>
   sql: Sql
+  major: number
 }
 
 /** What a server is to be. */
@@ -38,13 +39,14 @@ export async function programsOf(...chosen: readonly number[]): Promise<string> 
 
 /** Make and start a server. */
 export async function startServer({
-  major = majors.at(-1) ?? 0,
+  major = majorsWith('initdb').at(-1) ?? 0,
   admin = 'admin',
   password = 'test-password',
 }: Wanted = {}): Promise<TestServer> {
-  if (!majors.includes(major)) {
+  const available = majorsWith('initdb')
+  if (!available.includes(major)) {
     throw new Error(
-      `there is no PostgreSQL ${major} here, only ${majors.join(', ') || 'none'}: run the tests with "npm test", or set BACKUP_POSTGRES_PROGRAMS as it does`,
+      `there is no PostgreSQL ${major} here, only ${available.join(', ') || 'none'}: run the tests with "npm test", or set BACKUP_POSTGRES_PROGRAMS as it does`,
     )
   }
   const folder = await mkdtemp('/tmp/recovery-postgres-')
@@ -93,7 +95,7 @@ export async function startServer({
     )
     return stdout
   }
-  return { env, sql }
+  return { env, sql, major }
 }
 
 const files = new URL('../../roles/lab_database/files/', import.meta.url).pathname

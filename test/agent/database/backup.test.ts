@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { readReceipts } from '../../../src/store/receipt.ts'
 import { folder, requireTools, runAgent, startAgent } from '../../support/agent.ts'
 import { freshBucket } from '../../support/bucket.ts'
-import { startServer, type TestServer } from '../../support/postgres.ts'
+import { majors, programsOf, startServer, type TestServer } from '../../support/postgres.ts'
 
 beforeAll(() => requireTools({ igzip: 'isal', zstd: 'zstd', flock: 'util-linux', pg_dump: 'postgresql-client' }))
 
@@ -108,12 +108,14 @@ test('rows are counted from the dump itself, while the table keeps growing', asy
   expect(receipt.counts['rows:public.compound']).toBe((data?.split('\n').length ?? 0) - 1)
 })
 
-test('a whole server: roles and every database', async () => {
-  const server = await startServer()
+test('a whole server: roles and every database, without what a newer client adds', async () => {
+  const [oldest = 0] = majors
+  const server = await startServer({ major: oldest })
   await fill(server)
   await server.sql('postgres', `create role keycloak login password 'x'`)
   const volume = await folder()
-  const run = await runAgent({ ...server.env, BACKUP_VOLUME: volume })
+  const BACKUP_POSTGRES_PROGRAMS = await programsOf(majors.at(-1) ?? oldest)
+  const run = await runAgent({ ...server.env, BACKUP_VOLUME: volume, BACKUP_POSTGRES_PROGRAMS })
   expect(run.code).toBe(0)
   const [name = ''] = await names(join(volume, 'hourly'))
   const { stdout } = await execa('gunzip', ['-c', join(volume, 'hourly', name)])

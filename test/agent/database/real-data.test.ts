@@ -2,8 +2,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { execa } from 'execa'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { dump } from '../../../src/agent/database/backup.ts'
+import { programPath } from '../../../src/agent/database/programs.ts'
 import { sessionOptions } from '../../../src/agent/database/session.ts'
 import { restore } from '../../../src/agent/restore.ts'
 import { startServer, type TestServer } from '../../support/postgres.ts'
@@ -24,8 +25,11 @@ function client({ env }: TestServer): Record<string, string> {
 /** What pg_dump or pg_dumpall says of a server, without what it draws anew each time. */
 async function asText(server: TestServer, database?: string): Promise<string> {
   const [program, args] = database === undefined ? ['pg_dumpall', []] : ['pg_dump', [`dbname='${database}'`]]
-  const env = { ...client(server), PGOPTIONS: sessionOptions(15) }
-  const { stdout } = await execa(program as string, args as string[], { env, maxBuffer: 1024 ** 3 })
+  const env = { ...client(server), PGOPTIONS: sessionOptions(server.major) }
+  const { stdout } = await execa(programPath(server.major, program as string), args as string[], {
+    env,
+    maxBuffer: 1024 ** 3,
+  })
   return stdout
     .replaceAll(/^\\(?:un)?restrict .*$/gm, '')
     .replaceAll(/SCRAM-SHA-256\$[^']*/g, 'SCRAM')
@@ -283,6 +287,11 @@ test('a restore that is killed at any moment leaves every database open and whol
 })
 
 test('a PostGIS database comes back, with the reference systems that were added to its own', async () => {
+  // PostGIS is installed with this machine's own PostgreSQL; the images' has none.
+  vi.stubEnv('BACKUP_POSTGRES_PROGRAMS', '/usr/lib/postgresql')
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+  })
   const [server, copy] = await Promise.all([startServer(), startServer()])
   await server.sql('postgres', 'create database gis')
   await server.sql(
