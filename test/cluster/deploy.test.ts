@@ -71,7 +71,7 @@ async function made(): Promise<string[]> {
 describe('before anything changes, it names', () => {
   test('a token that the cluster refuses, without showing it', async () => {
     const play = await deploy({ environment: { ...storeKeys, K8S_AUTH_API_KEY: 'no-such-token' } })
-    expectRefusal(play, /The cluster refuses the token at https:.*Make a new token for K8S_AUTH_API_KEY/)
+    expectRefusal(play, /The cluster refuses the token at https:.*Create a new token for K8S_AUTH_API_KEY/)
     expect(play.output).not.toContain('no-such-token')
   })
 
