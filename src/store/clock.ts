@@ -13,7 +13,9 @@ export class StoreClock {
     const sent = Date.parse(header ?? '')
     if (Number.isNaN(sent)) return
     const ahead = sent + 500 - Date.now()
-    this.#aheadMs = Math.abs(ahead) <= SAME_MS ? 0 : ahead
+    // A difference that is kept keeps a run's end after its start.
+    if (Math.abs(ahead - this.aheadMs) > SAME_MS) this.#aheadMs = ahead
+    else this.#aheadMs ??= 0
   }
 
   /** Whether any answer told the time. */
