@@ -5,10 +5,10 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import production from '../../../backups.config.ts'
 import { type Definitions, definitions } from '../../../src/awx/definitions.ts'
 import type { Config } from '../../../src/config/index.ts'
-
 import { writeFolder } from '../../../src/generate/folder.ts'
 import { inventoryOf } from '../../../src/generate/inventories.ts'
 import { inventoryFiles } from '../../../src/inventory/files.ts'
+import { ownSite } from '../../../src/lab/config.ts'
 import { launchLocal } from '../../../src/launch/launch-local.ts'
 import { findTemplate } from '../../../src/launch/launchable.ts'
 import { compareWithClusters } from '../../../src/plan/clusters.ts'
@@ -41,11 +41,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** Production's config with its stack database alone, in the namespace of the test. */
+/** Production's config with its stack database alone, in the namespace of the test, and the images that the lab has. */
 function oneSystem(namespace: string, api: string): Config {
   const systems = production.systems.filter(system => system.name === 'production-stack-db')
   return {
     ...production,
+    agent: { ...production.agent, image: ownSite.images.agent, drillImage: ownSite.images.drill },
     clusters: [{ name: 'production', environment: 'production', api }],
     systems: systems.map(system => ({
       ...system,
