@@ -171,7 +171,7 @@ PYTHON
       for name in '' -backup -guard -drill -drill-network; do
         docker rm --force --volumes ${this.container}$name 2>/dev/null || true
       done
-      umount ${this.folder}/* ${this.folder} 2>/dev/null || true
+      umount --lazy ${this.folder}/* ${this.folder} 2>/dev/null || true
       rm -rf ${this.folder} ${this.folder}.img`)
   }
 
