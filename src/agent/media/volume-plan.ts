@@ -44,7 +44,11 @@ export function planVolume(source: Iterable<TreeEntry>, target: Iterable<TreeEnt
       plan.copy.push(entry.path)
       removed = entry.path
     } else if (!isAlike(entry, copy)) plan.copy.push(entry.path)
-    else if (entry.type === 'file' && entry.ctime > copy.ctime) plan.compare.push(entry.path)
+    else if (entry.ctime > copy.ctime) {
+      if (entry.type === 'file') plan.compare.push(entry.path)
+      // A link or folder has no content that could decide: if the time may be another one, it is copied.
+      else if (!sameTime(entry.mtime, copy.mtime)) plan.copy.push(entry.path)
+    }
   }
   for (; !next.done; next = there.next()) extra(next.value)
   return plan
