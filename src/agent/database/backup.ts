@@ -33,7 +33,7 @@ export const command: CommandModule = {
 // A run of another tier on the same volume takes as long as a dump at most; a run of the same tier is left alone.
 const WAIT_FOR_OTHER_TIERS_SECONDS = 3600
 
-/** One run of one tier, from its environment. */
+/** Run one tier, configured by the environment. */
 export async function dump(env: Environment, stop: AbortSignal): Promise<Result> {
   const settings = dumpSettings(env)
   const volume = new BackupVolume(settings.volume, settings.system)
@@ -103,7 +103,7 @@ async function newDump(
       program: client.path,
       args: argumentsOf(settings, database, [...skipped.databases.keys()]),
       insert: insertOf(skipped),
-      // In English, so that what they say of a table that is gone is understood.
+      // Error messages in English: the code recognises the one for a table that no longer exists.
       env: { PGOPTIONS: sessionOptions(version.major, server.env.PGOPTIONS), LC_MESSAGES: 'C' },
       compression: settings.compression,
       file,
@@ -140,10 +140,10 @@ async function newDump(
   }
 }
 
-/** What is known of a server before it is dumped. Nothing is kept open while the dump runs. */
+/** What is known about a server before it is dumped. No connection stays open while the dump runs. */
 interface Look {
   version: Version
-  /** That pg_dumpall is to sit in. */
+  /** The database that pg_dumpall connects to. */
   database: string
   skipped: Skipped
   roles: string[]
@@ -174,7 +174,7 @@ function insertOf({ databases, statements, notHeld }: Skipped): string {
   return [...lines, ...statements, ''].join('\n')
 }
 
-/** What was on the server before the dump, is there now, and is not in the dump: databases and roles. */
+/** Databases and roles that were on the server before the dump and still are, but are missing from the dump. */
 async function lackingIn(
   dumped: Dumped,
   server: Server,
@@ -197,18 +197,18 @@ async function lackingIn(
 }
 
 function argumentsOf({ database }: DumpSettings, home: string, without: readonly string[]): string[] {
-  // As a connection string, for a name such as "a=b" would be taken for one.
+  // As a connection string, because a name such as "a=b" would be read as one.
   const connection = (name: string): string => `dbname='${name.replaceAll(/['\\]/g, '\\$&')}'`
   if (!database) {
     const excluded = without.map(name => `--exclude-database=${quoted(name)}`)
     return ['--no-password', '--clean', '--if-exists', `--database=${connection(home)}`, ...excluded]
   }
-  // A name with a line break is one that \\connect cannot take, so pg_dump refuses to write what --create adds.
+  // \\connect cannot take a name with a line break, so pg_dump refuses to write what --create adds.
   return ['--no-password', ...(/[\r\n]/.test(database) ? [] : ['--create']), `--dbname=${connection(database)}`]
 }
 
-// A table that is dropped between pg_dump's list and its lock ends the dump. It sees that before it writes anything of
-// that database, so another try costs little.
+// If a table is dropped between pg_dump's listing and its lock, the dump fails. It does so before it writes anything of
+// that database, so a retry is cheap.
 const TRIES = 10
 const GONE =
   /does not exist|could not open relation with OID|cache lookup failed|could not find|deadlock detected|was concurrently|tuple concurrently/
@@ -228,7 +228,7 @@ async function dumpWithRetries(request: Parameters<typeof dumpToFile>[0]): Promi
   }
 }
 
-/** Copy the oldest verified copy of the tier before, once that tier is full. */
+/** Copy the oldest verified copy of the previous tier, once that tier is full. */
 async function promote(settings: DumpSettings, volume: BackupVolume): Promise<VolumeReceipt | undefined> {
   const { prior, tier } = settings
   const verified = (await volume.copies(prior.tier)).filter(isVerified)
@@ -251,8 +251,8 @@ function isVerified(copy: VolumeCopy): copy is VolumeCopy & { receipt: VolumeRec
 }
 
 /**
- * Bring to the bucket every verified copy of the tier that it has no receipt for – this run's, and those of runs
- * that got no further than the volume –, newest first; then prune the bucket.
+ * Upload every verified copy of the tier that has no receipt in the bucket, newest first: this run's, and those of runs
+ * that only reached the volume. Then prune the bucket.
  */
 async function toBucket(
   settings: DumpSettings,

@@ -4,7 +4,7 @@ import { restoreDatabase } from './restore.ts'
 import { scratchMajor, startScratchServer } from './scratch-server.ts'
 import { databaseRestoreSettings } from './settings.ts'
 
-/** Restore the whole dump into a server of its own PostgreSQL major, or the next newer one in this image. */
+/** Restore the whole dump into a server of the same PostgreSQL major, or the next newer one in this image. */
 export async function drillDatabase({ receipt, env, folder, stop }: DrillRequest<'database'>): Promise<Drilled> {
   const copied = versionIn(receipt.versions.server ?? '').major
   const scratch = await startScratchServer(scratchMajor(copied), folder, env.PGUSER || 'postgres')
@@ -12,7 +12,7 @@ export async function drillDatabase({ receipt, env, folder, stop }: DrillRequest
     const here = { ...env, ...scratch.env, RESTORE_WORK: folder, FROM_BACKUP: receipt.taken }
     const settings = databaseRestoreSettings({ ...here, RESTORE_REPLACE: 'no', RESTORE_FROM: 'bucket' })
     const restored = await restoreDatabase(settings, here, stop)
-    // All that the dump holds was held against what came back by the restore itself.
+    // The restore itself has already compared everything in the dump with what was loaded.
     return {
       counts: restored.counts as Record<string, number>,
       details: { server: String(restored.to), leftOut: restored.leftOut as Record<string, number> },

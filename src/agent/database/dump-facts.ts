@@ -2,73 +2,76 @@ import { type Part, partsOf } from './sql.ts'
 
 /** What a dump holds of one database. */
 export interface DatabaseFacts {
-  /** Empty in a dump of one database, except where its attributes say it. */
+  /** Empty in a dump of one database, unless its attributes name the database. */
   name: string
-  /** The dump creates it; else it loads into the one that every server has (`postgres`, `template1`). */
+  /** The dump creates the database; otherwise it loads into one that every server has (`postgres`, `template1`). */
   created: boolean
-  /** Tables as the dump writes them (`public."Odd"`), with the rows that it holds of each. */
+  /** Tables as the dump writes them (`public."Odd"`), with the number of rows it holds of each. */
   rows: Map<string, number>
   largeObjects: number
   extensions: Set<string>
-  /** `SET client_encoding`: that of all names and data; `UTF8` where the dump does not say. */
+  /** `SET client_encoding`: the encoding of all names and data; `UTF8` if the dump does not set it. */
   encoding: string
-  /** Statements other than SET, without the database's own: none in one that is as a new server has it. */
+  /** Statements other than SET, without those on the database itself: none for a database as a new server has it. */
   statements: number
 }
 
-/** What a dump says of itself, all of it read. Names are as they are, without quotes, one character a byte. */
+/** What a dump contains, all of it read. Names are unquoted, one character a byte. */
 export interface DumpFacts {
-  /** `pg_dumpall`'s or `pg_dump`'s. */
+  /** Version of `pg_dumpall` or `pg_dump`. */
   of: 'server' | 'database'
-  /** Of the server it was taken from; 0 where it does not say. */
+  /** Version of the dumped server; 0 if the dump does not name it. */
   major: number
   versions: { server: string; client: string }
-  /** It begins with `\restrict`, which psql knows since the releases of August 2025. */
+  /** It begins with `\restrict`, which psql supports since the releases of August 2025. */
   restricted: boolean
   /** It ends with its end marker. */
   complete: boolean
   /** Roles that it creates. */
   roles: Set<string>
-  /** Roles that it needs, because they own something or have a right in it, with the number of times. */
+  /** Roles that it needs, because they own something or have a privilege in it, with the number of occurrences. */
   needed: Map<string, number>
-  /** That something is in, with their directories; empty where the dump, as one of a single database, has none. */
+  /**
+   * Tablespaces in use, with their directories; the directory is empty if the dump, as one of a single database, has
+   * none.
+   */
   tablespaces: Map<string, string>
-  /** What the server had and the dump does not hold, in words. */
+  /** What the server had and the dump does not hold, as sentences. */
   notHeld: string[]
-  /** Of a dump of one database: the statements that create it and set its attributes, which stand in comments. */
+  /** In a dump of one database: the statements that create it and set its attributes, which are stored in comments. */
   attributes: string[]
   databases: DatabaseFacts[]
   bytes: number
 }
 
-/** A name as SQL writes it, as a part of a pattern. */
+/** Pattern for a name as SQL writes it. */
 export const NAME = '(?:"(?:[^"]|"")+"|[A-Za-z_\\x80-\\xff][\\w$\\x80-\\xff]*)'
 
-/** The name that SQL text stands for. Both hold one character a byte. */
+/** The name that an SQL identifier denotes. Both hold one character a byte. */
 export function unquoted(text: string): string {
   return text.startsWith('"')
     ? text.slice(1, -1).replaceAll('""', '"')
     : text.replaceAll(/[A-Z]/g, letter => letter.toLowerCase())
 }
 
-/** A name as SQL text. */
+/** Quote a name as an SQL identifier. */
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-/** A text as SQL text. */
+/** Quote a text as an SQL string. */
 export function literal(text: string): string {
   return text.includes('\\')
     ? `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
     : `'${text.replaceAll("'", "''")}'`
 }
 
-/** What a dump's bytes say, as text. */
+/** Decode a dump's bytes as text. */
 export function readable(bytes: string): string {
   return Buffer.from(bytes, 'latin1').toString('utf8')
 }
 
-/** A text as a dump's bytes. */
+/** Encode a text as a dump's bytes. */
 export function raw(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1')
 }
@@ -85,7 +88,7 @@ const patterns = {
   largeObject: /^SELECT pg_catalog\.lo_create\('\d+'\);$/,
 }
 
-// Where a dump names roles. A dump of one database has no CREATE ROLE: all of these must be on the server.
+// The places where dumps name roles. A dump of one database has no CREATE ROLE: all of these must exist on the server.
 const roleNames = [
   new RegExp(` OWNER TO (${NAME});$`),
   new RegExp(`^GRANT [\\s\\S]* ON [\\s\\S]* TO (${NAME})(?: WITH GRANT OPTION)?(?: GRANTED BY (${NAME}))?;$`),
@@ -107,7 +110,7 @@ const OF_DATABASE = [
   /^(UPDATE pg_catalog\.pg_database SET [\s\S]* WHERE datname = )('(?:[^']|'')*')/,
 ]
 
-/** A statement of a dump on a database as a whole: which, and the same statement on another. */
+/** A statement of a dump about a whole database: which database, and the same statement for another one. */
 export function ofDatabase(text: string): { name: string; renamed: (name: string) => string } | undefined {
   for (const pattern of OF_DATABASE) {
     const found = pattern.exec(text)
@@ -122,7 +125,7 @@ export function ofDatabase(text: string): { name: string; renamed: (name: string
   return undefined
 }
 
-// How the attributes of a dump's database stand in it: a line of a comment each, as JSON in ASCII.
+// How a dump stores the attributes of its database: one comment line each, as JSON in ASCII.
 const ATTRIBUTE = '-- database: '
 
 const IN_TABLESPACE = [
@@ -130,7 +133,9 @@ const IN_TABLESPACE = [
   { pattern: new RegExp(`(?<=^CREATE DATABASE [\\s\\S]*) TABLESPACE = (${NAME});$`), instead: ';' },
 ]
 
-/** A statement without a tablespace that the server has no place for: the default one takes what was in it. */
+/**
+ * A statement without a tablespace that the server has no directory for: its content goes to the default tablespace.
+ */
 export function placed(statement: string, missing: ReadonlySet<string>): string {
   for (const { pattern, instead } of IN_TABLESPACE) {
     const name = pattern.exec(statement)?.[1]
@@ -141,7 +146,7 @@ export function placed(statement: string, missing: ReadonlySet<string>): string 
 
 const NOT_HELD = '-- not held: '
 
-/** What a dump does not hold, in words, as a line of a comment. */
+/** What a dump does not hold, as a sentence in a comment line. */
 export function notHeldLine(what: string): string {
   return NOT_HELD + asciiJson(raw(what))
 }
@@ -150,12 +155,12 @@ function asciiJson(bytes: string): string {
   return JSON.stringify(bytes).replaceAll(/[\x7f-\xff]/g, one => `\\u00${one.charCodeAt(0).toString(16)}`)
 }
 
-/** A statement on a database, one character a byte, as a line of a comment. */
+/** A statement about a database, one character a byte, as a comment line. */
 export function attributeLine(statement: string): string {
   return ATTRIBUTE + asciiJson(statement)
 }
 
-/** The database that a `\connect` line names. */
+/** The database named by a `\connect` line. */
 export function connectedTo(command: string): string | undefined {
   const words = /^\\connect (.*)\n$/.exec(command)?.[1]
   if (words === undefined) return undefined
@@ -164,12 +169,12 @@ export function connectedTo(command: string): string | undefined {
   return unquoted(words.trim())
 }
 
-/** The client's encoding that a statement or an `\encoding` line sets. */
+/** The client encoding set by a statement or an `\encoding` line. */
 export function encodingOf(text: string): string | undefined {
   return /^(?:SET client_encoding = '|\\encoding )(\w+)(?:';|\n)$/.exec(text)?.[1]
 }
 
-/** Gathers what a dump says of itself, part by part, in one pass and in memory that grows with its tables alone. */
+/** Collects the facts about a dump, part by part, in one pass. Memory grows only with the number of tables. */
 export class FactsReader {
   readonly facts: DumpFacts = {
     of: 'database',
@@ -185,7 +190,7 @@ export class FactsReader {
     databases: [],
     bytes: 0,
   }
-  /** Its first words were those of a dump. */
+  /** It began as a dump does. */
   known = false
   #current: DatabaseFacts | undefined
   #table = ''
@@ -287,13 +292,13 @@ export class FactsReader {
     this.#encoding(text)
     if (!/^(?:SET |SELECT pg_catalog\.set_config|DROP DATABASE )/.test(text) && !ofDatabase(text)) {
       current.statements += 1
-      // Not before: the settings of the next database stand ahead of its CREATE DATABASE.
+      // Not earlier: the settings of the next database precede its CREATE DATABASE.
       current.encoding = this.#clientEncoding
     }
-    // A table without columns is followed by two blanks.
+    // pg_dump writes two spaces after a table without columns.
     const copied = first(patterns.copy)?.trimEnd()
     if (copied) this.#table = copied
-    // Its rows come later, or never: a partitioned table has none of its own.
+    // Its rows come later, or never: a partitioned table has no rows itself.
     const made = copied ?? first(patterns.table)
     if (made && !current.rows.has(made)) current.rows.set(made, 0)
     const extension = first(patterns.extension)
@@ -303,7 +308,7 @@ export class FactsReader {
   }
 }
 
-/** The roles that a statement names. */
+/** The roles named by a statement. */
 function rolesIn(statement: string): string[] {
   for (const pattern of roleNames) {
     const found = pattern.exec(statement)
@@ -318,8 +323,8 @@ function rolesIn(statement: string): string[] {
 }
 
 /**
- * What a dump holds, in numbers: `tables` and `largeObjects`; of a server, `databases` (without template1) and
- * `roles`; and for each table its rows, as `rows:public.compound`, in a server's dump `rows:frag.public.compound`.
+ * The counts of a dump: `tables` and `largeObjects`; for a server's dump also `databases` (without template1) and
+ * `roles`; and the rows of each table as `rows:public.compound`, in a server's dump `rows:frag.public.compound`.
  */
 export function countsOf({ of, databases, roles }: DumpFacts): Record<string, number> {
   const counts: Record<string, number> = {}
@@ -356,7 +361,7 @@ export async function readDump(chunks: AsyncIterable<Buffer>, onProgress: (bytes
   return facts
 }
 
-/** A byte at a time: a search for each line costs several times as much where rows are short. */
+/** Byte by byte: searching for each line is several times slower if rows are short. */
 function lines(bytes: Buffer): number {
   let count = 0
   for (let at = 0; at < bytes.length; at += 1) if (bytes[at] === 0x0a) count += 1

@@ -19,22 +19,28 @@ import { type DumpFacts, readDump } from './dump-facts.ts'
 import { type DatabaseRestoreSettings, TIERS } from './settings.ts'
 import { BackupVolume, takenAt } from './volume.ts'
 
-/** What a receipt, of the bucket or of the volume, says of a dump. */
+/** What a receipt, in the bucket or on the volume, records about a dump. */
 export type Vouched = Pick<ReceiptData, 'object' | 'counts' | 'versions'>
 
 /** A dump that could be restored. */
 export interface DumpCopy extends Copy {
   vouched: Vouched | undefined
-  /** Make it a file of this machine. @returns its path, and how to be rid of it again */
+  /**
+   * Make it a local file.
+   * @returns its path, and a function that removes it again
+   */
   fetch(): Promise<{ path: string; remove: () => Promise<void> }>
 }
 
-/** The copies on the backup volume or in the bucket, ours and those of the images in use before; none of another system, where one is named. */
+/**
+ * The copies on the backup volume or in the bucket, made by the agent or by the old images; if a system is named,
+ * without those of other systems.
+ */
 export async function copiesOf(
   settings: DatabaseRestoreSettings,
   env: Environment,
 ): Promise<{ copies: DumpCopy[]; place: string }> {
-  // Whoever does not say which system is meant, as the recovery images before, may restore any.
+  // A caller that does not name a system, such as the old recovery image's environment, may restore any.
   const named = env.BACKUP_SYSTEM !== undefined
   if (settings.bucket) {
     const { bucket, path } = settings.bucket
@@ -81,7 +87,7 @@ async function inBucket(
       continue
     }
     const stored = receipts.find(({ receipt }) => receipt.object.key === object.key)
-    // A receipt that does not fit what is there is worse than none: the copy has changed since it was proven.
+    // A receipt that does not match its copy is worse than none: the copy has changed since it was verified.
     if (stored && !vouchesFor([stored], object)) {
       log(`${bucket}/${object.key} is not what its receipt says: left out`)
       continue
@@ -98,7 +104,7 @@ async function inBucket(
   return copies
 }
 
-/** Leave out what another system's receipts name. */
+/** Leave out copies that other systems' receipts name. */
 async function withoutOthers(
   store: Store,
   bucket: string,
@@ -149,7 +155,7 @@ async function download(store: Store, work: string, bucket: string, object: { ke
   return { path, remove: () => rm(path, { force: true }) }
 }
 
-/** The SQL in a dump's file, unpacked as its name says. */
+/** The SQL in a dump file, decompressed as its file name says. */
 export function sqlOf(path: string, tap?: (chunk: Buffer) => void): AsyncIterable<Buffer> {
   const file = createReadStream(path, { highWaterMark: 1024 * 1024 })
   if (tap) file.on('data', chunk => tap(chunk as Buffer))
@@ -159,9 +165,9 @@ export function sqlOf(path: string, tap?: (chunk: Buffer) => void): AsyncIterabl
 }
 
 /**
- * Read the whole file: its SHA-256 against the receipt, unpacked to its end, all of the SQL, its last words.
+ * Read the whole file and check its SHA-256 against the receipt, its compression, all of its SQL and its end marker.
  *
- * @throws Failure restore with what is wrong
+ * @throws Failure restore with the reason
  */
 export async function checkDump(path: string, copy: DumpCopy): Promise<DumpFacts> {
   const told = progress(`check of ${copy.name}`)

@@ -1,17 +1,17 @@
 import { connectedTo, NAME, ofDatabase, placed, unquoted } from './dump-facts.ts'
 import type { Part } from './sql.ts'
 
-/** How a dump is changed on its way into a server. Names hold one character a byte. */
+/** How a dump is changed while it is loaded into a server. Names hold one character a byte. */
 export interface Changes {
-  /** Database of the dump → the one it is loaded into. */
+  /** Database of the dump → the database it is loaded into. */
   databases: ReadonlyMap<string, string>
-  /** Of a server's dump, only this database and the roles; undefined: all. */
+  /** From a server's dump, load only this database and the roles; undefined: load everything. */
   only: string | undefined
-  /** Roles that are on the server. */
+  /** Roles that exist on the server. */
   existing: ReadonlySet<string>
-  /** Tablespaces that are on the server, and those that it has no place for. */
+  /** Tablespaces that exist on the server, and those that it has no directory for. */
   tablespaces: { existing: ReadonlySet<string>; missing: ReadonlySet<string> }
-  /** The role that restores, and whether a password's verifier is that of the password it restores with. */
+  /** The role that restores, and whether a password verifier matches the password it restores with. */
   admin: string
   isOwnPassword: (verifier: string) => boolean
 }
@@ -25,19 +25,20 @@ const MEMBER = new RegExp(`^GRANT (${NAME}) TO (${NAME})`)
 const PASSWORD = / PASSWORD '((?:[^']|'')*)'/
 
 /**
- * Changes a dump so that it loads beside what a server has: databases get the names of new ones, nothing is dropped
- * that is not the dump's own, roles that exist are not created again. What the dump says of roles that exist, and that
- * would so be felt at once, is kept back in `deferred`: to be run when the new databases take their places.
+ * Changes a dump so that it loads beside the existing content of a server: databases are loaded under new names, only
+ * objects of the dump itself are dropped, existing roles are not created again. Statements that change existing roles
+ * would take effect immediately, so they are collected in `deferred` and run when the new databases replace the old
+ * ones.
  */
 export class DumpFilter {
   readonly #changes: Changes
-  /** Statements, whole. */
+  /** Complete statements. */
   readonly deferred: string[] = []
-  /** What was changed that a person should know. */
+  /** What was changed that the operator should know. */
   readonly notes = new Set<string>()
   /** Undefined: before the first database. */
   #database: string | undefined
-  /** The dump is where --clean drops what it is going to create. */
+  /** The dump is in the part where --clean drops the objects it is about to create. */
   #dropping = false
   #single = false
 
@@ -85,7 +86,7 @@ export class DumpFilter {
     if (about) {
       if (this.#single) return ''
       if (text.startsWith('CREATE')) this.#database = about.name
-      // It makes template1 droppable, which nothing drops here.
+      // This statement only makes template1 droppable, and nothing drops it here.
       if (text.includes('SET datistemplate = false')) return ''
       const { only, databases } = this.#changes
       if (only !== undefined && about.name !== only) return ''
@@ -95,8 +96,8 @@ export class DumpFilter {
     if (this.#leftOut()) return ''
     if (/^DROP (?:DATABASE|ROLE|TABLESPACE) /.test(text)) return ''
     if (this.#database === undefined) return this.#global(text)
-    // A new database has nothing to drop, and what --clean drops is not always there to be dropped. A view that others
-    // depend on is not dropped by it but replaced.
+    // A new database has nothing to drop, and not everything that --clean drops exists. A view that others depend on is
+    // not dropped but replaced.
     if (/^CREATE (?!OR REPLACE VIEW )/.test(text)) this.#dropping = false
     return this.#dropping && !/^(?:SET |SELECT pg_catalog\.set_config\()/.test(text) ? '' : this.#placed(text)
   }
@@ -105,7 +106,7 @@ export class DumpFilter {
     return placed(text, this.#changes.tablespaces.missing)
   }
 
-  /** A statement on roles and the like. */
+  /** A statement about a global object, such as a role. */
   #global(text: string): string {
     const { existing, admin } = this.#changes
     const created = CREATE_ROLE.exec(text)?.[1]
@@ -139,7 +140,10 @@ export class DumpFilter {
     return text
   }
 
-  /** For a dump of one database: everything is that one's, and what it says of the database itself is left out. */
+  /**
+   * For a dump of one database: everything belongs to that database, and statements about the database itself are left
+   * out.
+   */
   inside(database: string): this {
     this.#database = database
     this.#single = true

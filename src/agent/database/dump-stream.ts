@@ -17,12 +17,12 @@ const SUFFIXES = { gzip: 'gz', zstd: 'zst' } as const
 
 export type Compression = keyof typeof SUFFIXES
 
-/** The end of a dump's file name. */
+/** The extension of a dump's file name. */
 export function suffixOf(compression: Compression): string {
   return SUFFIXES[compression]
 }
 
-/** What came out of one dump. */
+/** The result of one dump. */
 export interface Dumped {
   /** Of the compressed file. */
   bytes: number
@@ -38,10 +38,10 @@ export interface Dumped {
 
 const TAP = fileURLToPath(new URL('./dump-tap.ts', import.meta.url))
 
-// The pipe is a shell's, since Node would carry the dump through its own process. What each program ended with goes
-// to descriptor 4. $1 is the tap's server version, $2 the compression; zstd is the tap's own work. The levels are the
-// lowest: both leave the server's and pg_dump's own work as what a dump waits for, and level 1 of either is about as
-// small as what gzip makes of SQL by default.
+// The shell makes the pipe, since Node would pass the dump through its own process. The exit code of each program goes
+// to descriptor 4. $1 is the server version for the tap, $2 the compression; the tap compresses zstd itself. The
+// compression levels are the lowest: with both, the server and pg_dump remain the bottleneck, and level 1 of either is
+// about as small as gzip's default for SQL.
 const PIPE = `
 set -u; compression=$2; tap=("$NODE" "$TAP" "$1" "$2"); shift 2
 case $compression in
@@ -52,15 +52,15 @@ echo "\${PIPESTATUS[*]}" >&4
 `
 
 /**
- * Dump into a file in one pass: client program → tap and compressor → file, hashed while it grows, and synced to the
- * volume. Each program's own exit code counts, what they say on stderr is logged and decides nothing, and the
- * dump must end with its marker.
+ * Dump into a file in one pass: client program → tap and compressor → file, which is hashed as it grows and synced to
+ * the volume. The exit code of each program counts; their stderr is logged but decides nothing. The dump must end with
+ * its marker.
  *
- * @param request.serverMajor of the server, into which the dump must load
+ * @param request.serverMajor the server that the dump must load into
  * @param request.program path of a pg_dump or pg_dumpall
- * @param request.insert SQL text in ASCII that goes into the dump after its first settings
- * @param request.onProgress takes the compressed bytes so far
- * @throws Failure dump; the file is then to be removed
+ * @param request.insert SQL text in ASCII that is inserted into the dump after its first settings
+ * @param request.onProgress called with the compressed bytes so far
+ * @throws Failure dump; the caller must then remove the file
  */
 export async function dumpToFile(request: {
   server: Server
@@ -75,7 +75,7 @@ export async function dumpToFile(request: {
   onProgress: (bytes: number) => void
 }): Promise<Dumped> {
   const out = await open(request.file, 'wx+', 0o640)
-  // A group of its own, so that all of the pipe can be stopped at once.
+  // A separate process group, so that the whole pipe can be stopped at once.
   const pipe = spawn(
     'bash',
     ['-c', PIPE, 'pipe', String(request.serverMajor), request.compression, request.program, ...request.args],
@@ -109,13 +109,13 @@ export async function dumpToFile(request: {
     const program = basename(request.program)
     const names = [program, 'the tap', ...(request.compression === 'gzip' ? ['igzip'] : [])]
     const statuses = (await statusSaid).trim().split(' ').map(Number)
-    // A program that failed breaks the pipe of those before it, so the last that failed by itself is the cause.
+    // A failed program breaks the pipe of those before it, so the last program that failed on its own is the cause.
     const failed = names
       .map((name, index) => ({ name, status: statuses[index] ?? -1 }))
       .filter(({ status }) => status !== 0)
     const cause = failed.findLast(({ status }) => status !== SIGPIPE) ?? failed[0]
     if (cause) {
-      // If the volume is full, this says so too, and better.
+      // If the volume is full, this reports it more clearly.
       await out.writeFile(Buffer.alloc(PROBE_BYTES))
       throw new Failure('dump', `${cause.name} ${endOf(cause.status)}${words ? `: ${words}` : ', without a word'}`)
     }
@@ -141,7 +141,7 @@ const PROBE_BYTES = 1024 * 1024
 const FOLLOWED_BYTES = 1024 * 1024
 const LOOK_AGAIN_MS = 20
 
-/** Read a file that grows for as long as its writers run. */
+/** Read a file that grows as long as its writers run. */
 async function followed(
   file: FileHandle,
   growing: () => boolean,
@@ -151,7 +151,7 @@ async function followed(
   const chunk = Buffer.allocUnsafe(FOLLOWED_BYTES)
   let bytes = 0
   for (;;) {
-    // Asked before the read, so that nothing is written between the last read and the end.
+    // Checked before the read, so that nothing can be written between the last read and the end.
     const last = !growing()
     const { bytesRead } = await file.read(chunk, 0, chunk.length, bytes)
     hash.update(chunk.subarray(0, bytesRead))
@@ -163,14 +163,17 @@ async function followed(
   }
 }
 
-// As a shell tells it: 128 and the signal's number.
+// The shell's convention: 128 plus the signal number.
 const SIGPIPE = 141
 
 function endOf(status: number): string {
   return status > 128 ? `was killed by signal ${status - 128}` : `ended with ${status}`
 }
 
-/** Log what the programs say, line by line. @returns the last of it */
+/**
+ * Log the programs' output, line by line.
+ * @returns the last of it
+ */
 async function lastWords(stderr: Readable): Promise<string> {
   const last: string[] = []
   for await (const line of createInterface({ input: stderr })) {

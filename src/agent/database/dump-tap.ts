@@ -3,37 +3,37 @@ import { constants, zstdCompressSync } from 'node:zlib'
 import { attributeLine, connectedTo, countsOf, FactsReader, ofDatabase, readable } from './dump-facts.ts'
 import { type Part, SqlCutter } from './sql.ts'
 
-// A program of its own in the pipe `pg_dump | dump-tap | igzip`, in plain blocking reads and writes: all of a dump
-// passes here, and through the streams of the agent's own process it costs five times the CPU. zstd is done here: one
-// program less to carry a dump through is worth a tenth of its time. Node has no gzip as fast as igzip.
+// A separate program in the pipe `pg_dump | dump-tap | igzip`, with plain blocking reads and writes: the whole dump
+// passes through it, and the streams of the agent's own process would take five times the CPU. zstd is done here
+// because one process less in the pipe saves a tenth of the time. Node has no gzip as fast as igzip.
 
-/** What the tap has seen, as it tells it on descriptor 3. */
+/** The tap's report, written to descriptor 3. */
 export interface Tapped {
   /** Of the SQL. */
   plainBytes: number
   /** The dump ends with its marker. */
   complete: boolean
-  /** What it holds. @see countsOf */
+  /** @see countsOf */
   counts: Record<string, number>
   /** Names of the databases and of the roles in the dump of a server. */
   databases: string[]
   roles: string[]
 }
 
-/** What is read of the dump, and what of it goes on. */
+/** Reads the dump and passes it on, possibly changed. */
 export class Tap {
   readonly #cutter = new SqlCutter()
   readonly #reader = new FactsReader()
   readonly #write: (bytes: Buffer) => void
-  /** A server before version 17 does not know `transaction_timeout`, which pg_dump sets to 0 for any server. */
+  /** Servers before version 17 do not know `transaction_timeout`, which pg_dump sets to 0 for any server. */
   readonly #withoutTransactionTimeout: boolean
   #insert: string
   #plainBytes = 0
 
   /**
-   * @param write takes what goes on; the memory is used again when it returns
-   * @param serverMajor of the server that the dump must load into
-   * @param insert SQL text, in ASCII, that goes into the dump where its first settings end
+   * @param write receives the output; the memory is reused when it returns
+   * @param serverMajor the server that the dump must load into
+   * @param insert SQL text, in ASCII, inserted after the dump's first settings
    */
   constructor(write: (bytes: Buffer) => void, serverMajor: number, insert = '') {
     this.#write = write
@@ -71,13 +71,13 @@ export class Tap {
   #changed(part: Exclude<Part, { type: 'rows' }>): string {
     if (this.#withoutTransactionTimeout && part.text === 'SET transaction_timeout = 0;') return ''
     if (this.#reader.facts.of === 'server') return part.text
-    // A dump of one database is to load into any: what makes and marks the database itself stands in comments.
+    // A dump of one database must load into any database: statements about the database itself are kept in comments.
     if (part.type === 'command') return connectedTo(part.text) === undefined ? part.text : ''
     return part.type === 'statement' && ofDatabase(part.text) ? attributeLine(part.text) : part.text
   }
 }
 
-/** Gathers small pieces, so that few writes carry many of them. */
+/** Buffers small pieces, so that fewer writes are needed. */
 export class Gathered {
   readonly #write: (bytes: Buffer) => void
   readonly #buffer = Buffer.allocUnsafe(64 * 1024)
@@ -99,16 +99,16 @@ export class Gathered {
   }
 }
 
-// The level of igzip's -1 for the same reasons; a checksum in each frame, as the zstd program writes it.
+// The level of igzip's -1, for the same reasons; a checksum in each frame, as the zstd program writes it.
 const ZSTD = {
   chunkSize: 512 * 1024,
   params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
 }
 
-// Large enough that a frame of its own costs nothing in size, small enough that pg_dump hardly waits for it.
+// Large enough that separate frames cost nothing in size, small enough that pg_dump hardly waits.
 const FRAME_BYTES = 1024 * 1024
 
-/** Compresses what it is given into zstd frames one after the other, which every zstd reads as one file. */
+/** Compresses its input into consecutive zstd frames, which every zstd reads as one file. */
 export class ZstdFrames {
   readonly #write: (bytes: Buffer) => void
   readonly #frame = Buffer.allocUnsafe(FRAME_BYTES)
@@ -138,9 +138,9 @@ export class ZstdFrames {
 }
 
 /**
- * Pass descriptor 0 on to 1.
+ * Copy descriptor 0 to descriptor 1.
  *
- * @param zstd compress it on the way
+ * @param zstd compress the output
  */
 function run(serverMajor: number, zstd: boolean): Tapped {
   const out = zstd ? new ZstdFrames(writeAll) : new Gathered(writeAll)
@@ -160,7 +160,7 @@ function writeAll(bytes: Buffer): void {
   try {
     for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at, bytes.length - at)
   } catch (error) {
-    // The compressor has died, and its exit code is the one to tell: end as SIGPIPE, which Node ignores, ends others.
+    // The compressor has died, and its exit code is the one to report: exit as SIGPIPE, which Node ignores, would.
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(141)
     throw error
   }

@@ -1,13 +1,13 @@
 import { NAME, unquoted } from './dump-facts.ts'
 import { type Session, StatementError } from './session.ts'
 
-// How a server refuses a setting, a storage parameter, a function or an option: an invalid value, an object or a
-// function that does not exist, a word it does not know, an invalid name, a data wrapper's option.
+// How a server rejects a setting, a storage parameter, a function or an option: an invalid value, an undefined object
+// or function, a syntax error at an unknown word, an invalid name, an option of a foreign data wrapper.
 const REFUSALS = new Set(['22023', '42704', '42883', '42601', '42602', 'HV00D'])
 
 const ITEM = `((?:${NAME}\\.)?${NAME})(?:\\s*=\\s*(?:'[^']*'|[^,()'\\s]+)|\\s+'[^']*')?`
 const LIST = new RegExp(`(?:(^ALTER [\\s\\S]* SET)|\\s+(?:WITH|OPTIONS)) \\(\\s*(${ITEM}(?:,\\s*${ITEM})*)\\s*\\)`, 'g')
-/** Statements that are nothing but a setting. */
+/** Statements that only set a setting. */
 const SETTINGS = [
   new RegExp(`^SET (?:SESSION |LOCAL )?(${NAME}(?:\\.${NAME})*) (?:=|TO) `),
   new RegExp(`^ALTER (?:ROLE|USER|DATABASE|SYSTEM) [\\s\\S]*? SET (${NAME}(?:\\.${NAME})*) (?:=|TO) `),
@@ -15,24 +15,24 @@ const SETTINGS = [
 ]
 const SET_CONFIG = /^SELECT pg_catalog\.set_config\('((?:[^']|'')*)'/
 const OF_FUNCTION = new RegExp(`\\n\\s*SET (${NAME}(?:\\.${NAME})*) TO [^\\n]*(?=\\n)`, 'g')
-// Functions of later versions that a dump calls, for statistics and the like.
+// Functions of later versions that dumps call, for statistics for example.
 const CALL = /^SELECT (?:\* FROM )?pg_catalog\.(\w+)\(/
-/** These bring data. */
+/** Statements that load data. */
 const DATA_CALL = /^(?:lo_|lowrite|setval)/
 
 const GRANTED_BY = new RegExp(`^(GRANT ${NAME} TO ${NAME}(?: WITH [A-Z, ]+?)?) GRANTED BY (${NAME});$`)
 const GRANTOR_REFUSED = new Set(['42501', '0LP01', '42704'])
 
-/** What a server did not know, with the number of times. */
+/** What a server did not recognise, with the number of occurrences. */
 export type LeftOut = Map<string, number>
 
 /**
- * Run a statement of a dump without what the server does not know and what holds no data: settings, storage
- * parameters, other options, calls that write statistics. The server itself is asked, by the statement: what it
- * refuses by name is left out, and the rest is run again.
+ * Run a statement of a dump without the parts that the server does not recognise and that hold no data: settings,
+ * storage parameters, other options, calls that write statistics. The server decides: whatever its error names is
+ * removed from the statement, and the rest is run again.
  *
  * @param statement one character a byte
- * @param undo makes it possible to go on after an error within a transaction
+ * @param undo makes it possible to continue after an error within a transaction
  * @throws StatementError for any other error
  */
 export async function runKnown(
@@ -59,15 +59,15 @@ export async function runKnown(
 /**
  * The statement without what an error names.
  *
- * @returns undefined where the error is about something else; an empty statement where nothing is left of it
+ * @returns undefined if the error is about something else; an empty statement if nothing is left
  */
 export function withoutUnknown(
   statement: string,
   error: StatementError,
 ): { name: string; statement: string } | undefined {
   const membership = GRANTED_BY.exec(statement)
-  // Since version 16 the superuser that a server was made with may grant what no other role may pass on. It has another
-  // name on another server; the membership is what counts.
+  // Since version 16, the bootstrap superuser can be the grantor of memberships that no other role may grant. It has
+  // another name on another server; the membership is what counts.
   if (membership && GRANTOR_REFUSED.has(error.code)) {
     return { name: `GRANTED BY ${membership[2]}`, statement: `${membership[1]};` }
   }
@@ -110,7 +110,7 @@ export function withoutUnknown(
   return undefined
 }
 
-/** The statement with strings, names in quotes excepted, and bodies blotted out; places stay the same. */
+/** The statement with strings (except quoted names) and bodies blanked out; offsets stay the same. */
 function maskedStrings(statement: string): string {
   return statement.replace(
     /"(?:[^"]|"")*"|[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|(\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$)[\s\S]*?\1/g,
@@ -123,10 +123,10 @@ function maskedStrings(statement: string): string {
   )
 }
 
-/** Whether the server's message names a parameter, in quotes as every language of its messages has them. */
+/** Whether the server's message names a parameter. Every language of its messages quotes it. */
 function names(error: StatementError, written: string): boolean {
   const full = Buffer.from(unquoted(written), 'latin1').toString('utf8')
-  // `toast.x` is told of as "x" or, where the namespace itself is unknown, as "toast".
+  // The server reports `toast.x` as "x" or, if it does not know the namespace itself, as "toast".
   return [full, ...full.split('.')].some(name => {
     const pattern = name.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&')
     return new RegExp(`["'«»„“‚‘「『]\\s*${pattern}\\s*["'«»“”‘’」』]`, 'i').test(error.message)

@@ -6,9 +6,9 @@ import type { Server } from './postgres.ts'
 import { type CopyTarget, Session, StatementError } from './session.ts'
 import type { Part } from './sql.ts'
 
-/** How a load went. */
+/** The result of a load. */
 export interface Loaded {
-  /** That it went on over; none unless it was told to. */
+  /** Errors that were skipped; none unless `goOn` is set. */
   errors: string[]
 }
 
@@ -16,16 +16,15 @@ const COPY_FROM_STDIN = /^COPY [\s\S]* FROM stdin;$/
 const QUOTED_CHARACTERS = 200
 
 /**
- * Load a dump, a statement at a time. Rows are sent only while the server waits for those of the very table, as rows
- * and in no other form: whatever a row holds, it cannot become a statement. The rows of a table that cannot be filled
- * are withheld.
+ * Load a dump, one statement at a time. Rows are sent only while the server waits for the rows of that table, and only
+ * as COPY data: no row can ever be run as a statement. The rows of a table that cannot be filled are withheld.
  *
  * @param parts of the dump, with the names of databases as they are on this server
- * @param request.database that it begins in
- * @param request.goOn go on over errors of statements
- * @param request.onProgress takes the bytes so far
- * @param request.leftOut gets what the server does not know
- * @throws Failure restore at the first error, unless told to go on; unreachable when the server is gone
+ * @param request.database the database to start in
+ * @param request.goOn continue after errors of statements
+ * @param request.onProgress called with the bytes so far
+ * @param request.leftOut collects what the server does not recognise
+ * @throws Failure restore at the first error, unless `goOn` is set; unreachable if the connection is lost
  */
 export async function loadDump(
   parts: AsyncIterable<Part>,
@@ -60,7 +59,7 @@ export async function loadDump(
     elsewhere = database !== request.database
     try {
       session = await Session.open(request.server, database)
-      // As psql finds it, for dumps that name tables without their schema.
+      // The search path of psql, for dumps that name tables without their schema.
       await session.run('set search_path = "$user", public')
     } catch (error) {
       request.stop.throwIfAborted()
@@ -78,7 +77,7 @@ export async function loadDump(
       request.onProgress(bytes)
       switch (part.type) {
         case 'comment':
-          // What follows creates the next database, in its encoding, which this one may not know.
+          // The next database is created in its own encoding, which this session's database may not support.
           if (elsewhere && /^-- PostgreSQL database dump complete$/m.test(part.text)) await connect(request.database)
           break
         case 'command': {
@@ -116,7 +115,7 @@ export async function loadDump(
     }
   } finally {
     request.stop.removeEventListener('abort', breakOff)
-    // In the middle of rows, an end in good order would keep those that were sent.
+    // In the middle of rows, an orderly end would commit those already sent.
     if (target) session?.destroy()
     await session?.close()
   }

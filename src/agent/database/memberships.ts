@@ -1,7 +1,7 @@
 import { NAME, quoted, readable, unquoted } from './dump-facts.ts'
 import type { Session } from './session.ts'
 
-/** That a role is a member of another, as a dump of a server grants it. */
+/** A role's membership in another, as a dump of a server grants it. */
 export interface Membership {
   group: string
   member: string
@@ -21,8 +21,8 @@ export function grantedMemberships(statements: readonly string[]): Membership[] 
 }
 
 /**
- * Revoke the memberships of some roles that are not wanted. What was granted on by virtue of one of these goes with
- * it. The wanted ones are left in place, and with them what hangs on them.
+ * Revoke the unwanted memberships of some roles, together with the grants that depend on them. Wanted memberships and
+ * what depends on them stay.
  */
 export async function revokeOthers(
   session: Session,
@@ -34,7 +34,7 @@ export async function revokeOthers(
   for (const { group, member, admin } of wanted) {
     keep.set(key(group, member), admin || (keep.get(key(group, member)) ?? false))
   }
-  // A grant may go with one that was revoked before it, so they are asked for anew each time.
+  // A revoked grant may take others with it, so they are queried again each time.
   for (;;) {
     const found = await session.rows<{ group: string; member: string; grantor: string; admin: boolean }>(
       `select pg_get_userbyid(roleid)::text as group, pg_get_userbyid(member)::text as member,
@@ -48,7 +48,7 @@ export async function revokeOthers(
     })
     if (!other) return
     const what = keep.has(key(other.group, other.member)) ? 'admin option for ' : ''
-    // Before version 16 a membership had one grantor, whom REVOKE does not ask for.
+    // Before version 16 a membership had one grantor, which REVOKE does not take.
     const grantor = session.version.major >= 16 ? ` granted by ${quoted(other.grantor)}` : ''
     await session.run(`revoke ${what}${quoted(other.group)} from ${quoted(other.member)}${grantor} cascade`)
   }

@@ -7,30 +7,30 @@ import { inDatabase, type Session } from './session.ts'
 
 const RESTORING = 'restoring_'
 
-/** The databases of one restore, made and removed by it. */
+/** The databases that one restore creates and removes. */
 export interface OwnDatabases {
-  /** It works from here while all others change names; as long as it lives it has a session here. */
+  /** The home: the restore's own database, in which it keeps a session and from which it renames the others. */
   home: string
-  /** What the home's comment lists: what is loaded, and what is to be removed once that has taken its place. */
+  /** The comment on the home lists the loaded databases, and those to remove once these have replaced them. */
   listed: string[]
 }
 
-/** Names for a restore's databases, which no one else has by chance. */
+/** Names for a restore's databases that cannot collide by chance. */
 export function newNames(count: number): { home: string; beside: string[] } {
   const home = RESTORING + randomBytes(8).toString('hex')
   return { home, beside: Array.from({ length: count }, (_, index) => `${home}_${index}`) }
 }
 
 /**
- * The mark of a home: its connection limit, which CREATE DATABASE sets in the same step as the name and which belongs
- * to that name alone. A database is never ours because of its name.
+ * The mark of a home: its connection limit, which CREATE DATABASE sets atomically with the name. A database is never
+ * considered ours because of its name alone.
  */
 function markOf(home: string): number {
   const hash = createHash('sha256').update(`a restore by fragalysis-backups works from ${home}`).digest()
   return 1000 + (hash.readUInt32BE() >>> 4)
 }
 
-/** Make the home of a restore, which lists what the restore is going to make before any of it is made. */
+/** Create the home of a restore. It lists what the restore is about to create before any of it is created. */
 export async function makeHome(session: Session, { home, listed }: OwnDatabases): Promise<void> {
   await session.run(`create database ${quoted(home)} template template0 connection limit ${markOf(home)}`)
   const record = JSON.stringify({ restore: home, databases: listed })
@@ -38,9 +38,9 @@ export async function makeHome(session: Session, { home, listed }: OwnDatabases)
 }
 
 /**
- * What restores that were killed left on a server.
+ * What killed restores left on a server.
  *
- * @throws Failure busy while another restore is at work
+ * @throws Failure busy while another restore is running
  */
 export async function leftovers(session: Session): Promise<OwnDatabases[]> {
   const found = await session.rows<{ name: string; limit: number; comment: string | null; sessions: string }>(
@@ -52,7 +52,7 @@ export async function leftovers(session: Session): Promise<OwnDatabases[]> {
   const homes: OwnDatabases[] = []
   for (const { name, limit, comment, sessions } of found) {
     const listed = recordOf(name, comment)
-    // A DROP DATABASE that was interrupted leaves -2.
+    // An interrupted DROP DATABASE leaves -2.
     if (limit !== markOf(name) && !(limit === -2 && listed)) continue
     if (sessions !== '0') {
       throw new Failure(
@@ -70,26 +70,26 @@ function recordOf(home: string, comment: string | null): string[] | undefined {
     const record = JSON.parse(comment ?? '') as { restore?: unknown; databases?: unknown }
     return record.restore === home && Array.isArray(record.databases) ? record.databases.map(String) : undefined
   } catch {
-    // Killed before the comment was written: nothing else was made by then.
+    // Killed before the comment was written: nothing else had been created yet.
     return undefined
   }
 }
 
-/** Those of the listed databases that are there. */
+/** Those of the listed databases that exist. */
 export async function present(session: Session, { home, listed }: OwnDatabases): Promise<string[]> {
   return await session.column('select datname::text from pg_database where datname = any($1) order by 1', [
     [...listed, home],
   ])
 }
 
-/** Remove all databases of a restore, the home last. `session` must be in none of them. */
+/** Remove all databases of a restore, the home last. `session` must not be in any of them. */
 export async function removeOwn(server: Server, session: Session, own: OwnDatabases): Promise<void> {
   const there = await present(session, own)
   for (const name of there) if (name !== own.home) await dropDatabase(server, session, name)
   if (there.includes(own.home)) await dropDatabase(server, session, own.home)
 }
 
-/** Drop a database, whatever it holds and whoever is in it. */
+/** Drop a database with its content, and end all sessions in it. */
 export async function dropDatabase(server: Server, session: Session, name: string): Promise<void> {
   const subscriptions = await session.one(
     `select count(*) from pg_subscription where subdbid = (select oid from pg_database where datname = $1)`,
@@ -101,7 +101,7 @@ export async function dropDatabase(server: Server, session: Session, name: strin
   await session.run(`drop database ${quoted(name)} with (force)`)
 }
 
-/** A subscription keeps its database from being dropped. The publisher's slot is not ours to remove. */
+/** A subscription prevents its database from being dropped. The publisher's slot is not ours to remove. */
 async function dropSubscriptions(server: Server, database: string): Promise<void> {
   await inDatabase(server, database, async inside => {
     const names = await inside.column(

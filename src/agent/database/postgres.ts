@@ -1,12 +1,12 @@
-/** How to reach a server; what is not here libpq takes from its own variables and files. */
+/** How to connect to a server; libpq reads anything missing here from its own variables and files. */
 export interface Server {
   host: string
   user: string
-  /** Variables for the client programs: the password is among them, so it is on no command line. */
+  /** Variables for the client programs. They include the password, so it appears on no command line. */
   env: Record<string, string>
 }
 
-/** The server that the contract's variables name. */
+/** The server named by the contract's variables. */
 export function serverOf(
   settings: { host: string; user: string },
   env: Readonly<Record<string, string | undefined>>,
@@ -16,7 +16,7 @@ export function serverOf(
   delete own.PGADMINPASS
   own.PGHOST = settings.host
   own.PGUSER = settings.user
-  // "-" is what the images in use take for "not supplied".
+  // The old images read "-" as "not supplied".
   if (env.PGADMINPASS && env.PGADMINPASS !== '-') own.PGPASSWORD = env.PGADMINPASS
   return { ...settings, env: own }
 }

@@ -10,18 +10,18 @@ export interface Version {
   major: number
 }
 
-/** The version in what a program or a server prints about itself. */
+/** The version in the output of a program's `--version` or of a server. */
 export function versionIn(text: string): Version {
   const found = /(\d+)(?:\.[\d.]+|devel|beta\d+|rc\d+)?/.exec(text.replace(/^.*\(PostgreSQL\)/, ''))
   return { text: found?.[0] ?? text, major: Number(found?.[1] ?? 0) }
 }
 
-/** Debian installs each major's programs in `<major>/bin` of this folder. */
+/** Debian installs the programs of each major in `<major>/bin` of this folder. */
 function folder(): string {
   return process.env.BACKUP_POSTGRES_PROGRAMS || '/usr/lib/postgresql'
 }
 
-/** The majors of which a program is installed, oldest first. */
+/** The majors for which a program is installed, oldest first. */
 export function majorsWith(program: string): number[] {
   if (!existsSync(folder())) return []
   return readdirSync(folder())
@@ -30,7 +30,7 @@ export function majorsWith(program: string): number[] {
     .sort((a, b) => a - b)
 }
 
-/** Where a major's program is, installed or not. */
+/** The path of a major's program, whether installed or not. */
 export function programPath(major: number, program: string): string {
   return join(folder(), String(major), 'bin', program)
 }
@@ -42,10 +42,10 @@ export interface DumpProgram {
 }
 
 /**
- * The dump program for a server: of the server's own major if it is installed, else of the next newer one. A client of
- * another major may know nothing of what the server's last patches write, and an older one cannot read the server.
+ * The dump program for a server: that of the server's major if installed, else that of the next newer one. A client of
+ * another major may lack what the server's latest patch releases write, and an older one cannot dump the server.
  *
- * @throws Failure client when only older ones are installed
+ * @throws Failure client if only older ones are installed
  */
 export async function dumpProgramFor(program: 'pg_dump' | 'pg_dumpall', server: Version): Promise<DumpProgram> {
   const installed = majorsWith(program)
@@ -61,7 +61,10 @@ export async function dumpProgramFor(program: 'pg_dump' | 'pg_dumpall', server: 
   return { path, version: await versionOf(path) }
 }
 
-/** The version of a program. @throws Failure client when it cannot be started */
+/**
+ * The version of a program.
+ * @throws Failure client if it cannot be started
+ */
 async function versionOf(program: string): Promise<Version> {
   try {
     const { stdout } = await execa(program, ['--version'])

@@ -7,7 +7,7 @@ import type { Server } from './postgres.ts'
 import { inDatabase, type Session, sqlState } from './session.ts'
 import type { DatabaseRestoreSettings } from './settings.ts'
 
-// Databases that were replaced begin so. Names have 63 bytes at most.
+// Prefix of replaced databases. Names have at most 63 bytes.
 const BEFORE = 'before_'
 const NAME_BYTES = 63
 
@@ -15,39 +15,39 @@ const NAME_BYTES = 63
 export interface Target {
   /** What the dump holds of it. */
   dumped: DatabaseFacts
-  /** Its name in the end. */
+  /** Its final name. */
   name: string
-  /** Its name until it is proven. */
+  /** Its name until it has been verified. */
   beside: string
-  /** The name that the database which has `name` now gets. */
+  /** The new name of the database that now has `name`. */
   before: string
-  /** There is one of its name. */
+  /** A database of this name exists. */
   exists: boolean
-  /** Of the one that is there: its tables, and everything else that someone made in it. */
+  /** Of the existing database: its tables, and every other object that users created in it. */
   tables: number
   objects: number
   sessions: number
 }
 
-/** All that will be done, known before anything is. */
+/** Everything the restore will do, decided before it changes anything. */
 export interface Plan {
   copy: DumpCopy
   facts: DumpFacts
   server: Server
   version: string
   targets: Target[]
-  /** What restores that were killed left. */
+  /** What killed restores left. */
   leftovers: OwnDatabases[]
   own: OwnDatabases
   roles: { existing: Set<string>; make: string[]; change: string[] }
-  /** Tablespaces of the dump: on the server; to be made; and those for which it has no directory. */
+  /** Tablespaces of the dump: those on the server, those to create, and those without a directory. */
   tablespaces: { existing: Set<string>; make: string[]; missing: Set<string> }
-  /** Of a new database whose dump does not say it. */
+  /** Owner of a new database if the dump does not name one. */
   owner: string
 }
 
 /**
- * Hold a copy against the server.
+ * Compare a copy with the server and plan its restore.
  *
  * @param began when the restore began, in milliseconds since 1970
  * @throws Failure restore with the first reason why it cannot or may not be restored
@@ -67,7 +67,7 @@ export async function makePlan(
     )
   }
   if (settings.expectedDatabases !== undefined && facts.of === 'server') {
-    // As the recovery image counts: every database but those of the server itself.
+    // Counted as the old recovery image does: every database except the server's own.
     const found = facts.databases.filter(({ name }) => !['template1', 'postgres'].includes(name)).length
     if (found < settings.expectedDatabases) {
       throw refuse(`the copy has ${found} databases, DATABASE_EXPECTED_COUNT says ${settings.expectedDatabases}`)
@@ -108,7 +108,7 @@ export async function makePlan(
   const existing = new Set(await session.column("select rolname::text from pg_roles where rolname not like 'pg\\_%'"))
   const needed = [...facts.needed.keys()].map(readable).filter(name => !name.startsWith('pg_'))
   const made = facts.of === 'server' ? [...facts.roles].map(readable) : needed
-  // Who owns most of what is in it; an older dump of one database does not say who owns the database itself.
+  // The owner of most of its objects; an older dump of one database does not name the owner of the database itself.
   const [owner] = [...facts.needed].sort((a, b) => b[1] - a[1])[0] ?? []
   const removed = targets.filter(target => target.exists && !isKept(target, settings)).map(({ before }) => before)
   return {
@@ -192,23 +192,23 @@ function databasesOf(
   return one.map(dumped => ({ dumped, name: into || database }))
 }
 
-/** What a replaced database is called after: the time, and as much of its name as there is room for. */
+/** The new name of a replaced database: the time, and as much of the old name as fits. */
 function beforeName(stamp: string, name: string, index: number): string {
   const whole = `${BEFORE}${stamp}_${name}`
   if (Buffer.byteLength(whole) <= NAME_BYTES) return whole
-  // With its number, since two long names may begin alike.
+  // Numbered, since two long names may have the same prefix.
   let short = `${BEFORE}${stamp}_${index}_${name}`
   while (Buffer.byteLength(short) > NAME_BYTES) short = [...short].slice(0, -1).join('')
   return short
 }
 
-/** What someone made in a database: everything but what every new one has. */
+/** The objects that users created in a database: everything that a new one does not have. */
 async function contents(
   server: Server,
   database: string,
   refuse: (why: string) => Failure,
 ): Promise<{ tables: number; objects: number }> {
-  // The first OID that is not the server's own.
+  // The first OID that is not reserved for the server.
   const since = 'where oid >= 16384'
   const catalogs = [
     'pg_proc',
@@ -262,13 +262,13 @@ async function isEmptyFolder(session: Session, path: string): Promise<boolean> {
   try {
     return (await session.one('select count(*) from pg_ls_dir($1, false, false)', [path])) === '0'
   } catch (error) {
-    // Not there, or not for us to look at.
+    // Missing, or not readable for us.
     if (sqlState(error) === undefined) throw error
     return false
   }
 }
 
-/** Whether what a restore replaces stays, under its new name. */
+/** Whether replaced databases are kept under their new names. */
 export function isKept({ objects }: Target, { keepBefore }: DatabaseRestoreSettings): boolean {
   return keepBefore && objects > 0
 }
@@ -277,7 +277,7 @@ function contentOf(tables: number, objects: number): string {
   return tables > 0 ? `${tables} tables` : `no tables, ${objects} other objects`
 }
 
-/** Say what will be done. */
+/** Log the plan. */
 export async function describe(plan: Plan, settings: DatabaseRestoreSettings, session: Session): Promise<Result> {
   const { facts, targets, roles, tablespaces } = plan
   log(`PostgreSQL ${facts.versions.server} → ${plan.version} on ${settings.host}; ${sized(facts.bytes)} of SQL`)

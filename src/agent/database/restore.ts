@@ -19,9 +19,10 @@ import { LISTS } from './skipped.ts'
 import { partsOf } from './sql.ts'
 
 /**
- * Restore databases from a dump. The copy is read whole before the server is touched; it is loaded beside what is
- * there, under other names, and compared with what the dump says it holds; only then, in one transaction, do the new
- * databases and the old ones change names. Until that moment the old ones are as they were, however the restore ends.
+ * Restore databases from a dump. The whole copy is read before the server is changed; it is loaded under temporary
+ * names beside the existing databases and compared with what the dump holds; only then, in one transaction, are the old
+ * databases renamed away and the new ones given their names. Until then the old ones stay unchanged, even if the
+ * restore fails.
  */
 export async function restoreDatabase(
   settings: DatabaseRestoreSettings,
@@ -70,7 +71,7 @@ function checkAge(copy: DumpCopy, { wanted, maximumAge }: DatabaseRestoreSetting
   }
 }
 
-/** Load, compare, change places. What was loaded is removed again when it does not come to that. */
+/** Load, compare, swap. If it fails before the swap, what was loaded is removed again. */
 async function carryOut(
   plan: Plan,
   path: string,
@@ -97,7 +98,7 @@ async function carryOut(
     admin: raw(settings.user),
     isOwnPassword: verifier => env.PGADMINPASS !== undefined && verifies(verifier, settings.user, env.PGADMINPASS),
   })
-  // For as long as this session lives, the restore does.
+  // This session marks the restore as running.
   const home = await Session.open(server, own.home)
   let swapped = false
   try {
@@ -142,7 +143,9 @@ function asBytes(names: ReadonlySet<string>): Set<string> {
   return new Set([...names].map(raw))
 }
 
-/** Make what the dump itself does not: the database of a dump of one, and those that every server has. */
+/**
+ * Create what the dump itself does not create: the database of a single-database dump, and those that every server has.
+ */
 async function prepare(plan: Plan, home: Session, leftOut: LeftOut): Promise<void> {
   const { facts, targets, owner } = plan
   try {
@@ -170,9 +173,9 @@ async function prepare(plan: Plan, home: Session, leftOut: LeftOut): Promise<voi
   }
 }
 
-/** Make a database as the one that it will replace, with its owner, encoding, locale, settings and privileges. */
+/** Create a database like the one it will replace, with its owner, encoding, locale, settings and privileges. */
 async function makeLike(home: Session, { name, beside }: Target): Promise<void> {
-  // ICU and builtin locales have columns that other versions of PostgreSQL call otherwise, or lack.
+  // The columns for ICU and builtin locales are named differently, or missing, in other versions of PostgreSQL.
   const how = await home.one(
     `select concat_ws(' ', 'owner', quote_ident(pg_get_userbyid(datdba)), 'encoding', quote_literal(pg_encoding_to_char(encoding)),
        'lc_collate', quote_literal(datcollate), 'lc_ctype', quote_literal(datctype), 'connection limit', datconnlimit, 'is_template', datistemplate::text,
@@ -203,7 +206,7 @@ async function makeLike(home: Session, { name, beside }: Target): Promise<void> 
   for (const statement of like) await home.run(statement)
 }
 
-/** Make a database as a dump of one database says in its comments. */
+/** Create a database as the comments in a single-database dump say. */
 async function makeAsDumped(
   { facts, tablespaces }: Plan,
   home: Session,
@@ -237,12 +240,12 @@ async function load(
   })
 }
 
-/** Hold what was loaded against what the dump holds: its roles, its tables, the rows of each, its large objects. */
+/** Compare what was loaded with what the dump holds: its roles, its tables, the rows of each, its large objects. */
 async function compare(plan: Plan): Promise<string[]> {
   const findings: string[] = []
   for (const { dumped, name, beside } of plan.targets) {
     await inDatabase(plan.server, beside, async session => {
-      // Names go as the dump has them.
+      // Names as the dump writes them.
       await session.run(`set client_encoding = '${dumped.encoding}'`)
       for (const [table, rows] of dumped.rows) {
         const found = await rowsOf(session, table)
@@ -262,7 +265,7 @@ async function compare(plan: Plan): Promise<string[]> {
   return findings
 }
 
-/** @returns undefined where there is no such table */
+/** @returns undefined if there is no such table */
 async function rowsOf(session: Session, table: string): Promise<number | undefined> {
   try {
     return await session.number(Buffer.from(`select count(*) from only ${table}`, 'latin1'))
@@ -277,10 +280,12 @@ async function isOfExtension(session: Session, table: string): Promise<boolean> 
   return (await session.number(Buffer.from(query, 'latin1'))) > 0
 }
 
-// The server waits five seconds for others to leave a database that is to be renamed.
+// The server waits five seconds for other sessions to leave a database before a rename fails.
 const END_SESSIONS_EVERY_MS = 200
 
-/** The old databases' names go to the new ones, all in one transaction, with what the dump says of roles that exist. */
+/**
+ * Swap the names of the old and new databases in one transaction, and run the deferred statements about existing roles.
+ */
 async function changePlaces(
   plan: Plan,
   filter: DumpFilter,
@@ -289,8 +294,8 @@ async function changePlaces(
   leftOut: LeftOut,
 ): Promise<void> {
   const names = plan.targets.filter(target => target.exists).map(({ name }) => name)
-  // A rename keeps new sessions waiting, and these are ended meanwhile. So no database is ever closed to connections
-  // in a way that would outlive us.
+  // A rename blocks new sessions, and existing ones are ended meanwhile. So no database is ever closed to connections
+  // in a way that would persist if the agent were killed.
   const ending = new AbortController()
   const ended = names.length > 0 ? endSessions(plan, names, ending.signal) : Promise.resolve()
   try {
@@ -338,7 +343,10 @@ async function endSessions(plan: Plan, names: readonly string[], until: AbortSig
   }
 }
 
-/** Remove what is not kept. @returns the names of what is */
+/**
+ * Remove what is not kept.
+ * @returns the names of what is kept
+ */
 async function tidy(plan: Plan, settings: DatabaseRestoreSettings): Promise<string[]> {
   const { session } = await openAnywhere(plan.server)
   try {
@@ -357,7 +365,7 @@ function whereBefore(kept: readonly string[]): string {
   return `What was there before is kept as ${kept.join(', ')}. When the new state is proven: ${drops}`
 }
 
-/** Make the server what it was. Best effort: what cannot be removed is found by the next restore. */
+/** Undo the restore on the server. Best effort: the next restore finds what cannot be removed. */
 async function undo(plan: Plan): Promise<void> {
   try {
     const { session } = await openAnywhere(plan.server)
@@ -368,7 +376,7 @@ async function undo(plan: Plan): Promise<void> {
         }
       }
       for (const name of plan.tablespaces.make) await session.run(`drop tablespace if exists ${quoted(name)}`)
-      // One role may own or have granted what belongs to another.
+      // A role may own objects of another, or have granted its memberships.
       for (const role of [...plan.roles.make].reverse()) await session.run(`drop role if exists ${quoted(role)}`)
       await removeOwn(plan.server, session, { ...plan.own, listed: plan.targets.map(({ beside }) => beside) })
     } finally {

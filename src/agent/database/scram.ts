@@ -1,6 +1,6 @@
 import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from 'node:crypto'
 
-/** Whether a verifier, as PostgreSQL keeps it (SCRAM-SHA-256 or MD5), is that of a user's password. */
+/** Whether a verifier, as PostgreSQL stores it (SCRAM-SHA-256 or MD5), matches a user's password. */
 export function verifies(verifier: string, user: string, password: string): boolean {
   const scram = /^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$/.exec(verifier)
   if (!scram)

@@ -4,7 +4,7 @@ import { execa } from 'execa'
 import { Failure } from '../run/outcome.ts'
 import { majorsWith, programPath } from './programs.ts'
 
-/** A PostgreSQL server of this image that is thrown away, reached by a socket only. */
+/** A temporary PostgreSQL server of this image, reachable only through a socket. */
 export interface ScratchServer {
   /** How the agent reaches it. */
   readonly env: { readonly PGHOST: string; readonly PGUSER: string; readonly PGADMINPASS: string }
@@ -12,11 +12,10 @@ export interface ScratchServer {
 }
 
 /**
- * The major of the server that a copy is restored into: the copy's own if this image has a server of it, else the next
- * newer one.
+ * The major of the server to restore a copy into: the copy's own if this image has it, else the next newer one.
  *
- * @param copied the major of the server that was dumped; 0: any
- * @throws Failure environment when the image has none
+ * @param copied the major of the dumped server; 0: any
+ * @throws Failure environment if the image has no such server
  */
 export function scratchMajor(copied: number): number {
   const installed = majorsWith('initdb')
@@ -33,9 +32,9 @@ export function scratchMajor(copied: number): number {
 }
 
 /**
- * Start a server with no data.
+ * Start an empty server.
  *
- * @param folder where its data and its socket go; a socket's path has room for about 90 bytes
+ * @param folder for its data and its socket; a socket's path is limited to about 90 bytes
  * @param user its superuser, who needs no password
  */
 export async function startScratchServer(major: number, folder: string, user: string): Promise<ScratchServer> {
@@ -44,7 +43,7 @@ export async function startScratchServer(major: number, folder: string, user: st
   const locale = ['-E', 'UTF8', '--locale=C.UTF-8']
   await execa(programPath(major, 'initdb'), ['-D', data, '-U', user, '--auth=trust', ...locale, '--no-sync'])
   const options = `-c listen_addresses= -c unix_socket_directories=${folder} -c fsync=off -c wal_level=minimal -c max_wal_senders=0`
-  // A server that lives on would hold our pipes.
+  // A server that keeps running would hold our pipes open.
   const control = (args: string[]) =>
     execa(programPath(major, 'pg_ctl'), ['-D', data, '-w', ...args], { stdio: 'ignore' })
   await control(['-l', join(folder, 'server.log'), '-o', options, 'start'])

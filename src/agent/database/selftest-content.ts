@@ -1,7 +1,7 @@
-/** The database of the self-test that is also dumped alone. */
+/** The database of the self-test that is also dumped on its own. */
 export const database = 'proof "of" all'
 
-/** What a server of the self-test gets beside that database. */
+/** What a self-test server gets besides that database. */
 export const serverContent: readonly string[] = [
   `create role proof_owner login password 'it''s'`,
   'create role proof_reader nologin',
@@ -11,7 +11,7 @@ export const serverContent: readonly string[] = [
   `alter database "proof ""of"" all" set timezone = 'Europe/London'`,
 ]
 
-/** What is in that database: an object of each kind that dumps treat in a way of their own, with rows. */
+/** The content of that database: an object of each kind that dumps treat specially, with rows. */
 export const databaseContent: readonly string[] = [
   'set role proof_owner',
   'create schema proof',
@@ -45,7 +45,7 @@ export const databaseContent: readonly string[] = [
   'reset role',
 ]
 
-/** One value that differs if anything that `databaseContent` made does. */
+/** One value that changes if anything created by `databaseContent` does. */
 export const digest = `
   select md5(concat_ws('|',
     (select string_agg(c::text, ',' order by id) from proof.compound c),

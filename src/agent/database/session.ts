@@ -7,8 +7,9 @@ import { Failure } from '../run/outcome.ts'
 import type { Server } from './postgres.ts'
 import { type Version, versionIn } from './programs.ts'
 
-// What ALTER DATABASE or ALTER ROLE may set and would break or change our work. As startup options they come after
-// all such settings. lc_monetary and the like stay: a dump's text was written under them and is read under them.
+// Settings that ALTER DATABASE or ALTER ROLE may have made and that would break or change our work. Startup options
+// override all of those. lc_monetary and the like are not set: a dump's text was written under them and must be read
+// under them.
 const SETTINGS: Readonly<Record<string, string>> = {
   statement_timeout: '0',
   lock_timeout: '0',
@@ -19,7 +20,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   search_path: 'pg_catalog',
   role: 'none',
   row_security: 'off',
-  // A session whose agent is gone with its whole node ends within two minutes.
+  // If the node of the agent is lost, its session ends within two minutes.
   tcp_keepalives_idle: '60',
   tcp_keepalives_interval: '10',
   tcp_keepalives_count: '6',
@@ -28,16 +29,16 @@ const SETTINGS: Readonly<Record<string, string>> = {
   array_nulls: 'on',
   transform_null_equals: 'off',
 }
-// Those that came with a later major; an older server refuses a session that asks for them.
+// Settings of later majors; an older server refuses a session that sets them.
 const LATER_SETTINGS: readonly { since: number; name: string; value: string }[] = [
   { since: 14, name: 'idle_session_timeout', value: '0' },
   { since: 17, name: 'transaction_timeout', value: '0' },
 ]
 
 /**
- * The startup options that make a session our own, whatever the database or the role sets; for `PGOPTIONS` too.
+ * The startup options that override every setting of the database and the role; also for `PGOPTIONS`.
  *
- * @param major of the server; 0 where it is not known yet
+ * @param major of the server; 0 if it is not known yet
  */
 export function sessionOptions(major: number, before = ''): string {
   const later = LATER_SETTINGS.filter(({ since }) => major >= since).map(({ name, value }) => [name, value] as const)
@@ -47,7 +48,7 @@ export function sessionOptions(major: number, before = ''): string {
   return [before, ...ours].filter(Boolean).join(' ')
 }
 
-/** An error of a statement, as the server sent it. */
+/** The error of a statement, as sent by the server. */
 export class StatementError extends Error {
   /** SQLSTATE, five characters. */
   readonly code: string
@@ -63,12 +64,12 @@ const CONNECT_SECONDS = 15
 type Row = Record<string, unknown>
 
 /**
- * One session with a server, whose every setting is ours. Names and values go as they are: no name is taken for a
- * connection string or cut at a sign.
+ * A session with a server, with all settings under our control. Names and values are passed unchanged: no name is
+ * parsed as a connection string or truncated.
  */
 export class Session {
   readonly #client: pg.Client
-  /** The server's. */
+  /** Version of the server. */
   readonly version: Version
 
   private constructor(client: pg.Client, version: Version) {
@@ -76,7 +77,7 @@ export class Session {
     this.version = version
   }
 
-  /** @throws Failure unreachable with the server's or the system's reason */
+  /** @throws Failure unreachable with the reason given by the server or the system */
   static async open(server: Server, database: string): Promise<Session> {
     const client = await connected(server, database)
     try {
@@ -92,7 +93,10 @@ export class Session {
     }
   }
 
-  /** Ask one question. @throws Failure unreachable, with a StatementError as its cause where the server refused it */
+  /**
+   * Run one query.
+   * @throws Failure unreachable, with a StatementError as its cause if the server refused the query
+   */
   async rows<T extends Row>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
     try {
       return (await this.#client.query<T>(sql, [...values])).rows
@@ -111,14 +115,20 @@ export class Session {
     return (await this.column<T>(sql, values))[0]
   }
 
-  /** Run one statement, given as the bytes that the server is to read. @throws StatementError when it fails */
+  /**
+   * Run one statement, given as the bytes to send to the server.
+   * @throws StatementError if it fails
+   */
   async run(statement: string | Buffer): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#client.query(new RawStatement(bytesOf(statement), done(resolve, reject)))
     })
   }
 
-  /** The number that a query given in bytes answers with. @throws StatementError when it fails */
+  /**
+   * The number returned by a query given in bytes.
+   * @throws StatementError if it fails
+   */
   async number(query: Buffer): Promise<number> {
     return await new Promise<number>((resolve, reject) => {
       const raw = new RawStatement(
@@ -130,9 +140,10 @@ export class Session {
   }
 
   /**
-   * Begin a COPY from us. Only when this resolves does the server wait for rows: what is then sent can be nothing else.
+   * Begin a COPY from stdin. Once this resolves, the server expects rows: whatever is then sent cannot be read as
+   * anything else.
    *
-   * @throws StatementError when the server refuses it
+   * @throws StatementError if the server refuses it
    */
   async copy(statement: Buffer): Promise<CopyTarget> {
     return await new Promise<CopyTarget>((resolve, reject) => {
@@ -142,7 +153,7 @@ export class Session {
     })
   }
 
-  /** Break the connection off, in the middle of whatever it does. */
+  /** Break the connection immediately, even in the middle of a statement. */
   destroy(): void {
     // The client's own end() waits for the running statement.
     ;(this.#client as unknown as { connection: Connection }).connection.stream.destroy()
@@ -153,12 +164,12 @@ export class Session {
   }
 }
 
-// No such database; it takes no connections; no right to connect.
+// Undefined database; database does not accept connections; no CONNECT privilege.
 const NOT_THIS_ONE = new Set(['3D000', '55000', '42501'])
 
 /**
- * A session in any database of a server, to ask about the server as a whole. Not in a template, which would keep
- * others from CREATE DATABASE, unless there is nothing else.
+ * A session in any database of a server, for queries about the whole server. A template only if there is no other: a
+ * session in one blocks CREATE DATABASE.
  */
 export async function openAnywhere(server: Server): Promise<{ session: Session; database: string }> {
   let refused: unknown
@@ -181,7 +192,7 @@ export async function openAnywhere(server: Server): Promise<{ session: Session; 
   throw refused
 }
 
-/** Do some work in a session of its own. */
+/** Run a function with a new session, and close the session afterwards. */
 export async function inDatabase<T>(
   server: Server,
   database: string,
@@ -203,7 +214,7 @@ function bytesOf(statement: string | Buffer): Buffer {
   return typeof statement === 'string' ? Buffer.from(statement, 'utf8') : statement
 }
 
-/** What pg's own classes offer to a statement that they carry out. */
+/** What pg's own classes provide to a statement that they execute. */
 interface Connection {
   stream: NodeJS.WritableStream & { destroy(): void; writableNeedDrain: boolean }
   sendCopyFromChunk(chunk: Buffer): void
@@ -212,13 +223,13 @@ interface Connection {
 }
 
 /**
- * A statement whose bytes go to the server as they are, in the encoding that the session has: pg itself knows UTF-8
- * alone. The form is pg's `Submittable`, which its cursors and streams have too.
+ * A statement whose bytes are sent to the server unchanged, in the session's encoding: pg itself supports only UTF-8.
+ * Implements pg's `Submittable`, as its cursors and streams do.
  */
 class RawStatement implements pg.Submittable {
   readonly #bytes: Buffer
   readonly #done: (error?: Error) => void
-  /** Of the first row; only where it is ASCII is it what the server sent. */
+  /** From the first row; exact only for ASCII. */
   firstField: string | undefined
   onCopy: ((connection: Connection) => void) | undefined
   onEnd: ((error?: Error) => void) | undefined
@@ -235,7 +246,7 @@ class RawStatement implements pg.Submittable {
     ;(connection as unknown as Connection).stream.write(Buffer.concat([head, this.#bytes, Buffer.alloc(1)]))
   }
 
-  /** pg tells of an error once, and then of nothing more. */
+  /** pg reports an error once, and nothing after it. */
   handleError(error: Error): void {
     this.#finish(asStatementError(error))
   }
@@ -266,7 +277,7 @@ class RawStatement implements pg.Submittable {
   }
 }
 
-/** A table that the server waits for rows of. */
+/** A table whose rows the server is waiting for. */
 export class CopyTarget {
   readonly #connection: Connection
   readonly #ended: Promise<void>
@@ -282,7 +293,7 @@ export class CopyTarget {
     })
   }
 
-  /** Send some bytes of rows; those after the server has refused one are dropped. */
+  /** Send some bytes of rows; after the server has refused a row, the rest is dropped. */
   async send(rows: Buffer): Promise<void> {
     if (this.#failed) return
     this.#connection.sendCopyFromChunk(rows)
@@ -294,7 +305,7 @@ export class CopyTarget {
     stream.removeListener('drain', drained.resolve)
   }
 
-  /** @throws StatementError when the server refused a row */
+  /** @throws StatementError if the server refused a row */
   async end(): Promise<void> {
     if (!this.#failed) this.#connection.endCopyFrom()
     await this.#ended
@@ -314,7 +325,7 @@ function failed(error: Error): Failure {
   return new Failure('unreachable', `the database server answered: ${cause.message}`, { cause })
 }
 
-/** The SQLSTATE of an error, or of what caused it. */
+/** The SQLSTATE of an error, or of its cause. */
 export function sqlState(error: unknown): string | undefined {
   if (error instanceof StatementError || error instanceof pg.DatabaseError) return error.code
   return error instanceof Error && error.cause ? sqlState(error.cause) : undefined
@@ -334,13 +345,13 @@ async function connected(server: Server, database: string): Promise<pg.Client> {
     client_encoding: 'UTF8',
     connectionTimeoutMillis: Number(env.PGCONNECT_TIMEOUT || CONNECT_SECONDS) * 1000,
     keepAlive: true,
-    // undefined: from the file that PGPASSFILE names, as libpq does.
+    // undefined: read from the file named by PGPASSFILE, as libpq does.
     ...(env.PGPASSWORD !== undefined && { password: env.PGPASSWORD }),
   }
   let refused: Error | undefined
   for (const ssl of server.host.startsWith('/') ? [false as const] : tlsAttempts(env, server.host)) {
     const client = new pg.Client({ ...config, ssl })
-    // An idle session that breaks is told of by the next question.
+    // If an idle session breaks, the next query reports it.
     client.on('error', () => {})
     try {
       await client.connect()

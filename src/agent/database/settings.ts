@@ -19,7 +19,7 @@ export interface DumpSettings {
   database: string
   host: string
   user: string
-  /** Undefined: the volume is the only place. */
+  /** Undefined: copies are kept only on the volume. */
   bucket: BucketPlace | undefined
   sleepMinutes: number
 }
@@ -64,23 +64,25 @@ export interface DatabaseRestoreSettings extends RestoreSettings {
   /** Folder of the backup volume; undefined: the copy comes from the bucket. */
   volume: string | undefined
   bucket: BucketPlace | undefined
-  /** Where a copy from the bucket is kept while it is checked, and where the state before is kept. */
+  /** Where a copy from the bucket is kept while it is checked, and where the previous state is kept. */
   work: string
   host: string
   user: string
-  /** The database that a copy of one database is of, or the one to take out of a copy of the whole server; empty: all. */
+  /**
+   * The database that a single-database copy holds, or the one to take out of a copy of the whole server; empty: all.
+   */
   database: string
-  /** Another name to restore that database under; empty: its own. */
+  /** Another name to restore that database under; empty: its own name. */
   into: string
-  /** End the sessions of others in a database that is replaced; else they are a reason to refuse. */
+  /** End other sessions in a database that is replaced; otherwise they are a reason to refuse. */
   endConnections: boolean
-  /** May the target hold something already, which is then replaced. */
+  /** Whether the target may already hold data, which is then replaced. */
   replace: boolean
   /** Keep what was replaced after a successful restore, too. */
   keepBefore: boolean
-  /** Hours; a latest copy older than that is refused. */
+  /** Hours; the restore refuses a newest copy that is older. */
   maximumAge: number | undefined
-  /** Databases that the copy has to have, the recovery image's check. */
+  /** Databases that the copy must hold: the check of the old recovery image. */
   expectedDatabases: number | undefined
 }
 
@@ -101,14 +103,14 @@ export function databaseRestoreSettings(env: Environment): DatabaseRestoreSettin
     ...commonRestoreSettings(variables, bucket?.bucket || variables.optional('PGHOST') || 'database'),
     volume: from === 'volume' ? (variables.optional('BACKUP_VOLUME') ?? '/backup') : undefined,
     bucket,
-    // The mount of the recovery image.
+    // The mount path of the old recovery image.
     work: variables.optional('RESTORE_WORK') ?? '/recovery',
     host: variables.required('PGHOST', 'the host of the PostgreSQL server'),
     user: variables.optional('PGUSER') ?? 'postgres',
     database: variables.optional('DATABASE') ?? '',
     into: variables.optional('RESTORE_INTO') ?? '',
     endConnections: variables.yes('RESTORE_END_CONNECTIONS', recoveryImage),
-    // The recovery image asks nobody: its environment has no word of ours.
+    // The environment of the old recovery image has no variable to confirm the replacement.
     replace: variables.yes('RESTORE_REPLACE', recoveryImage),
     keepBefore: variables.yes('RESTORE_KEEP_BEFORE', true),
     maximumAge: maximumAge || undefined,

@@ -2,25 +2,28 @@ import { quoted } from './dump-facts.ts'
 import type { Server } from './postgres.ts'
 import { inDatabase, type Session } from './session.ts'
 
-/** What a server has and its dump will not hold, since pg_dump and pg_dumpall pass over it. */
+/** What a server has and its dump will not hold, because pg_dump and pg_dumpall skip it. */
 export interface Skipped {
-  /** Databases: a copy without them is not whole. With the reason. */
+  /** Databases, with the reason: a copy without them is incomplete. */
   databases: Map<string, string>
-  /** Databases that it will hold. */
+  /** Databases that the dump will hold. */
   dumped: string[]
-  /** Statements for the dump that restore what the programs pass over. */
+  /** Statements to add to the dump that restore what the programs skip. */
   statements: string[]
-  /** What can only be named. */
+  /** What can only be reported. */
   notHeld: string[]
 }
 
-/** Settings whose value is a list of names, which is never quoted as a whole: pg_dump has the same list. */
+/** Settings whose value is a list of names, which must not be quoted as one string: pg_dump has the same list. */
 export const LISTS = `('local_preload_libraries', 'search_path', 'session_preload_libraries', 'shared_preload_libraries', 'temp_tablespaces', 'unix_socket_directories')`
 
-// A dump says it in one line; more than that is for a person to look up.
+// One line in the dump; anything longer has to be looked up.
 const NAMED = 50
 
-/** Ask a server what a dump of all of it will not hold. @param session in any of its databases */
+/**
+ * Query what a dump of the whole server will not hold.
+ * @param session in any of its databases
+ */
 export async function skippedOfServer(server: Server, session: Session): Promise<Skipped> {
   const databases = new Map<string, string>()
   const open: string[] = []
@@ -28,7 +31,7 @@ export async function skippedOfServer(server: Server, session: Session): Promise
     `select datname::text as name, datallowconn as open, datconnlimit as limit from pg_database where datname <> 'template0' order by 1`,
   )
   for (const { name, open: takesConnections, limit } of all) {
-    // A DROP DATABASE that was interrupted leaves -2, and nothing that can be read.
+    // An interrupted DROP DATABASE leaves -2, and an unreadable database.
     if (limit === -2) continue
     if (!takesConnections)
       databases.set(name, 'it takes no connections: ALTER DATABASE … ALLOW_CONNECTIONS true, or drop it')
@@ -59,7 +62,7 @@ export async function skippedOfServer(server: Server, session: Session): Promise
 
 /** What a dump of the session's database will not hold. */
 export async function skippedInside(session: Session): Promise<string[]> {
-  // The first OID that is not the server's own.
+  // The first OID that is not reserved for the server.
   const foreign = (catalog: string, namespace: string): string =>
     `oid >= 16384 and ${namespace} in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
      and not exists (select from pg_depend where classid = '${catalog}'::regclass and objid = o.oid and deptype in ('e', 'i'))`
@@ -81,12 +84,12 @@ export async function skippedInside(session: Session): Promise<string[]> {
   )
 }
 
-/** The list of what is not held, of a length that can be read. */
+/** A readable, shortened list of what the dump does not hold. */
 export function shortList(list: readonly string[]): string[] {
   return list.length <= NAMED ? [...list] : [...list.slice(0, NAMED), `and ${list.length - NAMED} more`]
 }
 
-/** A text as SQL text that is the same in every encoding. */
+/** A text as an SQL string that is the same in every encoding. */
 function asciiLiteral(text: string): string {
   const escaped = text
     .replaceAll('\\', '\\\\')

@@ -1,14 +1,14 @@
 /**
- * The parts of an SQL dump as psql reads them; put together they are the dump again, to the byte. Texts hold one
- * character a byte (what Node calls latin1). Only `rows` may be large; they come in pieces.
+ * The parts of an SQL dump as psql reads them; concatenated they are the dump, byte for byte. Texts hold one character
+ * a byte (Node's latin1). Only `rows` may be large; they come in pieces.
  */
 export type Part =
   | { type: 'statement'; text: string }
   /** A line that begins with a backslash: `\connect`, `\restrict`. */
   | { type: 'command'; text: string }
-  /** What psql passes over: comments, blanks, the end mark of a table's rows. */
+  /** What psql ignores: comments, blanks, the end marker of a table's rows. */
   | { type: 'comment'; text: string }
-  /** Of the table that the COPY statement before names; each row ends with a line break. */
+  /** Of the table named by the COPY statement before; each row ends with a line break. */
   | { type: 'rows'; bytes: Buffer }
   /** The `\.` after the rows. */
   | { type: 'end of rows'; text: string }
@@ -17,7 +17,10 @@ const COPY_FROM_STDIN = /^COPY [\s\S]* FROM stdin;$/
 const STANDARD_STRINGS = /^SET standard_conforming_strings = (on|off);$/
 const END_OF_ROWS = '\\.\n'
 
-/** Cut an SQL dump into its parts. @see SqlCutter */
+/**
+ * Split an SQL dump into its parts.
+ * @see SqlCutter
+ */
 export async function* partsOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Part> {
   const cutter = new SqlCutter()
   for await (const chunk of chunks) yield* cutter.parts(chunk)
@@ -30,25 +33,26 @@ type Inside =
   | { what: 'body'; tag: string }
 
 /**
- * Cuts an SQL dump that comes in chunks into its parts. Text is taken for a statement only where psql would: never
- * inside a string, a comment, a function's body or a table's rows, whatever these hold. A semicolon in parentheses, as
- * in a rule's list of actions, or between the BEGIN and END of a function's body ends no statement.
+ * Splits an SQL dump that arrives in chunks into its parts. Text counts as a statement only where it would in psql:
+ * never inside a string, a comment, a function's body or a table's rows, whatever these hold. A semicolon in
+ * parentheses, as in a rule's list of actions, or between the BEGIN and END of a function's body does not end a
+ * statement.
  */
 export class SqlCutter {
-  /** From the start of the part that is being read. */
+  /** From the start of the current part. */
   #text = ''
-  /** How far that has been looked through. */
+  /** How far it has been scanned. */
   #at = 0
   #inside: Inside = { what: 'code' }
   #parentheses = 0
   #blocks = 0
-  /** The statement's first words, in lower case, as many as tell whether it makes a function. */
+  /** The statement's first words, in lower case, enough to tell whether it creates a function. */
   #words: string[] = []
   #plainStringsEscape = false
-  /** Rows that are not told yet; undefined outside of rows. */
+  /** Rows not yet emitted; undefined outside of rows. */
   #rows: Buffer | undefined
   #atLineStart = false
-  /** What is left of the rows does not begin at the start of a line. */
+  /** The remaining rows do not begin at the start of a line. */
   #midLine = false
 
   #beginRows(): Part[] {
@@ -62,7 +66,10 @@ export class SqlCutter {
     return text === '' ? [] : [{ type: 'comment', text }]
   }
 
-  /** Read on. The parts are to be used before the chunk's memory is used again. @returns those that end in this chunk */
+  /**
+   * Read a chunk. The parts must be consumed before the chunk's memory is reused.
+   * @returns the parts that end in this chunk
+   */
   *parts(chunk: Buffer): Generator<Part> {
     let unread: Buffer | undefined = chunk
     for (;;) {
@@ -87,7 +94,7 @@ export class SqlCutter {
     }
   }
 
-  /** What is left at the end of the dump. */
+  /** The last part of the dump. */
   *end(): Generator<Part> {
     if (this.#rows && this.#rows.length > 0) yield { type: 'rows', bytes: this.#rows }
     if (this.#text !== '') yield { type: 'comment', text: this.#text }
@@ -108,7 +115,7 @@ export class SqlCutter {
       this.#atLineStart = true
     }
     if (rows.length < END_OF_ROWS.length) return
-    // Between pieces the rest always begins at a line start, or less than an end mark before its own end.
+    // Between pieces the rest always begins at a line start, or less than an end marker before its own end.
     const start = this.#midLine ? -1 : rows.subarray(0, END_OF_ROWS.length).equals(END_MARK) ? 0 : -1
     const found = start === 0 ? 0 : rows.indexOf(LINE_AND_END_MARK)
     if (found < 0) {
@@ -161,7 +168,10 @@ export class SqlCutter {
     return end < 0 ? undefined : { type, text: this.#cut(end + 1) }
   }
 
-  /** Look on; the place stays where it is when more text is needed. @returns whether the statement is at its end */
+  /**
+   * Scan on; the position does not move if more text is needed.
+   * @returns whether the statement has ended
+   */
   #step(): boolean {
     const inside = this.#inside
     switch (inside.what) {
@@ -186,7 +196,7 @@ export class SqlCutter {
     }
   }
 
-  /** A doubled quote ends a string and begins the next: for finding the end that is the same. */
+  /** A doubled quote ends a string and begins the next, which makes no difference for finding the end. */
   #leaveAt(end: string): void {
     const found = this.#text.indexOf(end, this.#at)
     if (found >= 0) {
@@ -218,7 +228,7 @@ export class SqlCutter {
     const end = found.index + mark.length
     const word = /^\$?[A-Za-z_\x80-\xff]/.test(mark) && !/'$|^\$.*\$$/.test(mark)
     if (word && end === this.#text.length) {
-      // It may go on.
+      // It may continue in the next chunk.
       this.#at = found.index
       return false
     }

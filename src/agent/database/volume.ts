@@ -8,24 +8,25 @@ import { log } from '../run/log.ts'
 import { Failure } from '../run/outcome.ts'
 import type { Tier } from './settings.ts'
 
-// As the images in use name them, so that both can work on one volume; also for one database.
+// File names of the old images, so that both can work on one volume; also for a single database.
 const NAME = /^backup-(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)-dumpall\.sql\.(?:gz|zst)$/
 
-/** The name of the copy that a run begun at `start` makes. */
+/** The name of the copy made by a run that began at `start`. */
 export function dumpName(start: Date, suffix: string): string {
   return `backup-${start.toISOString().slice(0, 19)}Z-dumpall.sql.${suffix}`
 }
 
-/** When the copy of this name was taken, or undefined when it is no name of a copy. */
+/** When the copy of this name was taken, or undefined if it is not the name of a copy. */
 export function takenAt(name: string): Date | undefined {
   const time = NAME.exec(name)?.[1]
   return time ? new Date(time) : undefined
 }
 
-// Hidden, and not beginning with "backup": neither retention nor recovery of either image takes it for a copy.
+// Hidden and without the prefix "backup", so that neither retention nor recovery, of the agent or the old images, takes
+// it for a copy.
 const UNFINISHED = '.unfinished-'
 
-/** The receipt of a dump on the volume: the type of the bucket's receipts, without bucket and ETag. */
+/** The receipt of a dump on the volume: the bucket's receipt without bucket and ETag. */
 export type VolumeReceipt = Extract<ReceiptData, { kind: 'database' }>
 
 /** A copy on the volume. */
@@ -34,13 +35,13 @@ export interface VolumeCopy {
   path: string
   taken: Date
   bytes: number
-  /** It claims a later time than that at which it was written: it is neither a copy nor removed. */
+  /** It claims to be newer than the time it was written: it does not count as a copy, and is not removed. */
   fromFuture: boolean
-  /** Missing where no receipt of the volume vouches for it. */
+  /** Missing if no receipt on the volume vouches for it. */
   receipt: VolumeReceipt | undefined
 }
 
-/** The backup volume as one system uses it: tiers with their copies, and the receipts of these. */
+/** The backup volume as seen by one system: tiers with their copies, and the receipts of these. */
 export class BackupVolume {
   readonly root: string
   readonly #receipts: string
@@ -50,7 +51,7 @@ export class BackupVolume {
     this.#receipts = join(root, '.receipts', system)
   }
 
-  /** @throws Failure volume when it is not there or cannot be written to */
+  /** @throws Failure volume if it is missing or not writable */
   async prepare(tier: Tier): Promise<void> {
     try {
       await access(this.root, constants.R_OK | constants.W_OK | constants.X_OK)
@@ -64,9 +65,7 @@ export class BackupVolume {
     }
   }
 
-  /**
-   * The clock of the volume's file server, for a run without a bucket store. On a local disk it is this machine's.
-   */
+  /** The clock of the volume's file server, for a run without a bucket. On a local disk it is this machine's clock. */
   async clock(): Promise<StoreClock> {
     const file = join(this.root, `${UNFINISHED}clock-${process.pid}`)
     const clock = new StoreClock()
@@ -77,7 +76,7 @@ export class BackupVolume {
   }
 
   /**
-   * Put a copy out of the way of every run, with its receipt.
+   * Move a copy and its receipt to where no run looks.
    *
    * @returns its new path
    */
@@ -91,7 +90,7 @@ export class BackupVolume {
     return join(folder, name)
   }
 
-  /** Remove what killed runs left in a tier. To be called with the lock held. */
+  /** Remove what killed runs left in a tier. The caller must hold the lock. */
   async removeLeftovers(tier: Tier): Promise<void> {
     for (const name of await readdir(join(this.root, tier))) {
       if (!name.startsWith(UNFINISHED)) continue
@@ -100,7 +99,7 @@ export class BackupVolume {
     }
   }
 
-  /** Where a copy is written until it is whole. */
+  /** Where a copy is written until it is complete. */
   unfinished(tier: Tier, name: string): string {
     return join(this.root, tier, `${UNFINISHED}${name}`)
   }
@@ -109,7 +108,7 @@ export class BackupVolume {
     return join(this.root, tier, name)
   }
 
-  /** Give a copy that is whole and synced its final name, with its receipt. */
+  /** Give a complete and synced copy its final name, and write its receipt. */
   async finish(tier: Tier, receipt: VolumeReceipt): Promise<string> {
     const path = this.path(tier, receipt.object.key)
     await rename(this.unfinished(tier, receipt.object.key), path)
@@ -120,7 +119,7 @@ export class BackupVolume {
     return path
   }
 
-  /** Put a copy of one tier into another, without taking its space twice where the volume can link. */
+  /** Put a copy of one tier into another, as a hard link if the volume supports it. */
   async promote(copy: VolumeCopy & { receipt: VolumeReceipt }, tier: Tier): Promise<string> {
     const unfinished = this.unfinished(tier, copy.name)
     try {
@@ -157,7 +156,7 @@ export class BackupVolume {
     return found.sort((a, b) => a.taken.getTime() - b.taken.getTime())
   }
 
-  /** Another system whose receipt names a copy of this volume. */
+  /** Another system whose receipt names a copy on this volume. */
   async ownerOf(tier: Tier, name: string): Promise<string | undefined> {
     const folder = dirname(this.#receipts)
     for (const system of await namesIn(folder)) {
@@ -171,12 +170,15 @@ export class BackupVolume {
     try {
       return await receiptOf(JSON.parse(await readFile(join(this.#receipts, tier, `${name}.json`), 'utf8')), tier)
     } catch {
-      // Without a readable receipt it is a file that nothing vouches for.
+      // Without a readable receipt, no one vouches for the file.
       return undefined
     }
   }
 
-  /** Prune a tier by the rule of the bucket. @returns the names removed */
+  /**
+   * Prune a tier by the same rule as the bucket.
+   * @returns the names removed
+   */
   async prune(tier: Tier, keep: number): Promise<string[]> {
     const copies = (await this.copies(tier))
       .filter(copy => !copy.fromFuture)
@@ -199,7 +201,7 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** Make a rename last through a loss of power. */
+/** Sync the folder, so that a rename survives a power failure. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   await handle.sync()
@@ -218,10 +220,10 @@ interface EarlierReceipt {
   counts: Record<string, number>
 }
 
-/** @throws Error when the value is no receipt */
+/** @throws Error if the value is not a receipt */
 async function receiptOf(value: VolumeReceipt | EarlierReceipt, tier: Tier): Promise<VolumeReceipt> {
   const receipt = 'name' in value ? fromEarlier(value, tier) : value
-  // The schema's library takes 0.2 s to load.
+  // The schema library takes 0.2 s to load.
   const { receiptErrors } = await import('../../store/receipt-schema.ts')
   const [first] = receiptErrors(receipt)
   if (first) throw new Error(`${first.instancePath} ${first.message}`)
@@ -236,7 +238,7 @@ function fromEarlier({ name, sha256, plainBytes, ...same }: EarlierReceipt, tier
     system: 'unknown',
     taken: same.start,
     object: { key: name, bytes: same.bytes, sha256 },
-    // It did not say of which database.
+    // It did not name the database.
     details: { tier, database: null, plainBytes },
     previous: null,
   }

@@ -26,8 +26,8 @@ export const command: CommandModule = {
 const NAME = /^kit-(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)\.json\.age$/
 
 /**
- * Make a recovery kit: a list of Kubernetes' own manifests, which `age -d -i <key> <kit> | kubectl apply -f -` puts back,
- * encrypted to every recipient. What is in it is never on a disk in the clear.
+ * Make a recovery kit: a list of Kubernetes manifests, which `age -d -i <key> <kit> | kubectl apply -f -` restores,
+ * encrypted to every recipient. Its content is never written to disk unencrypted.
  */
 export async function kit(env: Environment, stop: AbortSignal): Promise<Result> {
   const settings = kitSettings(env)
@@ -90,7 +90,7 @@ function manifests({ namespace, items, folder, config }: KitSettings, env: Envir
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { namespace, name: 'fragalysis-backups-config' },
-    // The nonce keeps the hash in the receipt from telling anything of the values.
+    // The nonce keeps the hash in the receipt from revealing anything about the values.
     data: { nonce: randomBytes(32).toString('hex'), ...(config !== undefined && { 'config.json': config }) },
   }
   return { apiVersion: 'v1', kind: 'List', items: [...secrets, about] }
@@ -99,11 +99,11 @@ function manifests({ namespace, items, folder, config }: KitSettings, env: Envir
 function secretValue({ secret, key, variable }: KitItem, folder: string, env: Environment): Buffer {
   if (variable === undefined) return readFileSync(join(folder, secret, key))
   const value = env[variable] ?? ''
-  // Node decodes the environment as UTF-8, and so loses bytes that are not.
+  // Node decodes the environment as UTF-8 and so loses invalid bytes.
   return value.includes('\ufffd') ? (ownEnvironment(variable) ?? Buffer.from(value)) : Buffer.from(value)
 }
 
-/** The bytes of a variable that this process was started with. */
+/** The bytes of a variable in this process's initial environment. */
 function ownEnvironment(name: string): Buffer | undefined {
   const all = readFileSync('/proc/self/environ', 'latin1').split('\0')
   const found = all.find(text => text.startsWith(`${name}=`))

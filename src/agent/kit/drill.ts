@@ -9,9 +9,9 @@ import { Variables } from '../run/environment.ts'
 import { Failure } from '../run/outcome.ts'
 
 /**
- * Open the kit with the drills' key, and count what is in it.
+ * Open the kit with the drill key, and count its content.
  *
- * @throws Failure drill when the kit does not open or is not what its receipt says
+ * @throws Failure drill if the kit cannot be opened or does not match its receipt
  */
 export async function drillKit({ receipt, store, env, folder }: DrillRequest<'kit'>): Promise<Drilled> {
   const variables = new Variables(env)
@@ -37,7 +37,7 @@ export async function drillKit({ receipt, store, env, folder }: DrillRequest<'ki
   return { counts, details: {} }
 }
 
-/** @throws Failure drill when the key does not open it */
+/** @throws Failure drill if the key does not open it */
 async function openKit(file: string, identity: string, folder: string): Promise<string> {
   const key = join(folder, 'identity')
   await writeFile(key, `${identity.trim()}\n`, { mode: 0o600 })

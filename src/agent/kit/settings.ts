@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import type { Environment } from '../../store/client.ts'
 import { storeVariables, Variables } from '../run/environment.ts'
 
-/** One key of a Secret. Its value is in the file `<secret>/<key>` of the kit's folder, or in an environment variable. */
+/**
+ * One key of a Secret. Its value is in the file `<secret>/<key>` of the kit's folder, or in an environment variable.
+ */
 export interface KitItem {
   secret: string
   key: string
@@ -14,14 +16,14 @@ export interface KitItem {
 export interface KitSettings {
   system: string
   bucket: string
-  /** Of the Secrets. */
+  /** Namespace of the Secrets. */
   namespace: string
-  /** Copies to keep. */
+  /** Number of copies to keep. */
   keep: number
-  /** Public keys of age: each of their owners alone can open the kit. */
+  /** Public age keys: each owner of one can open the kit alone. */
   recipients: string[]
   items: KitItem[]
-  /** The mounts of the Secrets. */
+  /** Folder in which the Secrets are mounted. */
   folder: string
   /** Becomes a ConfigMap in the kit; undefined: none. */
   config: string | undefined

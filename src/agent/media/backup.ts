@@ -16,11 +16,11 @@ export const command: CommandModule = {
   handler: () => conclude('replicate', process.env, stop => replicate(process.env, stop)),
 }
 
-/** One run, from its environment. */
+/** One run, configured by the environment. */
 export async function replicate(env: Environment, stop: AbortSignal): Promise<Result> {
   const settings = replicateSettings(env)
   const { target } = settings
-  // Each is loaded only where it is needed: a pod has a limit on its memory.
+  // Loaded only when needed: the pod has a memory limit.
   if ('volume' in target) {
     const { mirrorToVolume } = await import('./mirror-volume.ts')
     return await mirrorToVolume({ ...settings, target: target.volume }, stop)

@@ -1,22 +1,22 @@
 import { createHash } from 'node:crypto'
 import { keyOf } from './names.ts'
 
-/** Where replaced and deleted objects are kept for a while: `.trash/<start of the run>/<key>`. */
+/** Where replaced and deleted objects are kept for some days: `.trash/<start of the run>/<key>`. */
 export const TRASH = '.trash/'
 
-/** Where files are whose path cannot be a key: `.by-hash/<SHA-256 of the path>`. The manifest knows the path. */
+/** Where files are stored whose path cannot be a key: `.by-hash/<SHA-256 of the path>`. The manifest has the path. */
 export const BY_HASH = '.by-hash/'
 
-/** Objects that are not copies of files: receipts, manifests, what was deleted, what was set aside. */
+/** Objects that are not copies of files: receipts, manifests, the trash, what was set aside. */
 export const OWN_FOLDERS = ['.receipts/', '.manifests/', TRASH, '.set-aside/']
 
-// S3's limit, of a key in UTF-8.
+// S3's limit for a key in UTF-8.
 const KEY_BYTES = 1024
 const TRASH_BYTES = `${TRASH}${new Date(0).toISOString()}/`.length
 
 /**
- * The key of a file's object: its path where a key can hold that, else the path's hash. A path cannot be a key if it is
- * too long, or begins with a name that the bucket needs for itself.
+ * The key of a file's object: its path if that can be a key, otherwise the path's hash. A path cannot be a key if it is
+ * too long, or begins with a name that the bucket uses itself.
  *
  * @param path raw (names.ts)
  */
@@ -27,13 +27,13 @@ export function objectKey(prefix: string, path: string): string {
   return isOwn || tooLong(prefix + key) ? `${prefix}${BY_HASH}${hashOf(path, 'latin1')}` : prefix + key
 }
 
-/** What an object's key becomes below the folder of a run in the trash. */
+/** The key of an object below the folder of a run in the trash. */
 export function trashName(key: string): string {
   return Buffer.byteLength(key) + TRASH_BYTES > KEY_BYTES ? BY_HASH + hashOf(key, 'utf8') : key
 }
 
 function tooLong(key: string): boolean {
-  // A character has three bytes at most for each of its UTF-16 units.
+  // A UTF-16 unit takes at most three bytes in UTF-8.
   return key.length * 3 > KEY_BYTES && Buffer.byteLength(key) > KEY_BYTES
 }
 

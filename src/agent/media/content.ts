@@ -18,23 +18,23 @@ export interface Content {
   /**
    * Look for the content of every file, before anything is changed.
    *
-   * @returns what is missing or is not what it should be, in words
+   * @returns what is missing or wrong, a sentence each
    */
   check(files: readonly ManifestEntry[]): Promise<string[]>
-  /** Open a file's content. To be called only for files that were checked. */
+  /** Open a file's content. Call it only for checked files. */
   open(file: ManifestEntry): Promise<Opened>
 }
 
-/** A content to be read, with the time of modification (µs) where the place keeps one beside it. */
+/** A readable content, with its modification time (µs) if the place stores one beside it. */
 export interface Opened {
   body: Readable
   mtime?: number
 }
 
-// A LIST tells of a thousand objects, a HEAD of one: above this many files the LIST of all is the cheaper.
+// A LIST returns a thousand objects, a HEAD one: above this many files a LIST of all is cheaper.
 const ASK_ONE_BY_ONE = 500
 
-/** Contents in a bucket, by manifest: at the file's own key, or in the trash where that has been replaced or deleted. */
+/** Contents in a bucket, by manifest: at the file's key, or in the trash if that object was replaced or deleted. */
 export class BucketContent implements Content {
   readonly place: string
   readonly #store: Store
@@ -108,7 +108,7 @@ export class BucketContent implements Content {
     return held
   }
 
-  /** Every object of the trash that was once at one of these keys, oldest first. */
+  /** Every object of the trash that once had one of these keys, oldest first. */
   async #trash(keys: ReadonlySet<string>): Promise<Map<string, Held[]>> {
     const found = new Map<string, Held[]>()
     const byName = new Map([...keys].map(key => [trashName(key), key]))
@@ -126,12 +126,12 @@ interface Held {
   etag: string
 }
 
-// A copy within the store may have joined the parts of a multipart upload: its ETag is then the MD5 itself.
+// A copy within the store may have joined the parts of a multipart upload: its ETag is then the plain MD5.
 function holds(object: Held | undefined, file: ManifestEntry): boolean {
   return object?.bytes === file.bytes && (object.etag === file.etag || object.etag === file.md5)
 }
 
-/** Contents in another tree, as rsync keeps it. */
+/** Contents in another tree, as rsync copies it. */
 export class ReplicaContent implements Content {
   readonly place: string
   readonly #root: string
@@ -164,14 +164,14 @@ export class ReplicaContent implements Content {
   }
 }
 
-/** An attribute that the copy does not tell: it is left as it is. No time and no number of a user is this. */
+/** An attribute that the copy does not record: it is left unchanged. Not a valid time or user number. */
 export const UNKNOWN = Number.NEGATIVE_INFINITY
 
 /**
- * The files of a bucket without a manifest, as the images in use before filled it: names and bytes are all there is to
- * know, and rclone's time of modification once a file is read.
+ * The files of a bucket without a manifest, as the old images filled it: only names and bytes are known, and rclone's
+ * modification time once a file is read.
  *
- * @returns the files, and the keys that are left out because only a manifest knows their path
+ * @returns the files, and the keys that are skipped because only a manifest has their path
  */
 export async function objectsAsFiles(
   store: Store,
@@ -180,7 +180,7 @@ export async function objectsAsFiles(
   const files: ManifestEntry[] = []
   const unnamed: string[] = []
   for await (const { key, bytes, etag } of listObjects(store, { bucket })) {
-    // An empty object whose key ends in a slash is the mark that some tools leave for a folder.
+    // An empty object whose key ends in a slash is a folder marker that some tools create.
     if (OWN_FOLDERS.some(folder => key.startsWith(folder)) || (key.endsWith('/') && bytes === 0)) continue
     if (key.startsWith(BY_HASH)) {
       unnamed.push(key)
@@ -189,7 +189,7 @@ export async function objectsAsFiles(
     const path = rawOf(key)
     files.push({
       type: 'file',
-      // A key that rclone would not have made of any name is taken as it stands.
+      // A key that rclone would not produce from any name is used unchanged.
       path: keyOf(path) === key ? path : Buffer.from(key, 'utf8').toString('latin1'),
       bytes,
       etag,
@@ -205,7 +205,7 @@ export async function objectsAsFiles(
   return { files, unnamed }
 }
 
-/** Hashes a content as it passes, and says at its end whether it is what the copy has of this file. */
+/** Hashes a content as it passes, and checks at its end that it is what the copy has of this file. */
 export class ContentCheck {
   readonly #file: ManifestEntry
   readonly #hash: EtagHash
@@ -224,13 +224,13 @@ export class ContentCheck {
     this.#hash.update(chunk)
   }
 
-  /** @returns what is wrong, in words; empty when the content is right */
+  /** @returns what is wrong, as a sentence; empty if the content is right */
   problem(): string {
     const { bytes, md5, etag } = this.#file
     if (this.#bytes !== bytes) return `it has ${this.#bytes} bytes, the copy's list says ${bytes}`
     const [whole, multipart] = this.#hash.both()
     if (md5 !== undefined) return whole === md5 ? '' : `its MD5 is ${whole}, the copy's list says ${md5}`
-    // Parts of a size that nobody here cuts: the size is all that can be held against it.
+    // Parts of a size that neither the agent nor rclone uses: only the size can be compared.
     if (etag === undefined || !this.#partsKnown) return ''
     return multipart === etag ? '' : `its ETag is ${multipart}, the bucket says ${etag}`
   }

@@ -4,7 +4,7 @@ import { restoreMedia } from './restore.ts'
 import { mediaRestoreSettings } from './settings.ts'
 
 /**
- * Restore one part of the files, the next part each time, so that in a number of drills all of them are restored. Every
+ * Restore one part of the files, the next part in each drill, so that successive drills restore all of them. Every
  * content is checked against the manifest.
  */
 export async function drillMedia({ receipt, env, folder, last, stop }: DrillRequest<'media'>): Promise<Drilled> {

@@ -12,25 +12,25 @@ import { bytesOf, keyOf } from './names.ts'
 import { isGone, microseconds, type TreeEntry } from './tree.ts'
 
 const MIB = 1024 * 1024
-// Up to here a file is one PUT from memory; above, parts of this size.
+// Up to this size a file is one PUT from memory; larger ones are sent in parts of this size.
 const WHOLE_BYTES = 8 * MIB
-// How often a file that changes while it is read is read again.
+// How often a file is read again if it changes while being read.
 const READS = 3
 
-/** What became of a file. */
+/** The result of one file. */
 export type Stored = { became: 'stored' | 'adopted'; entry: ManifestEntry } | { became: 'vanished' }
 
-/** Where files go, and what is known of what is there. */
+/** Where files go, and what is already known to be there. */
 export interface Destination {
   store: Store
   bucket: string
   prefix: string
-  /** Called before so many bytes are sent, and waits while they are too many. */
+  /** Called before that many bytes are sent; waits to limit the rate. */
   pace: (bytes: number) => Promise<void>
   stop: AbortSignal
 }
 
-/** An object that may hold a file's content already. */
+/** An object that may already hold a file's content. */
 export interface Known {
   bytes: number
   etag: string
@@ -38,11 +38,11 @@ export interface Known {
 }
 
 /**
- * Bring one file of the tree to the bucket, verified by the ETag that the bucket answers with. Where an object of
- * the same size is known, the file is hashed first, and nothing is sent if the object holds just that.
+ * Upload one file of the tree, verified by the returned ETag. If an object of the same size is known, the file is
+ * hashed first, and nothing is sent if the object already holds that content.
  *
- * @param beforeReplacing called when a known object is about to be overwritten
- * @throws Failure copy when the file cannot be read; verification
+ * @param beforeReplacing called before a known object is overwritten
+ * @throws Failure copy if the file cannot be read; verification
  */
 export async function storeFile(
   destination: Destination,
@@ -77,7 +77,7 @@ export async function storeFile(
       const after = await handle.stat({ bigint: true })
       if (same(before, after)) return { became: 'stored', entry: entryOf(file, before, md5, etag) }
       if (read === READS) {
-        // It is written to all the time. What was read is kept; with no ctime the next run will read it again.
+        // It is written to constantly. What was read is kept; without a ctime the next run will read it again.
         return { became: 'stored', entry: { ...entryOf(file, before, md5, etag), ctime: 0 } }
       }
     }
@@ -102,7 +102,10 @@ function entryOf(file: TreeEntry, stats: BigIntStats, md5: string, etag: string)
   }
 }
 
-/** Seconds as rclone keeps them with an object: it restores the time from them, and recognises its own copy by them. */
+/**
+ * Seconds in the format in which rclone stores them with an object: it restores the time from them, and recognises its
+ * own copy by them.
+ */
 function rcloneTime(ns: bigint): string {
   if (ns < 0n) return `-${rcloneTime(-ns)}`
   const fraction = String(ns % 1_000_000_000n)
@@ -111,7 +114,7 @@ function rcloneTime(ns: bigint): string {
   return `${ns / 1_000_000_000n}${fraction ? `.${fraction}` : ''}`
 }
 
-/** A file's content: in memory where it is small, else read as it is needed. */
+/** A file's content: in memory if it is small, otherwise read as needed. */
 interface Content {
   bytes: number
   isHeldBy(known: Known): Promise<{ md5: string } | undefined>
@@ -127,7 +130,7 @@ async function wholeContent(handle: FileHandle, size: number): Promise<Content> 
   let bytes = 0
   while (bytes < size) {
     const { bytesRead } = await handle.read(buffer, bytes, size - bytes, bytes)
-    // It became shorter since its size was read.
+    // It was truncated after its size was read.
     if (bytesRead === 0) break
     bytes += bytesRead
   }

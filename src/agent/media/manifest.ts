@@ -8,20 +8,20 @@ import { Failure } from '../run/outcome.ts'
 import { keyOf, rawOf } from './names.ts'
 import type { TreeEntry } from './tree.ts'
 
-// A manifest is gzipped JSON lines, readable by `gunzip | jq`: a line an entry, in the order of the walk.
-//   ["f", path, bytes, mtime µs, ctime µs, inode, mode, uid, gid, md5, etag]   a file; etag only where it is not the MD5
+// A manifest is gzipped JSON lines, readable by `gunzip | jq`: one line an entry, in walk order.
+//   ["f", path, bytes, mtime µs, ctime µs, inode, mode, uid, gid, md5, etag]   a file; etag only if it is not the MD5
 //   ["d", path, mtime µs, mode, uid, gid]                                      a folder
 //   ["l", path, mtime µs, uid, gid, target]                                    a symbolic link
 // Paths and targets are in the form of keys (names.ts).
 
-/** A file of a manifest has, beyond what the tree shows, what the bucket holds of it. */
+/** A file of a manifest: what the tree shows, and what the bucket holds of it. */
 export interface ManifestEntry extends TreeEntry {
   md5?: string
-  /** Of its object: the MD5 for one sent whole. */
+  /** Of its object: the MD5 if it was sent in one request. */
   etag?: string
 }
 
-/** One entry as its line. */
+/** Format an entry as a line. */
 export function lineOf(entry: ManifestEntry): string {
   const { path, bytes, mtime, ctime, inode, mode, uid, gid, md5, etag } = entry
   const key = keyOf(path)
@@ -31,7 +31,7 @@ export function lineOf(entry: ManifestEntry): string {
   return JSON.stringify(etag && etag !== md5 ? [...fields, etag] : fields)
 }
 
-/** @throws Error when the line is none of a manifest */
+/** @throws Error if the line is not one of a manifest */
 export function entryOf(line: string): ManifestEntry {
   const fields = JSON.parse(line)
   const none = { bytes: 0, ctime: 0, inode: 0, mode: 0o777 }
@@ -58,7 +58,7 @@ export function manifestPrefix(system: string): string {
   return `.manifests/${system}/`
 }
 
-/** Store a manifest. Compressed at level 1: a fifth larger than at level 6, in a third of the time. */
+/** Store a manifest. Compression level 1: a fifth larger than level 6, in a third of the time. */
 export async function writeManifest(
   store: Store,
   where: { bucket: string; system: string; start: Date },
@@ -75,7 +75,7 @@ export async function writeManifest(
 /**
  * Read a manifest that a receipt vouches for.
  *
- * @throws Failure verification when it is not what the receipt says
+ * @throws Failure verification if it does not match the receipt
  */
 export async function readManifest(
   store: Store,
@@ -93,13 +93,13 @@ export async function readManifest(
   return new Manifest(unpacked(body))
 }
 
-/** Unpacked into one piece of memory of the right size, which the last four bytes of gzip's format tell. */
+/** Unpacked into one buffer of the right size, which is in the last four bytes of the gzip format. */
 function unpacked(body: Buffer): Buffer {
   const size = body.length >= 4 ? body.readUInt32LE(body.length - 4) : 0
   return gunzipSync(body, { chunkSize: Math.max(64, size + 1) })
 }
 
-/** A manifest in memory as its text: entries are made one at a time, since those of a large tree would not fit. */
+/** A manifest held in memory as text: entries are parsed one at a time, since those of a large tree would not fit. */
 export class Manifest {
   readonly #text: Buffer
 
@@ -111,7 +111,7 @@ export class Manifest {
     return this.#text.length === 0
   }
 
-  /** The entries in order, each with the place of its line. */
+  /** The entries in order, each with the offsets of its line. */
   *entries(): Generator<ManifestEntry & { from: number; to: number }> {
     let from = 0
     while (from < this.#text.length) {
@@ -122,7 +122,7 @@ export class Manifest {
     }
   }
 
-  /** Lines as they stand in the text. */
+  /** The text of some lines. */
   slice(from: number, to: number): Buffer {
     return this.#text.subarray(from, to)
   }

@@ -32,23 +32,23 @@ export type BucketMirror = Omit<ReplicateSettings, 'target'> & { bucket: string;
 
 type Details = Receipt<'media'>['details']
 
-/** What a run did, as its receipt and its result tell it. */
+/** What a run did, as reported in its receipt and its result. */
 interface Done {
   sent: number
   sentBytes: number
-  /** Files whose object was found to hold their content already. */
+  /** Files whose object already held their content. */
   adopted: number
-  /** Files that went away after the walk. */
+  /** Files that disappeared after the walk. */
   vanished: number
-  /** Objects kept under the trash prefix before they were replaced or deleted. */
+  /** Objects moved to the trash before they were replaced or deleted. */
   trashed: number
   removed: number
 }
 
 /**
- * Bring a tree to its bucket by manifest: one walk against the manifest of the last receipt tells what changed, and
- * only that is sent. Nothing is asked of the bucket for what did not change – except where nothing can be trusted
- * (no receipt yet, or a run that did not end) and for the audit: then one LIST tells what is really there.
+ * Copy a tree to its bucket by manifest: one walk, compared with the manifest of the last receipt, shows what changed,
+ * and only that is sent. The bucket is not queried for unchanged files, except by the audit and if its state is
+ * uncertain (no receipt yet, or a killed run): then one LIST shows what it really holds.
  */
 export async function mirrorToBucket(settings: BucketMirror, env: Environment, stop: AbortSignal): Promise<Result> {
   const { bucket, system, source } = settings
@@ -63,7 +63,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
     const rules = { ...settings, override: settings.override === used ? undefined : settings.override }
     const manifest = last ? await readManifest(store, bucket, last.receipt.object) : new Manifest(Buffer.alloc(0))
 
-    // A run whose receipt vouches for nothing has changed the bucket all the same.
+    // A run whose receipt vouches for nothing has changed the bucket nevertheless.
     const untrusted = !last || unfinished.length > 0 || future.length > 0
     const audit = untrusted || isAuditDue(last, settings.auditDays, start)
     const listed = audit ? await list(store, settings) : undefined
@@ -138,7 +138,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
     await clearMarks(store, bucket, unfinished)
     if (changes || audit) {
       await expire(store, settings, start, object.key)
-      // The newest, just written, vouches for the tree as it is.
+      // The newest manifest, just written, is the state of the tree.
       await expireReceipts(store, { bucket, system, now: start, serves: () => false })
     }
     if (failed.size > 0) {
@@ -166,7 +166,10 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
   }
 }
 
-/** Lock the source, which may be mounted read-only; where its filesystem has no such locks, say so and go on. */
+/**
+ * Lock the source, which may be mounted read-only; if its filesystem does not support such locks, log that and
+ * continue.
+ */
 async function lockSource(source: string, system: string): Promise<() => Promise<void>> {
   try {
     return await lock(source, system)
@@ -177,7 +180,9 @@ async function lockSource(source: string, system: string): Promise<() => Promise
   }
 }
 
-/** The newest receipt of this prefix (with a folder for each weekday that is a week ago), and what did not end. */
+/**
+ * The newest receipt of this prefix (a week old if there is a folder for each weekday), and the marks of killed runs.
+ */
 async function lastReceipt(
   store: Store,
   settings: BucketMirror,
@@ -195,7 +200,7 @@ async function lastReceipt(
 
 function isAuditDue(last: StoredReceipt<'media'>, days: number, now: Date): boolean {
   const { audit } = last.receipt.details
-  // One that found something is due again until it finds nothing.
+  // After an audit with findings, the next run audits again, until there are none.
   if (!audit || (audit.differences > 0 && !audit.repaired)) return true
   // Half a day less, or a daily run would find it due a day late.
   return now.getTime() - new Date(audit.at).getTime() >= (days - 0.5) * 86_400_000
@@ -207,7 +212,7 @@ function tellDifferences(plan: Plan, bucket: string, repair: boolean): void {
   if (plan.differences.length > 20) log(`… and ${plan.differences.length - 20} more`)
 }
 
-/** What the new manifest is made of: lines of the old one, entries as they are, or files that must first be sent. */
+/** The sources of the new manifest: lines of the old one, finished entries, or files that must be sent first. */
 type OldEntry = ManifestEntry & { from: number; to: number }
 type Piece =
   | { from: number; to: number }
@@ -215,12 +220,12 @@ type Piece =
   | { file: TreeEntry; before?: OldEntry }
   | { gone: Gone }
 
-/** An object that no file of the tree stands for any more. */
+/** An object that no longer belongs to any file of the tree. */
 interface Gone {
   key: string
   bytes: number
   etag: string
-  /** Its line, which stays in the manifest where the object cannot be removed; missing where that line may not stay. */
+  /** Its line, which stays in the manifest if the object cannot be removed; missing if that line must not stay. */
   line?: OldEntry
 }
 
@@ -228,21 +233,21 @@ interface Plan {
   pieces: Piece[]
   changed: Extract<Piece, { file: TreeEntry }>[]
   gone: Gone[]
-  /** A folder or link is new, different or gone. */
+  /** A folder or link is new, changed or gone. */
   linesChanged: boolean
   now: TreeSize
   before: TreeSize
   counts: { folders: number; links: number }
   skipped: Skipped[]
-  /** Where the bucket is not what the last manifest says. */
+  /** Differences between the bucket and the last manifest. */
   differences: string[]
 }
 
 /**
- * Walk the tree along its last manifest; both are in the same order.
+ * Walk the tree and its last manifest in parallel; both are in the same order.
  *
- * @param listed what the bucket really holds, where that was asked
- * @param repair send what the bucket does not hold as the manifest says, and remove what it should not hold
+ * @param listed what the bucket really holds, if it was listed
+ * @param repair send what the bucket lacks or holds differently from the manifest, and remove what it should not hold
  */
 function compare(
   settings: BucketMirror,
@@ -270,7 +275,7 @@ function compare(
   }
   const remove = (old: OldEntry, swapped: boolean): void => {
     const key = objectKey(prefix, old.path)
-    // A run that did not end may have removed it.
+    // A killed run may have removed it.
     if (old.type !== 'file' || (listed && !listed.has(key))) {
       plan.linesChanged = true
       return
@@ -280,7 +285,7 @@ function compare(
     plan.pieces.push({ gone })
   }
   const unreadable = new Set<string>()
-  // The newest entry of the walk that is not a folder: what the manifest has below it was replaced by it.
+  // The last entry of the walk that is not a folder: it replaced whatever the manifest has below it.
   let other: string | undefined
   const passed = (old: OldEntry): void => {
     unknown.delete(objectKey(prefix, old.path))
@@ -342,7 +347,7 @@ function compare(
     }
   }
   while (!next.done) passed(following())
-  // Objects that neither the tree nor the manifest has: of a run that did not end, or of the time before manifests.
+  // Objects in neither the tree nor the manifest: left by a killed run, or from before manifests.
   for (const key of unknown) {
     if (manifest.isEmpty === false) plan.differences.push(`${key} is in the bucket, and in no manifest`)
     if (mirror && repair) plan.gone.push({ key, bytes: 0, etag: '', ...listed?.get(key) })
@@ -373,7 +378,7 @@ function unchanged(now: TreeEntry, before: ManifestEntry): boolean {
   return lineOf(now) === lineOf(before)
 }
 
-/** Every object that is a file's copy, by its key: one LIST a thousand. */
+/** Every object that is the copy of a file, by its key: one LIST a thousand. */
 async function list(store: Store, { bucket, prefix }: BucketMirror): Promise<Map<string, Known>> {
   const objects = new Map<string, Known>()
   let startAfter: string | undefined
@@ -386,7 +391,7 @@ async function list(store: Store, { bucket, prefix }: BucketMirror): Promise<Map
     })) {
       const own = OWN_FOLDERS.find(folder => key.startsWith(folder))
       if (own) {
-        // Go on behind the folder: a full trash is as large as the tree.
+        // Continue after the folder: a full trash is as large as the tree.
         startAfter = `${own}\u{10ffff}`
         whole = false
         break
@@ -403,26 +408,26 @@ function sum(objects: Map<string, Known>): number {
   return bytes
 }
 
-/** What the steps of one run share. */
+/** State shared by the steps of one run. */
 interface Run {
   store: Store
   settings: BucketMirror
-  /** The prefix that replaced and deleted objects go to. */
+  /** The prefix for replaced and deleted objects. */
   trash: string
   done: Done
-  /** Raw paths, or keys, of what could not be copied or removed, with the error of each. */
+  /** Raw paths, or keys, that could not be copied or removed, with the error of each. */
   failed: Map<string, unknown>
   stop: AbortSignal
 }
 
-// What is wrong with all requests, not with this one.
+// Errors that every request would meet, not only this one.
 const HOPELESS = new Set(['NoSuchBucket', 'InvalidAccessKeyId', 'SignatureDoesNotMatch', 'RequestTimeTooSkewed'])
 
 /**
- * Send what changed, several files at once. A file that cannot be sent does not keep the others from being sent.
+ * Send what changed, several files at once. A file that cannot be sent does not stop the others.
  *
- * @returns the manifest's entries, by the file they came from
- * @throws the store's error when no file can be sent any more
+ * @returns the manifest entries, by the file they came from
+ * @throws the store's error if no file can be sent any more
  */
 async function send(
   plan: Plan,
@@ -458,7 +463,7 @@ async function send(
     } catch (error) {
       if (stop.aborted || HOPELESS.has((error as Error).name)) throw error
       unanswered = asFailure(error).kind === 'unreachable' ? unanswered + 1 : 0
-      // Not one file's trouble: each has been tried often enough to outlast the restart of a gateway.
+      // Not a problem of one file: each was retried long enough to outlast the restart of a gateway.
       if (unanswered >= 3 * settings.concurrency) throw error
       failed.set(file.path, error)
       log(`not copied: ${shown(file.path)}: ${asFailure(error).message}`)
@@ -469,7 +474,7 @@ async function send(
   })
   for (const { file, before } of plan.changed) {
     if (entries.has(file)) continue
-    // The copy has its older state, or nothing.
+    // The copy keeps its older state, or has nothing.
     plan.now.bytes += (before?.bytes ?? 0) - file.bytes
     if (!before) plan.now.files -= 1
   }
@@ -480,7 +485,10 @@ function knownOf(entry: ManifestEntry): Known {
   return { bytes: entry.bytes, etag: entry.etag ?? '', ...(entry.md5 ? { md5: entry.md5 } : {}) }
 }
 
-/** Keep an object for a while before it is replaced or deleted. @returns false when it was not there */
+/**
+ * Copy an object to the trash before it is replaced or deleted.
+ * @returns false if it does not exist
+ */
 async function toTrash({ store, settings, trash, done }: Run, key: string, object: Known): Promise<boolean> {
   const to = trash + trashName(key)
   const copied = await copyWithin(store, { bucket: settings.bucket, from: key, to, object })
@@ -488,7 +496,7 @@ async function toTrash({ store, settings, trash, done }: Run, key: string, objec
   return copied
 }
 
-/** Remove what was put into the trash for nothing: its object is still in place. */
+/** Remove the copy from the trash if its object was not replaced after all. */
 async function undoTrash({ store, settings, trash, done }: Run, key: string, object: Known): Promise<void> {
   const { bucket } = settings
   try {
@@ -501,7 +509,7 @@ async function undoTrash({ store, settings, trash, done }: Run, key: string, obj
   }
 }
 
-/** Move objects to the trash. What cannot be moved stays where it is. */
+/** Move objects to the trash. What cannot be moved stays. */
 async function remove(objects: readonly Gone[], run: Run): Promise<void> {
   const { store, settings, done, failed, stop } = run
   const refused = (object: Gone, error: unknown): void => {
@@ -532,14 +540,14 @@ function failedOf(objects: readonly Gone[], failed: ReadonlyMap<string, unknown>
   return objects.filter(({ key, line }) => failed.has(line?.path ?? key)).length
 }
 
-// What a receipt keeps of very many.
+// How many failed paths a receipt lists at most.
 const NAMED = 20
 
 function missingOf(failed: ReadonlyMap<string, unknown>): { path: string; why: string }[] {
   return [...failed].slice(0, NAMED).map(([path, error]) => ({ path: keyOf(path), why: asFailure(error).message }))
 }
 
-/** The failure of a run that could not copy everything: of the kind of its errors, if all are of one. */
+/** The failure of a run that could not copy everything: its kind is that of the errors, if they all agree. */
 function notCopied(failed: ReadonlyMap<string, unknown>, end: string): Failure {
   const kinds = new Set([...failed.values()].map(error => asFailure(error).kind))
   const [kind = 'copy'] = kinds
@@ -552,7 +560,7 @@ function notCopied(failed: ReadonlyMap<string, unknown>, end: string): Failure {
   )
 }
 
-/** The new manifest. */
+/** Write the new manifest. */
 function textOf(
   plan: Plan,
   manifest: Manifest,
@@ -569,20 +577,23 @@ function textOf(
     } else {
       const entry = 'entry' in piece ? piece.entry : entries.get(piece.file)
       if (entry) parts.push(Buffer.from(`${lineOf(entry)}\n`))
-      // It was deleted after the walk, or could not be sent: its object is still there, and the next run looks again.
+      // It was deleted after the walk, or could not be sent: its object still exists, and the next run checks again.
       else if ('file' in piece && piece.before) old(piece.before)
     }
   }
   return Buffer.concat(parts)
 }
 
-/** Remove what has been in the trash for long enough, and manifests of that age: one LIST each where there is none. */
+/**
+ * Remove objects from the trash that have been there long enough, and manifests of that age: one LIST each if there is
+ * nothing to remove.
+ */
 async function expire(store: Store, settings: BucketMirror, now: Date, current: string): Promise<void> {
   const oldest = new Date(now.getTime() - settings.trashDays * 86_400_000).toISOString()
   for (const folder of [TRASH, manifestPrefix(settings.system)]) {
     const keys: string[] = []
     for await (const { key } of listObjects(store, { bucket: settings.bucket, prefix: folder })) {
-      // Keys begin with a time and come in order.
+      // Keys begin with a time and are listed in order.
       if (key.slice(folder.length) >= oldest) break
       if (key !== current) keys.push(key)
     }
@@ -591,7 +602,7 @@ async function expire(store: Store, settings: BucketMirror, now: Date, current: 
   }
 }
 
-/** Holds back so that no more than `rate` bytes a second go out. */
+/** Waits so that at most `rate` bytes a second are sent. */
 function pacer(rate: number | undefined, signal: AbortSignal): (bytes: number) => Promise<void> {
   if (!rate) return async () => {}
   let free = Date.now()

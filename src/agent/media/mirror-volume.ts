@@ -13,12 +13,12 @@ import { checkSize, checkSource, isMountPoint, type TreeSize } from './source-ch
 import { type Skipped, type TreeEntry, walk } from './tree.ts'
 import { foldersOf, planVolume } from './volume-plan.ts'
 
-// rsync's own: some files vanished before they could be read. The tree is in use, so that is no failure.
+// rsync's exit code for files that vanished before they could be read. The tree is in use, so that is not a failure.
 const VANISHED = 24
 
 /**
- * Copy the source to another volume, after it was compared with what that volume holds. What differs is found by the
- * walk of the copies in a bucket; rsync copies it.
+ * Copy the source to another volume, after comparing it with what that volume holds. The differences are found by the
+ * same walk as for copies in a bucket; rsync copies them.
  */
 export async function mirrorToVolume(
   settings: Omit<ReplicateSettings, 'target'> & { target: string },
@@ -59,7 +59,7 @@ export async function mirrorToVolume(
     const transferred =
       (await rsync(settings, changed, size.bytes, stop)) +
       (await rsync(settings, plan.compare, size.bytes, stop, ['--checksum']))
-    // Last, so that a run that is killed on its way has deleted nothing.
+    // Last, so that a run killed earlier has deleted nothing.
     for (const path of gone) deleted += removeTree(`${rawOf(target)}/${path}`)
     const folders = new Set(now.filter(({ type }) => type === 'folder').map(({ path }) => path))
     await rsync(
@@ -90,7 +90,10 @@ export async function mirrorToVolume(
   }
 }
 
-/** Copy these paths, folders without their content. @returns the files that were transferred */
+/**
+ * Copy these paths, folders without their content.
+ * @returns the files that were transferred
+ */
 async function rsync(
   settings: Omit<ReplicateSettings, 'target'> & { target: string },
   paths: readonly string[],
@@ -106,9 +109,9 @@ async function rsync(
   const process = execa('rsync', [...args, `${settings.source}/`, settings.target], {
     reject: false,
     cancelSignal: stop,
-    // Without "./", a name that begins with # or ; would be a comment.
+    // Without "./", a name that begins with # or ; would be read as a comment.
     input: bytesOf(paths.map(path => `./${path}\0`).join('')),
-    // A line a file, of which there may be any number.
+    // One line a file, of which there may be any number.
     buffer: false,
   })
   const [stats, complaint] = await Promise.all([
@@ -137,10 +140,13 @@ function sizeOf(entries: readonly TreeEntry[]): TreeSize {
   return size
 }
 
-// rsync's closing figures are less than a thousand bytes.
+// rsync's closing summary is shorter than a thousand bytes.
 const TAIL = 4096
 
-/** Tell how far rsync is, or pass on the names that it tells. @returns the end of what it said */
+/**
+ * Log rsync's progress, or pass on the names that it prints.
+ * @returns the end of its output
+ */
 async function follow(stdout: Readable, tell: ((bytes: number) => void) | undefined): Promise<string> {
   let tail = ''
   for await (const chunk of stdout) {
@@ -152,7 +158,10 @@ async function follow(stdout: Readable, tell: ((bytes: number) => void) | undefi
   return tail
 }
 
-/** Log what rsync complains of. @returns the last of it */
+/**
+ * Log rsync's errors.
+ * @returns the last of them
+ */
 async function lastLine(stderr: Readable): Promise<string> {
   let last = ''
   for await (const line of createInterface({ input: stderr })) {

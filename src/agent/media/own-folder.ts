@@ -1,13 +1,13 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-// At the top of a volume; hidden. A user may have such a name, too: only the mark inside makes a folder ours.
+// At the top of a volume; hidden. A user's folder may have the same name: only the marker inside makes it ours.
 const NAME = '.before-restore-'
 const MARK = 'made-by-fragalysis-backups.json'
-// Where files are until they are complete.
+// Where files stay until they are complete.
 const UNFINISHED = 'unfinished'
 
-/** A folder of a restore at the top of its target: files that are not yet in place, and what was replaced. */
+/** A restore's folder at the top of its target: files not yet in place, and what was replaced. */
 export interface OwnFolder {
   readonly path: string
   readonly unfinished: string
@@ -15,7 +15,7 @@ export interface OwnFolder {
   readonly before: string
 }
 
-/** Make the folder of a restore that began at `start`. */
+/** Create the folder of a restore that began at `start`. */
 export function makeOwnFolder(target: string, start: Date): OwnFolder {
   for (let number = 1; ; number += 1) {
     const path = join(target, `${NAME}${start.toISOString().slice(0, 19)}Z${number > 1 ? `-${number}` : ''}`)
@@ -33,7 +33,7 @@ export function makeOwnFolder(target: string, start: Date): OwnFolder {
   }
 }
 
-/** Whether something at the top of a volume is a folder that a restore made there. */
+/** Whether an entry at the top of a volume is a folder created by a restore. */
 export function isOwnFolder(root: string, name: string): boolean {
   if (!name.startsWith(NAME)) return false
   const path = join(root, Buffer.from(name, 'latin1').toString())
@@ -47,19 +47,19 @@ export function isOwnFolder(root: string, name: string): boolean {
 // On a replica, where a volume is writable: a lock over NFS needs that.
 const LOCK = '.fragalysis-backups.lock'
 
-/** The name of the lock at the top of a replica: one that its source does not have. */
+/** The name of the lock at the top of a replica; its source does not have it. */
 export function lockName(source: string): string {
   let name = LOCK
   while (lstatSync(join(source, name), { throwIfNoEntry: false })) name += '_'
   return name
 }
 
-/** Mark a lock as ours. To be called by who holds it. */
+/** Mark a lock as ours. Only the holder of the lock may call it. */
 export function markLock(path: string): void {
   writeFileSync(path, `${JSON.stringify(markOf(path))}\n`)
 }
 
-/** Whether something at the top of a volume is the lock of the runs that fill it. */
+/** Whether an entry at the top of a volume is the lock of the runs that fill it. */
 export function isOwnLock(root: string, name: string): boolean {
   if (!name.startsWith(LOCK)) return false
   const path = join(root, name)
@@ -70,7 +70,7 @@ export function isOwnLock(root: string, name: string): boolean {
   }
 }
 
-/** The folders at the top of a volume that restores made there. */
+/** The folders at the top of a volume that restores created. */
 function ownFolders(root: string): OwnFolder[] {
   return readdirSync(root, { encoding: 'latin1' })
     .filter(name => isOwnFolder(root, name))
@@ -78,7 +78,7 @@ function ownFolders(root: string): OwnFolder[] {
     .map(name => ownFolder(join(root, Buffer.from(name, 'latin1').toString())))
 }
 
-/** What a restore that was killed left to be removed: files that had not taken their place yet. */
+/** What a killed restore left to be removed: files that were not yet in place. */
 export function leftovers(target: string): string[] {
   return ownFolders(target).flatMap(folder => {
     if (isEmpty(folder.before)) return [folder.path]
@@ -86,7 +86,7 @@ export function leftovers(target: string): string[] {
   })
 }
 
-/** Remove what is no longer needed of a restore's folder: all of it, or all but what was replaced. */
+/** Remove what is no longer needed of a restore's folder: all of it, or all except what was replaced. */
 export function removeOwnFolder(folder: OwnFolder, keepBefore: boolean): void {
   const keeps = keepBefore && !isEmpty(folder.before)
   rmSync(keeps ? folder.unfinished : folder.path, { recursive: true, force: true })
@@ -100,7 +100,7 @@ function isEmpty(folder: string): boolean {
   return !statSync(folder, { throwIfNoEntry: false })?.isDirectory() || readdirSync(folder).length === 0
 }
 
-// A copy of such a folder is another inode, and nobody's but the user's.
+// A copy of such a folder has another inode, and belongs to the user.
 function markOf(path: string): { purpose: string; inode: number } {
   return { purpose: 'restore', inode: statSync(path).ino }
 }

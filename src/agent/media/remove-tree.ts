@@ -3,7 +3,7 @@ import { bytesOf } from './names.ts'
 import { isGone } from './tree.ts'
 
 /**
- * Remove a file or a folder with all that is in it. Node's own `rm` takes no names that are not UTF-8.
+ * Remove a file or a folder with its content. Node's own `rm` does not accept names that are not UTF-8.
  *
  * @param path raw (names.ts), absolute
  * @returns how many entries were removed

@@ -9,24 +9,24 @@ import { entry as entryOfStats, isGone, sameTime, type TreeEntry } from './tree.
 export interface Step {
   entry: ManifestEntry
   /**
-   * `make`: nothing is there; `replace`: something else is there, which is kept aside; `attributes`: it is there, with
-   * another owner, mode or time.
+   * `make`: the path does not exist; `replace`: something else is there, which is moved aside; `attributes`: it exists
+   * with another owner, mode or time.
    */
   action: 'make' | 'replace' | 'attributes'
 }
 
-/** What a restore has to do to a tree, in the order of a walk. */
+/** What a restore has to do to a tree, in walk order. */
 export interface MediaPlan {
   steps: Step[]
   same: number
-  /** Files whose content has to be fetched, and how much that is. */
+  /** Files whose content has to be fetched, and their size in bytes. */
   fetch: ManifestEntry[]
   bytes: number
 }
 
 /**
- * The entries of a copy that are asked for: all of them, or some files and folders with what is in them. The folders
- * above those come along, for they may have to be made.
+ * The requested entries of a copy: all of them, or some files and folders with their content. The folders above those
+ * are included, as they may have to be created.
  *
  * @param paths in the form of keys
  * @returns the entries, and the paths that the copy does not have
@@ -56,9 +56,9 @@ function ancestors(path: string): string[] {
 const NAME_BYTES = 255
 
 /**
- * Why an entry cannot be restored to its path, by entry: because the path leads out of the tree or cannot be one, or
- * because another entry of the copy stands in its place. A path of a manifest is checked like any key: what writes the
- * bucket decides where this would write.
+ * Why an entry cannot be restored to its path, by entry: the path is invalid or leads out of the tree, or another entry
+ * of the copy occupies it. Paths from a manifest are checked like any key: whoever can write to the bucket could
+ * otherwise choose where this writes.
  */
 export function impossible(entries: readonly ManifestEntry[]): Map<ManifestEntry, string> {
   const problems = new Map<ManifestEntry, string>()
@@ -79,20 +79,20 @@ export function impossible(entries: readonly ManifestEntry[]): Map<ManifestEntry
   return problems
 }
 
-/** The folders that a list of files needs and does not tell of, as a bucket without a manifest does not. */
+/** The folders that a list of files implies but does not contain, as with a bucket without a manifest. */
 export function withFolders(files: readonly ManifestEntry[]): ManifestEntry[] {
   const folders = new Set(files.flatMap(({ path }) => ancestors(path)))
   const unknown = { mtime: UNKNOWN, ctime: UNKNOWN, inode: UNKNOWN, mode: UNKNOWN, uid: UNKNOWN, gid: UNKNOWN }
   const made = [...folders].map((path): ManifestEntry => ({ type: 'folder', path, bytes: 0, ...unknown }))
-  // A folder's name is the start of all below it, so this order has it first.
+  // A folder's path is a prefix of everything below it, so it sorts first.
   return [...made, ...files].sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
 /**
- * Hold the target against the copy. A file whose size, times and inode are those of the copy is the file that was
- * copied; any other of its size is read, for its content decides.
+ * Compare the target with the copy. A file whose size, times and inode match the copy is the file that was copied; any
+ * other file of the same size is read, as only its content can decide.
  *
- * @param above folders that are only needed because something below them is restored: as they are, they are right
+ * @param above folders that are only needed because something below them is restored: they are correct as they are
  */
 export async function planMedia(
   target: string,
@@ -101,7 +101,7 @@ export async function planMedia(
   concurrency: number,
 ): Promise<MediaPlan> {
   const actions = new Map<ManifestEntry, Step['action'] | 'same'>()
-  // Below what is no folder there is nothing, however the path may resolve through a link.
+  // Nothing exists below what is not a folder, even if the path resolves through a link.
   const blocked = new Set<string>()
   const toRead: ManifestEntry[] = []
   for (const entry of entries) {
@@ -125,7 +125,7 @@ export async function planMedia(
     const same = entry.md5 !== undefined && (await md5OfFile(bytesOf(`${target}/${entry.path}`))) === entry.md5
     if (!same) actions.set(entry, 'replace')
   })
-  // What is made inside a folder changes its time.
+  // Creating an entry changes the time of its folder.
   const folders = new Map(entries.filter(entry => entry.type === 'folder').map(entry => [entry.path, entry]))
   for (const [{ path }, action] of actions) {
     if (action !== 'make' && action !== 'replace') continue
@@ -163,7 +163,7 @@ function present(target: string, path: string): TreeEntry | { type: 'special'; t
   return { ...entryOfStats('link', path, stats), target: readlinkSync(absolute, { encoding: 'latin1' }) }
 }
 
-/** Whether owner, mode and time are what the copy says, as far as it does. A link's mode means nothing. */
+/** Whether owner, mode and time match the copy, as far as it records them. The mode of a link is meaningless. */
 export function attributesMatch(there: TreeEntry | { type: 'special' }, entry: ManifestEntry): boolean {
   if (there.type === 'special') return false
   const right = (is: number, should: number) => should === UNKNOWN || is === should

@@ -38,7 +38,7 @@ import type { MediaRestoreSettings } from './settings.ts'
 import { isMountPoint } from './source-check.ts'
 import { type Skipped, walk, withExactTime } from './tree.ts'
 
-/** The tree that a copy holds, and where its files' contents are. */
+/** The tree that a copy holds, and where the contents of its files are. */
 interface Source {
   name: string
   taken: string
@@ -49,8 +49,8 @@ interface Source {
 }
 
 /**
- * Bring a tree back to what a copy says: names, contents, owners, modes, times, links and empty folders. Only what
- * differs is fetched; files that the copy does not have are left alone.
+ * Restore a tree from a copy: names, contents, owners, modes, times, links and empty folders. Only differences are
+ * fetched; files that the copy does not have stay.
  */
 export async function restoreMedia(
   settings: MediaRestoreSettings,
@@ -89,7 +89,7 @@ export async function restoreMedia(
         `${problems.length} of ${plan.fetch.length + lacking.length} files cannot be restored from ${source.content.place}, the first: ${problems[0]}. Nothing was changed; restore from another copy, or the rest of this one with DO_NOT_STOP_ON_ERROR=yes`,
       )
     }
-    // Restored files lie beside those they replace until all is proven, so all of them need room.
+    // Restored files lie beside those they replace until all are verified, so there must be room for both.
     await checkRoom([{ place: settings.target, bytes: plan.bytes, what: 'what is restored' }])
     const result: Result = {
       system: settings.system,
@@ -123,12 +123,12 @@ export async function restoreMedia(
   }
 }
 
-// The folders above the objects of a bucket are of our making.
+// The folders above the objects of a bucket are derived, not recorded.
 function isOfCopy([{ type, mode }]: [ManifestEntry, string]): boolean {
   return type === 'file' || mode !== UNKNOWN
 }
 
-/** Whether a path is of this part; the same in every run, so that all parts together are all paths. */
+/** Whether a path is in this part. The same in every run, so that all parts together contain every path. */
 function isIn({ of, index }: { of: number; index: number }, path: string): boolean {
   return createHash('md5').update(path, 'latin1').digest().readUInt32BE() % of === index
 }
@@ -223,7 +223,10 @@ function count(plan: MediaPlan, action: Step['action']): number {
   return plan.steps.filter(step => step.action === action).length
 }
 
-/** Carry a plan out. @returns the files that could not be restored, with the reason, and the folder used */
+/**
+ * Carry out a plan.
+ * @returns the files that could not be restored, with the reason, and the folder used
+ */
 async function apply(
   plan: MediaPlan,
   source: Source,
@@ -239,7 +242,7 @@ async function apply(
     for (const { entry, action } of plan.steps) {
       if (entry.type !== 'folder') continue
       if (action === 'replace') aside(entry)
-      // Its own mode may forbid to write into it; that comes last.
+      // The final mode may not allow writing into the folder, so it is set last.
       if (action !== 'attributes') mkdirSync(bytesOf(`${target}/${entry.path}`), { mode: 0o755 })
     }
     const replaced = new Set(plan.steps.filter(step => step.action === 'replace').map(step => step.entry))
@@ -282,7 +285,7 @@ async function apply(
     removeOwnFolder(folder, true)
     throw error
   }
-  // What is inside changes a folder's time, so the innermost come first.
+  // Creating entries changes a folder's time, so the innermost folders come first.
   for (const { entry } of [...plan.steps].reverse()) {
     if (entry.type === 'folder') setAttributes(bytesOf(`${target}/${entry.path}`), entry)
   }
@@ -290,7 +293,10 @@ async function apply(
   return { failed, folder }
 }
 
-/** Fetch one file's content into a file of its own, checked against the copy's list. @returns its time, where it was beside it */
+/**
+ * Fetch one file's content into a temporary file, checked against the copy's list.
+ * @returns the time stored beside the content, if any
+ */
 async function fetch(content: Content, entry: ManifestEntry, file: string): Promise<number | undefined> {
   const { body, mtime } = await content.open(entry)
   const check = new ContentCheck(entry)
@@ -310,11 +316,11 @@ async function fetch(content: Content, entry: ManifestEntry, file: string): Prom
 
 function setAttributes(path: string | Buffer, entry: ManifestEntry): void {
   if (entry.uid !== UNKNOWN) lchownSync(path, entry.uid, entry.gid)
-  // After the owner: a change of owner takes the set-user bit away.
+  // After the owner: changing the owner clears the setuid bit.
   if (entry.mode !== UNKNOWN && entry.type !== 'link') chmodSync(path, entry.mode)
-  // Of a file from a bucket without a manifest nothing else is known than what rclone kept.
+  // For a file from a bucket without a manifest, only what rclone stored is known.
   if (entry.mode === UNKNOWN && entry.type === 'file') chmodSync(path, 0o644)
-  // As text: Node takes a negative number for the present time.
+  // As text: Node takes a negative number for the current time.
   const seconds = String(entry.mtime / 1e6)
   if (entry.mtime !== UNKNOWN) lutimesSync(path, seconds, seconds)
 }
@@ -331,7 +337,7 @@ function whatWasBefore(target: string, { before }: OwnFolder): string {
     : 'Nothing was replaced: run the restore again'
 }
 
-/** Hold what is there now against the plan. */
+/** Compare the target with the plan again. */
 function compare(target: string, plan: MediaPlan, failed: ReadonlyMap<ManifestEntry, string>): string[] {
   const wanted = new Map(plan.steps.filter(step => !failed.has(step.entry)).map(({ entry }) => [entry.path, entry]))
   const differences: string[] = []

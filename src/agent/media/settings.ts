@@ -7,11 +7,11 @@ import { WEEKDAYS } from '../run/weekdays.ts'
 export interface ReplicateSettings {
   system: string
   source: string
-  /** The volumes must be mounts, as they are in a pod; not where other folders were named for them. */
+  /** Whether the volumes must be mounts, as they are in a pod; not if other folders were configured for them. */
   mounted: boolean
-  /** Where to: the other volume, or a bucket. */
+  /** The destination: the other volume, or a bucket. */
   target: { volume: string } | { bucket: string; prefix: string }
-  /** Mirror, so that what is gone from the source goes from the copy too; else only add and replace. */
+  /** Mirror: what was deleted from the source is deleted from the copy too; otherwise only add and replace. */
   mirror: boolean
   quiet: boolean
   bandwidth: number | undefined
@@ -70,7 +70,7 @@ export function replicateSettings(env: Environment): ReplicateSettings {
   return settings
 }
 
-/** Today's day of the week, in this machine's time zone, as the images in use name their folders: `Sunday`. */
+/** Today's weekday in this machine's time zone, as the old images name their folders: `Sunday`. */
 function today(): string {
   const name = WEEKDAYS[(new Date().getDay() + 6) % 7] ?? ''
   return name.charAt(0).toUpperCase() + name.slice(1)
@@ -78,18 +78,18 @@ function today(): string {
 
 /** The settings of a media restore. */
 export interface MediaRestoreSettings extends RestoreSettings {
-  /** The folder that is brought back to what the copy says. */
+  /** The folder to restore. */
   target: string
-  /** The volumes must be mounts, as they are in a pod; not where other folders were named for them. */
+  /** Whether the volumes must be mounts, as they are in a pod; not if other folders were configured for them. */
   mounted: boolean
-  /** `objects`: whatever the bucket holds, without a manifest, as the images in use before left it. */
+  /** `objects`: everything in the bucket, without a manifest, as the old images left it. */
   from: { replica: string } | { bucket: string; what: 'manifest' | 'objects' }
   /** Folders or files below the target, in the form of keys; empty: all. */
   paths: string[]
   /** Keep what was replaced after a successful restore, too. */
   keepBefore: boolean
   concurrency: number
-  /** Of the files, only one part of so many, for a drill. */
+  /** For a drill: restore only one part of this many. */
   part?: { of: number; index: number }
 }
 

@@ -3,27 +3,27 @@ import { join, resolve } from 'node:path'
 import { log } from '../run/log.ts'
 import { Failure } from '../run/outcome.ts'
 
-/** Why a source may not be trusted. */
+/** Why a source is refused. */
 type Rule = 'unmounted' | 'sentinel' | 'empty' | 'shrunken'
 
-/** How much a tree holds. */
+/** The size of a tree. */
 export interface TreeSize {
   files: number
   bytes: number
 }
 
-/** What the source has to be, before anything is copied or deleted. */
+/** What the source must satisfy before anything is copied or deleted. */
 export interface Expected {
-  /** The volume must be a mount of its own, as each is in a pod. */
+  /** The volume must be a mount, as it is in a pod. */
   mounted: boolean
-  /** A path below the source that must be there. */
+  /** A path below the source that must exist. */
   sentinel: string | undefined
   shrinkLimitPercent: number
-  /** `<rule>:<person>:<YYYY-MM-DD>`: lets one rule pass on that day (UTC). */
+  /** `<rule>:<person>:<YYYY-MM-DD>`: skips one rule on that day (UTC). */
   override: string | undefined
 }
 
-/** @throws Failure source when it is missing, no folder, not mounted, or lacks its sentinel */
+/** @throws Failure source if it is missing, not a folder, not mounted, or lacks its sentinel */
 export function checkSource(source: string, expected: Expected): void {
   const stats = statSync(source, { throwIfNoEntry: false })
   if (!stats?.isDirectory()) throw new Failure('source', `the source ${source} is missing: mount it`)
@@ -36,8 +36,8 @@ export function checkSource(source: string, expected: Expected): void {
 }
 
 /**
- * Compare what the source holds with what the last good copy holds. A first copy has nothing to compare with: then
- * only an empty source is refused.
+ * Compare the source with the last good copy. A first copy has nothing to compare with: then only an empty source is
+ * refused.
  *
  * @throws Failure source
  */
@@ -74,7 +74,7 @@ function refuse(rule: Rule, finding: string, override: string | undefined): void
 /** Whether a folder is the root of a mount. */
 export function isMountPoint(folder: string): boolean {
   const path = resolve(folder)
-  // The fifth field is the mount point, with blanks and the like as octal escapes.
+  // The fifth field is the mount point, with blanks and some other characters as octal escapes.
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .some(

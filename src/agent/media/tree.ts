@@ -4,12 +4,12 @@ import { bytesOf } from './names.ts'
 import { isOwnFolder, isOwnLock } from './own-folder.ts'
 
 /**
- * What stands at a path of the tree. Times are microseconds since 1970; those of a file, which come out of a walk by
- * way of a double of milliseconds, may be one beside the truth (`sameTime`).
+ * An entry of the tree. Times are microseconds since 1970; those of a file come from a walk that holds milliseconds as
+ * a double, so they may be off by one (`sameTime`).
  */
 export interface TreeEntry {
   type: 'file' | 'folder' | 'link'
-  /** Below the root, without a slash at its start; see `names.ts` for its form. */
+  /** Relative to the root, without a leading slash; see `names.ts` for its form. */
   path: string
   bytes: number
   mtime: number
@@ -18,27 +18,28 @@ export interface TreeEntry {
   mode: number
   uid: number
   gid: number
-  /** Of a link, raw like a path. */
+  /** The target of a link, raw like a path. */
   target?: string
 }
 
-/** A path that is left out of the walk. */
+/** A path that the walk leaves out. */
 export interface Skipped {
   path: string
   why: string
-  /** It is there, but it cannot be read: it and what is below it must not count as deleted. */
+  /** It exists but cannot be read: it and what is below it must not count as deleted. */
   unreadable: boolean
 }
 
 const LOST_AND_FOUND = 'lost+found'
 
 /**
- * Walk a tree in `inWalkOrder`, each folder before its content, without the root itself. Left out are, at the top,
- * `lost+found`, the folders that our restores made, and the lock of a replica; and what is neither file, folder nor symbolic link.
+ * Walk a tree in `inWalkOrder`, each folder before its content, without the root itself. Leaves out, at the top,
+ * `lost+found`, the folders created by restores, and the lock of a replica; and everything that is not a file, folder
+ * or symbolic link.
  *
- * Synchronous calls: the walk of 135,000 files is 0.3 s of them, and four times that with promises.
+ * Synchronous calls: they take 0.3 s for 135,000 files, promises four times as long.
  *
- * @throws Failure source when the root cannot be read
+ * @throws Failure source if the root cannot be read
  */
 export function* walk(root: string, skipped: (what: Skipped) => void): Generator<TreeEntry> {
   yield* walkFolder(root.endsWith('/') ? root : `${root}/`, '', skipped)
@@ -84,24 +85,24 @@ function skippedFor(path: string, error: unknown): Skipped {
     : { path, why: (error as Error).message, unreadable: true }
 }
 
-/** With the time that a restore must bring back exactly, since no content tells two of them apart. */
+/** With the exact time that a restore must set, since no content distinguishes two of them. */
 export function withExactTime(entry: TreeEntry, absolute: Buffer): TreeEntry {
   const stats = lstatSync(absolute, { bigint: true, throwIfNoEntry: false })
   return stats ? { ...entry, mtime: microseconds(stats.mtimeNs) } : entry
 }
 
-/** Nanoseconds as the nearest microsecond; negative before 1970. */
+/** Nanoseconds rounded to microseconds; negative before 1970. */
 export function microseconds(nanoseconds: bigint): number {
   const half = nanoseconds < 0n ? -500n : 500n
   return Number((nanoseconds + half) / 1000n)
 }
 
-/** Whether two times (µs) of a file are the same, as far as numbers of double precision tell. */
+/** Whether two times (µs) of a file are equal within double precision. */
 export function sameTime(a: number, b: number): boolean {
   return Math.abs(a - b) <= 1 + Math.abs(a) * 2 ** -50
 }
 
-/** An entry from what the system says of a path. */
+/** An entry from the result of a stat. */
 export function entry(type: TreeEntry['type'], path: string, stats: Stats): TreeEntry {
   return {
     type,

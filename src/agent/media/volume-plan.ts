@@ -1,21 +1,21 @@
 import { inWalkOrder } from './names.ts'
 import { sameTime, type TreeEntry } from './tree.ts'
 
-/** What has to be done to a volume so that it is a copy of the source. Paths are raw (names.ts). */
+/** What has to be done to a volume to make it a copy of the source. Paths are raw (names.ts). */
 export interface VolumePlan {
   /** New or different. */
   copy: string[]
-  /** Alike by size and time, but changed since they were copied: their content decides. */
+  /** Equal by size and time, but changed since they were copied: their content decides. */
   compare: string[]
-  /** Of another kind than in the source (a folder, a file, a link): removed before anything is copied there. */
+  /** Of another type than in the source (folder, file, link): removed before anything is copied there. */
   replace: string[]
   /** Not in the source. */
   gone: string[]
 }
 
 /**
- * Compare a source with its copy on a volume, by the rule of the copies in a bucket: a file is unchanged if its size and
- * time are, and nothing about it changed since it was copied.
+ * Compare a source with its copy on a volume, by the same rule as for copies in a bucket: a file is unchanged if its
+ * size and time are, and its ctime has not changed since it was copied.
  *
  * @param source in walk order
  * @param target in walk order
@@ -24,7 +24,7 @@ export function planVolume(source: Iterable<TreeEntry>, target: Iterable<TreeEnt
   const plan: VolumePlan = { copy: [], compare: [], replace: [], gone: [] }
   const there = target[Symbol.iterator]()
   let next = there.next()
-  // Below what is removed, nothing is left.
+  // What is below a removed entry is removed with it.
   let removed: string | undefined
   const extra = (entry: TreeEntry): void => {
     if (removed !== undefined && entry.path.startsWith(`${removed}/`)) return
@@ -65,12 +65,12 @@ function isAlike(entry: TreeEntry, copy: TreeEntry): boolean {
   )
 }
 
-// Some file servers keep whole seconds: then a file's ctime alone tells that it changed within one.
+// Some file servers store whole seconds: then only a file's ctime shows a change within one second.
 function isWholeSecondOf(mtime: number, copied: number): boolean {
   return copied % 1e6 === 0 && Math.floor(mtime / 1e6) === copied / 1e6
 }
 
-/** The folders that hold these paths, each once; not the root. */
+/** The folders that contain these paths, each once, without the root. */
 export function foldersOf(paths: readonly string[]): string[] {
   const folders = new Set<string>()
   for (const path of paths) {
