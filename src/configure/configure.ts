@@ -12,31 +12,31 @@ import { type AwxComparison, compareWithAwx } from '../plan/awx.ts'
 import { exitCodes, Failure } from '../report/failure.ts'
 import { nearest } from '../report/problem.ts'
 
-/** What `configure` is asked to do. */
+/** Arguments of `configure`. */
 export interface ConfigureRequest {
   /** The credentials file: AWX credential → its inputs. */
   readonly credentials?: string | undefined
   /** Change nothing. */
   readonly check: boolean
-  /** Remove what has our mark and the config does not name. */
+  /** Remove objects that have our mark and are not in the config. */
   readonly removeSurplus: boolean
   /** Credentials whose secrets are written again. */
   readonly rotate: readonly string[]
 }
 
-/** Where `configure` shows what it finds and does. */
+/** Where `configure` reports what it finds and does. */
 export interface ConfigureReport {
-  /** Takes the comparison, before anything is changed. */
+  /** Called with the comparison, before anything is changed. */
   readonly differences: (comparison: AwxComparison) => void
-  /** Takes a line of progress. */
+  /** Called with each line of progress. */
   readonly progress: (line: string) => void
 }
 
 /**
- * Makes an AWX hold what the config says: reads everything once, and runs the role `awx_objects` for what differs only.
- * Everything that is needed is checked before anything is changed.
+ * Make an AWX match the config: read everything once, and run the role `awx_objects` only for what differs. All
+ * prerequisites are checked before anything is changed.
  *
- * @returns whether AWX now is as the config says
+ * @returns whether AWX now matches the config
  * @throws Failure if something is missing, or AWX refuses a change
  */
 export async function configure(
@@ -94,7 +94,7 @@ function refuseUnknown({ controller_credentials }: Definitions, rotate: readonly
   )
 }
 
-/** A line for each secret that a credential needs, which neither AWX, the file nor the environment has. */
+/** One line for each secret that a credential needs and that is missing in AWX, the file and the environment. */
 function missingSecrets(
   { controller_credentials }: Definitions,
   { differences }: AwxComparison,
@@ -114,7 +114,7 @@ function missingSecrets(
   })
 }
 
-/** The definitions without what AWX has already. */
+/** The definitions without those that AWX already matches. */
 function changesOnly(all: Definitions, { differences, missingRoles }: AwxComparison, rotated: ReadonlySet<string>) {
   const named = (kind: string) =>
     new Set(differences.filter(d => d.kind === kind && d.sign !== '-').map(({ name }) => name))
@@ -158,7 +158,7 @@ async function apply(
   const folder = await mkdtemp(join(tmpdir(), 'backups-configure-'))
   const log: string[] = []
   try {
-    // The organisation is named also when it needs no change.
+    // The organisation is passed even if it needs no change.
     const organization = all.controller_organizations[0]?.name
     const awx = {
       ansible_connection: 'local',
@@ -195,7 +195,7 @@ async function apply(
   }
 }
 
-/** What Ansible says of the task that failed. */
+/** Ansible's message about the failed task. */
 function failure(output: string): string {
   const lines = output.split('\n')
   const at = lines.findIndex(line => /^(fatal|failed|\[ERROR\])/.test(line))

@@ -1,20 +1,25 @@
 /** A Debian release that packages come from. */
 export type Suite = 'bookworm' | 'trixie' | 'forky'
 
-/** The release that every image is based on: Debian stable. What is not taken from another one comes from here. */
+/**
+ * The release that every image is based on: Debian stable. Packages come from it unless another suite is named here.
+ */
 export const release: Suite = 'trixie'
 
-/** Where the programs of one major of PostgreSQL come from. */
+/** The source of the programs of one major of PostgreSQL. */
 interface Postgres {
   readonly major: number
   readonly suite: Suite
-  /** Why not from the release; empty for what is. */
+  /** Why not from the release; empty if it is from the release. */
   readonly reason: string
-  /** What must come from the same suite, beyond what exists nowhere else: in the agent, and in the drill image. */
+  /**
+   * Packages that must come from the same suite although the release has them too: in the agent, and in the drill
+   * image.
+   */
   readonly with: { readonly client: readonly string[]; readonly server: readonly string[] }
 }
 
-/** The majors that the images have a client of, and the drill image a server. */
+/** The majors whose client the images contain, and whose server the drill image contains. */
 export const postgres: readonly Postgres[] = [
   {
     major: 15,
@@ -31,13 +36,13 @@ export const postgres: readonly Postgres[] = [
   },
 ]
 
-/** What an image holds. */
+/** The content of an image. */
 interface Image {
-  /** The image it is built on; its packages are in this one too. */
+  /** The image it is built on, whose packages it contains too. */
   readonly on: ImageName | undefined
-  /** The packages that are asked for; what they depend on comes along. */
+  /** The requested packages; their dependencies are installed with them. */
   readonly packages: readonly string[]
-  /** Packages whose suite is not the release. */
+  /** Packages from a suite other than the release. */
   readonly suites: Readonly<Record<string, Suite>>
 }
 
@@ -55,12 +60,12 @@ function suitesOf(what: 'client' | 'server'): Record<string, Suite> {
 
 /** Every image that is built, each after the one it is built on. */
 export const images: Readonly<Record<ImageName, Image>> = {
-  // Beside what every Debian has (priority "required").
+  // In addition to what every Debian has (priority "required").
   base: { on: undefined, packages: ['apt', 'ca-certificates'], suites: {} },
   agent: {
     on: 'base',
-    // isal has igzip, util-linux flock; age encrypts recovery kits; iproute2 makes the network of Rancher's drill. rclone
-    // and zstd are for people: the agent itself calls neither.
+    // isal has igzip, util-linux flock; age encrypts recovery kits; iproute2 makes the network of Rancher's drill.
+    // rclone and zstd are for operators: the agent itself calls neither.
     packages: [
       'age',
       'iproute2',

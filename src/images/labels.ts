@@ -1,10 +1,10 @@
 import type { ImageName } from './chosen.ts'
 import { contentOf, type LockedPackage } from './lock.ts'
 
-/** The images whose content stands in their labels, and in the receipts of the agent in them. */
+/** The images whose content is recorded in their labels, and in the receipts of their agent. */
 const labelled: readonly ImageName[] = ['agent', 'drill']
 
-/** The lines of a Containerfile that say what an image holds: for `docker inspect`, and for the agent's receipts. */
+/** The lines of a Containerfile that record an image's content: for `docker inspect`, and for the agent's receipts. */
 function labelLines(image: ImageName, locked: readonly LockedPackage[]): string[] {
   const { packages, postgres } = contentOf(image, locked)
   return [
@@ -13,7 +13,7 @@ function labelLines(image: ImageName, locked: readonly LockedPackage[]): string[
   ]
 }
 
-/** A Containerfile whose lines of labels are those of the lock file. */
+/** A Containerfile with its label lines replaced by those of the lock file. */
 export function withLabels(containerfile: string, locked: readonly LockedPackage[]): string {
   return labelled.reduce((text, image) => {
     const [label = '', variable = ''] = labelLines(image, locked)

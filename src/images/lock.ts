@@ -4,7 +4,7 @@ import { type ImageName, images, postgres } from './chosen.ts'
 
 /** One package of an image, at the version that a build installs. */
 export interface LockedPackage {
-  /** The image that it enters with; those built on that image have it too, unless they lock another version of it. */
+  /** The image that installs it; images built on that one have it too, unless they lock another version of it. */
   readonly image: ImageName
   readonly name: string
   readonly version: string
@@ -44,7 +44,7 @@ export function lockedPackages(text: string): LockedPackage[] {
     })
 }
 
-/** An image's packages, those of the images below it among them: name → package. */
+/** An image's packages, including those of the images below it: name → package. */
 export function packagesOf(image: ImageName, locked: readonly LockedPackage[]): Map<string, LockedPackage> {
   const { on } = images[image]
   const packages = on === undefined ? new Map<string, LockedPackage>() : packagesOf(on, locked)
@@ -52,7 +52,7 @@ export function packagesOf(image: ImageName, locked: readonly LockedPackage[]): 
   return packages
 }
 
-/** What an image holds, as its labels and the agent's receipts say it. */
+/** An image's content, as in its labels and the agent's receipts. */
 export interface ImageContent {
   /** The first 12 hexadecimal digits of the SHA-256 of its packages. */
   readonly packages: string
@@ -60,7 +60,7 @@ export interface ImageContent {
   readonly postgres: readonly string[]
 }
 
-/** What the lock file says an image holds. */
+/** An image's content by the lock file. */
 export function contentOf(image: ImageName, locked: readonly LockedPackage[]): ImageContent {
   const packages = [...packagesOf(image, locked).values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   const lines = packages.map(({ name, version }) => `${name} ${version}\n`).join('')

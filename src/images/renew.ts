@@ -5,13 +5,16 @@ import { resolvePackages } from './resolve.ts'
 
 const containerfile = new URL('../../images/agent/Containerfile', import.meta.url).pathname
 
-/** A package whose version or suite is another than before; undefined on the side where it is not. */
+/** A package with a changed version or suite; undefined on the side on which it is missing. */
 export interface Change {
   readonly before: LockedPackage | undefined
   readonly after: LockedPackage | undefined
 }
 
-/** Write the lock file, and the labels that say what is in it, anew. @returns what changed */
+/**
+ * Write the lock file and the labels that record its content.
+ * @returns what changed
+ */
 export async function renew(): Promise<Change[]> {
   const before = lockedPackages(await readFile(lockFile, 'utf8').catch(() => ''))
   const after = await resolvePackages()

@@ -14,10 +14,10 @@ interface Available {
 }
 
 /**
- * Find out with apt which packages, in which versions, the chosen ones mean today. The machine's own apt is only asked:
- * lists and state lie in a folder that is removed.
+ * Resolve with apt the current versions of the chosen packages and their dependencies. The machine's own apt is not
+ * changed: lists and state are in a temporary folder.
  *
- * @throws Failure unreachable when apt or its mirror does not answer; usage when what was chosen cannot be installed
+ * @throws Failure unreachable if apt or its mirror does not answer; usage if the chosen packages cannot be installed
  */
 export async function resolvePackages(): Promise<LockedPackage[]> {
   const folder = await mkdtemp(join(tmpdir(), 'images-'))
@@ -47,10 +47,10 @@ export async function resolvePackages(): Promise<LockedPackage[]> {
   }
 }
 
-/** apt's programs with lists and state of their own. */
+/** apt's programs with separate lists and state. */
 interface PrivateApt {
   run(program: 'apt-get' | 'apt-cache' | '/usr/lib/apt/apt-helper', args: readonly string[]): Promise<string>
-  /** Where the preferences are that decide between suites. */
+  /** The file of preferences between suites. */
   readonly preferences: string
 }
 
@@ -80,7 +80,7 @@ async function privateApt(folder: string): Promise<PrivateApt> {
     'Dir::Etc::PreferencesParts=/dev/null',
     'APT::Sandbox::User=root',
     'APT::Install-Recommends=false',
-    // A mirror that lags behind serves a list that calls itself expired; its signature is still checked.
+    // A mirror that lags behind serves a list that is marked as expired; its signature is still checked.
     'Acquire::Check-Valid-Until=false',
   ].flatMap(option => ['-o', option])
   const run: PrivateApt['run'] = async (program, args) => {
@@ -104,7 +104,7 @@ function errorsIn(output: string): string {
   return (errors.length > 0 ? errors : output.trim().split('\n').slice(-3)).join(' ')
 }
 
-/** The mirrors that this machine's apt uses; Debian's security mirror lies beside the other. */
+/** The mirrors that this machine's apt uses; Debian's security mirror is next to the main one. */
 async function mirrorsOf(): Promise<{ main: string; security: string }> {
   const format = '$(ORIGIN) $(LABEL) $(REPO_URI)'
   const { stdout = '' } = await execa('apt-get', ['indextargets', '--format', format, 'Created-By: Packages'], {
@@ -122,7 +122,7 @@ async function mirrorsOf(): Promise<{ main: string; security: string }> {
   return { main, security: uri('Debian-Security') ?? `${main}-security` }
 }
 
-/** What each suite has: suite → package → its newest version there. */
+/** The packages of each suite: suite → package → newest version. */
 async function indexesOf(apt: PrivateApt): Promise<Map<string, Map<string, Available>>> {
   const listed = await apt.run('apt-get', [
     'indextargets',
@@ -155,7 +155,7 @@ async function simulate(apt: PrivateApt, image: ImageName, packages: readonly st
   return found
 }
 
-/** The release first, then the older stable one, then testing, but for what an image takes from a suite by name. */
+/** The release first, then the previous stable one, then testing, except for packages pinned to a suite. */
 function preferencesOf(image: ImageName): string {
   const priorities: Record<Suite, number> = { trixie: 900, bookworm: 200, forky: 100 }
   const pin = (packages: string, suite: string, priority: number) =>

@@ -31,7 +31,7 @@ interface Work {
   readonly runAs: RunAs
 }
 
-/** The Secret with the store's keys, as `deploy-backups` makes it where the config names none. */
+/** The Secret with the store's keys that `deploy-backups` creates if the config does not name one. */
 export const defaultStoreSecret = {
   name: 'backup-store',
   accessKeyId: 'access_key_id',
@@ -39,9 +39,9 @@ export const defaultStoreSecret = {
 }
 
 /**
- * How long a run may take and how late it may begin, in seconds. A run ends before the next is due; one that could not
- * begin in time still begins in the first half of its period, so that a control plane away for minutes at 03:07 does
- * not lose the day (with `startingDeadlineSeconds: 180` it did).
+ * How long a run may take and how late it may start, in seconds. A run ends before the next is due; one that could not
+ * start on time still starts in the first half of its period, so that a control plane that is down for minutes at 03:07
+ * does not lose the day (with `startingDeadlineSeconds: 180` it did).
  */
 function deadlines(schedule: Schedule): { active: number; starting: number } {
   const period = periodSeconds(schedule)
@@ -51,7 +51,7 @@ function deadlines(schedule: Schedule): { active: number; starting: number } {
   }
 }
 
-/** The part of `copies` that is the same for every system that a CronJob runs. */
+/** The part of `copies` that is the same for every system with a CronJob. */
 export function cronjobCopies({
   schedule,
   image,
@@ -65,22 +65,24 @@ export function cronjobCopies({
   }
 }
 
-/** How old the copies of a system in a cluster may be: a period, and half a period because a run may start that late. */
+/**
+ * How old the copies of a system in a cluster may be: a period, and half a period because a run may start that late.
+ */
 export function clusterGoodCopy({ schedule }: { readonly schedule: Schedule }): GoodCopy {
   return { maximumAgeHours: Math.ceil((1.5 * periodSeconds(schedule)) / 3600) + 1, drillMaximumAgeHours }
 }
 
-/** Where a system in a cluster runs, and the Secret that it reads the store's keys from. */
+/** Where a system in a cluster runs, and the Secret with its store's keys. */
 export function inCluster({ namespace, storeSecret }: ClusterSystem): { namespace: string; storeSecret: string } {
   return { namespace, storeSecret: (storeSecret ?? defaultStoreSecret).name }
 }
 
-/** The image that a system in a cluster names in place of the agent's. */
+/** The image that a system in a cluster names instead of the agent's. */
 export function ownImages({ image }: { readonly image?: string }): { key: string; image: string }[] {
   return image === undefined ? [] : [{ key: 'image', image }]
 }
 
-/** The store's part of an image's environment, common to both images' contracts. */
+/** The store's part of an image's environment, the same in both images' contracts. */
 export function storeEnvironment(system: ClusterSystem, { store }: Surroundings) {
   const secret = system.storeSecret ?? defaultStoreSecret
   return {
@@ -137,7 +139,7 @@ export function cronjobVariables(
       access_key_id: secret.accessKeyId,
       secret_access_key: secret.secretAccessKey,
     },
-    // The older images write into their own file system, and run as root.
+    // The old images write into their own file system, and run as root.
     backup_cronjob_read_only_root: ours,
     ...(ours && { backup_cronjob_run_as: work.runAs }),
     ...(system.serviceAccount !== undefined && { backup_cronjob_service_account: system.serviceAccount }),
@@ -146,19 +148,19 @@ export function cronjobVariables(
   }
 }
 
-/** A system's own CronJob and the old ones that it replaces, as `cluster/namespace/name`. */
+/** A system's CronJob and the old ones that it replaces, as `cluster/namespace/name`. */
 export function cronjobNames({ cluster, namespace, name, replaces = [] }: ClusterSystem) {
   const full = (cronjob: string) => `${cluster}/${namespace}/${cronjob}`
   return { own: full(name), replaced: replaces.map(full) }
 }
 
-// The images in use before, each of which does the work of one kind.
+// The old images, each of which handles one kind.
 const formerImages = ['sql-backup', 'volume-replicator']
 
 /**
- * What is wrong with a system's own image.
+ * Problems with a system's own image.
  *
- * @param former the one of the images in use before that does this kind's work, if any
+ * @param former the old image for this kind, if any
  */
 export function imageFindings({ image }: ClusterSystem, former: string | undefined): SystemFinding[] {
   if (image === undefined) return []
@@ -179,7 +181,7 @@ export function imageFindings({ image }: ClusterSystem, former: string | undefin
   ]
 }
 
-/** The job template that runs a cluster's system once, now. */
+/** The job template that starts a run of a cluster's system immediately. */
 export function runNowTemplate(system: ClusterSystem): TemplateUse {
   return {
     name: `Back up: ${system.name}`,

@@ -114,7 +114,7 @@ const ofServer = restoreTable([from, oneDatabase, ...target])
 const ofDatabase = restoreTable([from, ...target])
 const restoreOptions = (system: DatabaseSystem): OptionTable => (system.database === undefined ? ofServer : ofDatabase)
 
-/** PostgreSQL: a dump of one database or of the whole server, kept on a volume of the cluster and in a bucket. */
+/** PostgreSQL: a dump of one database or of the whole server, stored on a volume of the cluster and in a bucket. */
 export const database: SystemKind<DatabaseSystem> = {
   kind: 'database',
   schema,
@@ -150,7 +150,7 @@ export const database: SystemKind<DatabaseSystem> = {
             name: 'dump',
             environment: {
               ...environment,
-              // Tier "hourly" is the one that makes a new dump, whatever the schedule; the others copy.
+              // Tier "hourly" makes a new dump, whatever its schedule; the others copy.
               BACKUP_TYPE: 'hourly',
               BACKUP_COUNT: String(system.keep),
               ...(system.compression !== undefined && { BACKUP_COMPRESSION: system.compression }),
@@ -160,7 +160,7 @@ export const database: SystemKind<DatabaseSystem> = {
           },
         ],
       }),
-      // The drill image is built with the image of the CronJob, and has the servers to test it with.
+      // The drill image is built together with the CronJob's image, and has the servers to test it with.
       ...(system.image === undefined && {
         backup_cronjob_selftest_image: surroundings.agent.drillImage,
         backup_cronjob_selftest_majors: surroundings.agent.postgres ?? [],
@@ -171,7 +171,7 @@ export const database: SystemKind<DatabaseSystem> = {
         volumes: { backup: system.volume },
         runAs,
         ages: clusterGoodCopy(system),
-        // A dump is restored into a server, which only this image has.
+        // A dump is restored into a server, which only this image contains.
         drillImage: surroundings.agent.drillImage,
         restore: {
           table: restoreOptions(system),
@@ -183,7 +183,7 @@ export const database: SystemKind<DatabaseSystem> = {
     }
   },
   copies: system => ({
-    // The names that the old images give their dumps as well.
+    // The old images name their dumps the same way.
     objects: { prefix: 'hourly/', pattern: /^hourly\/backup-([\dT:-]+Z)-dumpall\.sql\.(?:gz|zst)$/ },
     keeps: { copies: system.keep },
     ...cronjobCopies(system),
@@ -210,7 +210,7 @@ export const database: SystemKind<DatabaseSystem> = {
       what: `Restore ${system.database ?? 'the databases'} from a copy: check it completely, load it beside the existing data, compare, and only then replace.`,
       playbook: 'playbooks/restore-system.yml',
       credentials: [clusterCredential(system)],
-      // The role's own limit is ten hours; applications and schedules are restored after it.
+      // The role's own limit is ten hours; applications and schedules are started again after it.
       timeout: 11 * 3600,
       recovery: { replace: 'yes', end_connections: 'yes', dry_run: 'no', confirm: system.name },
     }),
@@ -244,10 +244,10 @@ export const database: SystemKind<DatabaseSystem> = {
   ],
 }
 
-/** A shell function that loads `dump.sql.gz` without the lines that a sed expression takes out; never without rows. */
+/** A shell function that loads `dump.sql.gz` without the lines that a sed expression deletes; it never deletes rows. */
 export const loadByHand = String.raw`load() { gunzip -c dump.sql.gz | sed -E -e '/^COPY .* FROM stdin;$/,/^\\\.$/b' -e "$1" | psql -X -q -v ON_ERROR_STOP=1 -d "$2"; }`
 
-/** Loads one database out of `dump.sql.gz`, a whole server's copy, under another name: `one <database> <new name>`. */
+/** Loads one database from `dump.sql.gz`, a copy of a whole server, under another name: `one <database> <new name>`. */
 export const oneByHand = String.raw`one() {
   gunzip -c dump.sql.gz | awk -v name="$1" '
     !rows && /^-- Database ".*" dump$/ { found = ($0 == "-- Database \"" name "\" dump"); any = any || found }
@@ -273,7 +273,7 @@ const fetchText = ({ bucket, compression }: DatabaseSystem) => {
   )
 }
 
-/** Connects to the server through a port-forward that ends with the block, and shows which server answers. */
+/** Connects to the server through a port-forward that ends with the block, and prints which server answers. */
 function connection(system: DatabaseSystem, surroundings: Surroundings): string[] {
   const { user, password, service, cluster, namespace } = system
   const secret = ({ secret, key }: { secret: string; key: string }) =>

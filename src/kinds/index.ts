@@ -9,7 +9,7 @@ export const kinds = { rancher, database, media, kit } as const
 
 type SystemOf<Kind> = Kind extends SystemKind<infer S> ? S : never
 
-/** A system of any kind; which kinds there are is known from the table above. */
+/** A system of any kind in the table above. */
 export type System = SystemOf<(typeof kinds)[keyof typeof kinds]>
 
 /** The kind of a system. */
@@ -17,7 +17,7 @@ export function kindOf(system: System): SystemKind<System> {
   return kinds[system.kind] as unknown as SystemKind<System>
 }
 
-/** The systems in the order of a full recovery; within a stage the given order holds. */
+/** The systems in the order of a full recovery; within a stage the given order is kept. */
 export function recoveryOrder(systems: readonly System[]): System[] {
   return inRecoveryOrder(systems, system => kindOf(system).stage(system))
 }

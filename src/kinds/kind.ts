@@ -2,7 +2,7 @@ import Type from 'typebox'
 import { type Schedule, scheduleSchema } from '../schedule/index.ts'
 import type { OptionTable } from './options.ts'
 
-/** Names become Kubernetes objects, inventory hosts and bucket prefixes: the strictest of their rules holds (RFC 1123). */
+/** Names become Kubernetes objects, inventory hosts and bucket prefixes, so the strictest rule applies (RFC 1123). */
 export const nameSchema = Type.String({
   description: 'Lower-case letters, digits and hyphens; at most 40 characters',
   pattern: '^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$',
@@ -40,7 +40,7 @@ export const commonFields = {
   ),
 }
 
-/** A key of a Secret that exists, or that `deploy-backups` makes. */
+/** A key of a Secret that exists, or that `deploy-backups` creates. */
 export const secretKeySchema = Type.Object(
   { secret: objectNameSchema, key: keySchema },
   { additionalProperties: false },
@@ -80,7 +80,7 @@ export const clusterFields = {
   ),
 }
 
-/** A claim of the namespace, or an NFS export. `size` makes `deploy-backups` create the claim where it is missing. */
+/** A claim of the namespace, or an NFS export. `size` makes `deploy-backups` create a missing claim. */
 export const volumeSchema = Type.Union([
   Type.Object(
     {
@@ -140,26 +140,26 @@ export interface TemplateUse {
   readonly timeout: number
   /** Whether AWX schedules it. Backups in clusters are scheduled by their CronJob instead. */
   readonly scheduled: boolean
-  /** AWX's schedule, if it is not the system's own. */
+  /** AWX's schedule, if it differs from the system's own. */
   readonly schedule?: Schedule
-  /** Whether a run takes the system down for a moment, so that nothing that needs it may start near it. */
+  /** Whether a run stops the system briefly, so that nothing that needs it may start at about the same time. */
   readonly interrupts?: boolean
-  /** For a job that belongs to a full recovery: the answers that the workflow gives to its survey. */
+  /** For a job that is part of a full recovery: the answers that the workflow gives to its survey. */
   readonly recovery?: { readonly answers: Readonly<Record<string, string>> }
 }
 
-/** What a system's copies are, and what its schedule allows: the basis of `status`, `simulate` and the alarms. */
+/** A system's copies and what its schedule allows: the basis of `status`, `simulate` and the alarms. */
 export interface CopyFacts {
   /**
    * The objects of the bucket that are copies: their keys begin with `prefix` and match `pattern`, whose first group is
-   * the time that the copy was taken, in UTC (`2026-01-31T03:07:00Z`, or with hyphens instead of colons).
+   * the time at which the copy was taken, in UTC (`2026-01-31T03:07:00Z`, or with hyphens instead of colons).
    */
   readonly objects: { readonly prefix: string; readonly pattern: RegExp }
   /** Whether the image that makes them writes receipts; the old images do not. */
   readonly writesReceipts: boolean
-  /** Whether the old image leaves plain files, whose names tell no time. */
+  /** Whether the old image leaves plain files, whose names contain no time. */
   readonly plainFiles: boolean
-  /** A number of copies, or every state of so many days. */
+  /** A number of copies, or a number of days of which every state is kept. */
   readonly keeps: { readonly copies: number } | { readonly days: number }
   /** What starts a run: AWX's schedule or the CronJob's. */
   readonly clock: 'awx' | 'kubernetes'
@@ -167,11 +167,11 @@ export interface CopyFacts {
   readonly startsWithinSeconds: number
   /** How long a run may take before it is stopped. */
   readonly endsWithinSeconds: number
-  /** When a restore is tested; missing for a system that is never drilled. */
+  /** When a restore is tested; missing for a system without drills. */
   readonly drills?: Schedule
 }
 
-/** What is wrong with a system on its own, beyond its schema; `key` is the one to change. */
+/** Problems of a single system beyond its schema; `key` is the one to change. */
 export interface SystemFinding {
   readonly key: string
   readonly message: string
@@ -179,20 +179,21 @@ export interface SystemFinding {
 }
 
 /**
- * The stages of a full recovery, in order: each needs those before it. Secrets open everything else; the access stage
- * gives access to the clusters; `deployment` creates the claims and Secrets that restores in clusters use; a shared
- * server holds the logins and AWX itself; then one application's database; then files, which take longest.
+ * The stages of a full recovery, in order: each needs those before it. Secrets come first because everything else needs
+ * them; the access stage gives access to the clusters; `deployment` creates the claims and Secrets that restores in
+ * clusters use; a shared server holds the logins and AWX itself; then the databases of single applications; then files,
+ * which take longest.
  */
 export const recoveryStages = ['secrets', 'access', 'deployment', 'shared-server', 'database', 'files'] as const
 export type RecoveryStage = (typeof recoveryStages)[number]
 
-/** Sorts by recovery stage; within a stage the given order holds. */
+/** Sorts by recovery stage; within a stage the given order is kept. */
 export function inRecoveryOrder<T>(items: readonly T[], stageOf: (item: T) => RecoveryStage): T[] {
   const rank = (item: T) => recoveryStages.indexOf(stageOf(item))
   return [...items].sort((a, b) => rank(a) - rank(b))
 }
 
-/** A place other than the bucket where a system reads or writes. */
+/** A place other than the bucket that a system reads or writes. */
 export interface Place {
   /** The key of the system that names it, e.g. `volume` or `source`. */
   readonly key: string
@@ -203,10 +204,10 @@ export interface Place {
     | { readonly host: string; readonly path: string }
 }
 
-/** What the agent's `verify` demands of a system's copies, in hours. */
+/** What the agent's `verify` requires of a system's copies, in hours. */
 export interface GoodCopy {
   readonly maximumAgeHours: number
-  /** Missing for a system that is never drilled. */
+  /** Missing for a system without drills. */
   readonly drillMaximumAgeHours?: number
 }
 
@@ -216,11 +217,11 @@ export interface RunbookPage {
   readonly needs: string
   /** What must be kept outside the installation, each with the reason. */
   readonly keepSafe: readonly { readonly what: string; readonly why: string }[]
-  /** How to restore it and how to tell that it worked: the body of its step in the full recovery. */
+  /** How to restore it and how to check that it worked: the body of its step in the full recovery. */
   readonly restore: string
-  /** What still holds its data when the bucket is lost, and how to use it. */
+  /** What still holds its data if the bucket is lost, and how to use it. */
   readonly withoutBucket: string
-  /** What a restore leaves behind to be removed by hand, if anything. */
+  /** What a restore leaves behind to be removed manually, if anything. */
   readonly leftovers?: string
 }
 
@@ -233,33 +234,33 @@ export interface RunbookChapter<S> {
 }
 
 /**
- * One kind of system: everything that the rest of the code must know about it. To add a kind, add one file beside this
- * one and its entry in `index.ts`; the lab's part is in `src/lab/kinds/`, the agent's in `src/agent/`.
+ * One kind of system: everything that the rest of the code must know about it. To add a kind, add one file in this
+ * folder and its entry in `index.ts`; the lab's part is in `src/lab/kinds/`, the agent's in `src/agent/`.
  */
 export interface SystemKind<S extends { kind: string; name: string }> {
   readonly kind: S['kind']
   readonly schema: Type.TObject
-  /** The cluster it runs in; `undefined` for one with a host of its own. */
+  /** The cluster it runs in; `undefined` for a system with a host of its own. */
   cluster(system: S): string | undefined
   /** Its namespace in that cluster, and the Secret there with the store's keys. */
   inCluster(system: S): { readonly namespace: string; readonly storeSecret: string } | undefined
   /** Where it reads and writes besides its bucket. */
   places(system: S): Place[]
-  /** The images that the system itself names, by the key that names each. */
+  /** The images that the system itself configures, by key. */
   images(system: S): { readonly key: string; readonly image: string }[]
   /** Its stage in a full recovery. */
   stage(system: S): RecoveryStage
   goodCopy(system: S): GoodCopy
   /** The variables of its inventory host, as its roles' `argument_specs` define them. */
   hostVariables(system: S, surroundings: Surroundings): Record<string, unknown>
-  /** Every option that its jobs have, by role and entry point. */
+  /** All options of its jobs, by role and entry point. */
   readonly options: readonly OptionTable[]
   /** Its job templates. */
   templates(system: S): TemplateUse[]
   copies(system: S): CopyFacts
-  /** Its own CronJob and the old ones that it replaces, as `cluster/namespace/name`; `undefined` without a CronJob. */
+  /** Its CronJob and the old ones that it replaces, as `cluster/namespace/name`; `undefined` without a CronJob. */
   cronjobs(system: S): { readonly own: string; readonly replaced: readonly string[] } | undefined
-  /** What is wrong with it that its schema cannot say. */
+  /** Problems that its schema cannot express. */
   check(system: S): SystemFinding[]
   runbook(system: S, surroundings: Surroundings): RunbookPage
   /** Chapters about incidents that only this kind has. */

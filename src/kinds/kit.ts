@@ -57,7 +57,7 @@ function goodCopy(system: KitSystem): GoodCopy {
   return { maximumAgeHours, ...(system.drillIdentity && drill) }
 }
 
-/** What a recovery needs beside the copies: named Secrets of a namespace and the config, encrypted with age. */
+/** What a recovery needs besides the copies: named Secrets of a namespace and the config, encrypted with age. */
 export const kit: SystemKind<KitSystem> = {
   kind: 'kit',
   schema,
@@ -70,7 +70,7 @@ export const kit: SystemKind<KitSystem> = {
   hostVariables(system, surroundings) {
     const store = storeEnvironment(system, surroundings)
     const items = system.secrets.flatMap(({ name, keys }) => keys.map(key => ({ secret: name, key })))
-    // Files, because an environment variable cannot hold every value: a container runtime takes text only.
+    // Files, because an environment variable cannot hold every value: a container runtime accepts text only.
     const volumes = system.secrets.map(
       ({ name, keys }, index) => [`secret-${index}`, { secret: { name, entries: keys } }] as const,
     )

@@ -94,7 +94,7 @@ const drillOptions: OptionTable = {
   ],
 }
 
-// rsync keeps owners and reads files of every owner: that needs root with these capabilities and no more.
+// rsync preserves owners and reads files of every owner: that needs root with exactly these capabilities.
 const runAs: RunAs = { user: 0, group: 0, capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'] }
 
 /** A tree of files: its latest state on another volume (rsync) and in a bucket (by manifest). */
@@ -163,7 +163,7 @@ export const media: SystemKind<MediaSystem> = {
     }
   },
   copies: system => ({
-    // A manifest names every file of one state; the files themselves are shared between states.
+    // A manifest names every file of one state; states share the files themselves.
     objects: { prefix: `.manifests/${system.name}/`, pattern: /\/([\dT:.-]+Z)\.jsonl\.gz$/ },
     keeps: { days: trashDays },
     ...cronjobCopies(system),
@@ -190,7 +190,7 @@ export const media: SystemKind<MediaSystem> = {
       what: 'Restore files from a copy, all or some, with owners, modes and times; only what differs is downloaded.',
       playbook: 'playbooks/restore-system.yml',
       credentials: [clusterCredential(system)],
-      // Applications and schedules are restored after the restore's own limit.
+      // Longer than the restore's own limit: applications and schedules are started again after it.
       timeout: restoreSeconds + 3600,
       recovery: { dry_run: 'no', confirm: system.name },
     }),
@@ -251,7 +251,7 @@ rclone cat "store:${system.bucket}/.manifests/${system.name}/$(rclone lsf store:
 It worked when the block exits with 0, a dry run finds nothing to create or replace, and the application shows its files.`
 }
 
-/** Commands in a pod with the source at /volume-b, which is removed in the end. */
+/** Commands in a pod with the source at /volume-b; the pod is removed at the end. */
 function inPod(
   system: MediaSystem,
   { agent, store }: Surroundings,

@@ -1,27 +1,27 @@
 import type { Question } from './kind.ts'
 
 /**
- * One option of a job: the only place where it is defined. The survey's question, the role's default and argument
- * specification, the variable that the agent reads, and the reference page are made from it.
+ * One option of a job, defined only here. The survey's question, the role's default and argument specification, the
+ * variable that the agent reads, and the reference page are generated from it.
  */
 export interface JobOption {
   /** The role's variable without the role's prefix. */
   readonly name: string
   /** The survey's question. */
   readonly question: string
-  /** What the answer means: shown below the question, and the description in the role. One line, no full stop. */
+  /** The meaning of the answer: shown below the question, and the description in the role. One line, no full stop. */
   readonly help: string
-  /** `list` is a text whose items are separated by semicolons; the agent gets one per line. */
+  /** `list` is a text with items separated by semicolons; the agent gets one item per line. */
   readonly type: 'text' | 'list' | 'choice' | 'boolean' | 'integer'
   /** For `choice`. */
   readonly choices?: readonly string[]
   /** `yes` or `no` for `boolean`. */
   readonly default: string
-  /** Whether a text may not be empty; a choice never is. */
+  /** Whether a text must not be empty; a choice never is. */
   readonly required?: boolean
-  /** The agent's variable; without one, the role itself uses the option. */
+  /** The agent's variable; without one, the option is for the role itself. */
   readonly environment?: string
-  /** Whether no survey asks it: it stays at its default unless a variable sets it. */
+  /** Whether no survey asks for it: it keeps its default unless a variable sets it. */
   readonly unasked?: boolean
 }
 
@@ -32,12 +32,12 @@ export interface OptionTable {
   readonly options: readonly JobOption[]
 }
 
-/** The role's variable of an option. */
+/** The role's variable for an option. */
 export function variableOf({ role }: OptionTable, name: string): string {
   return `${role}_${name}`
 }
 
-/** The survey that asks a table's options. */
+/** The survey that asks for a table's options. */
 export function surveyOf(table: OptionTable): Question[] {
   return table.options
     .filter(option => !option.unasked)
@@ -52,17 +52,17 @@ export function surveyOf(table: OptionTable): Question[] {
     }))
 }
 
-/** The values that an option may have; empty if it is free text. */
+/** The values that an option may have; empty for free text. */
 export function choicesOf({ type, choices = [] }: JobOption): readonly string[] {
   return type === 'boolean' ? ['no', 'yes'] : choices
 }
 
-/** The agent's variables that a table's options set. */
+/** The agent's variables set by a table's options. */
 export function environmentOf({ options }: OptionTable): string[] {
   return options.flatMap(({ environment }) => environment ?? []).sort()
 }
 
-/** Answers by option name as answers to the survey; required questions that are not given keep their default. */
+/** Converts answers by option name to answers of the survey; missing required answers keep their default. */
 export function answersOf(
   table: OptionTable,
   given: Readonly<Record<string, string>>,

@@ -79,7 +79,7 @@ const restoreOptions: OptionTable = {
   role: 'rancher_backup',
   entryPoint: 'restore',
   options: [
-    // The entry points of the role give FROM_BACKUP different defaults, so the role sets it.
+    // The entry points of the role have different defaults for FROM_BACKUP, so the role sets it.
     { ...omitEnvironment(sharedOptions.copy), name: 'restore_copy' },
     { ...sharedOptions.dryRun, name: 'restore_dry_run' },
     {
@@ -107,7 +107,7 @@ function window(schedule: Schedule, minutes: number): Record<string, unknown> {
   }
 }
 
-/** The Rancher server: one Docker container on a host of its own, stopped for the moment of the copy. */
+/** The Rancher server: one Docker container on a host of its own, stopped briefly while it is copied. */
 export const rancher: SystemKind<RancherSystem> = {
   kind: 'rancher',
   schema,
@@ -190,7 +190,7 @@ export const rancher: SystemKind<RancherSystem> = {
     {
       ...drill(system),
       playbook: 'playbooks/drill-rancher.yml',
-      // A check of its own: a successful drill must not hide a failed backup.
+      // A separate check: a successful drill must not hide a failed backup.
       credentials: credentials(system, `drill of ${system.name}`),
       timeout: timeoutSeconds,
     },
@@ -217,10 +217,10 @@ export const rancher: SystemKind<RancherSystem> = {
   ],
 }
 
-// A run takes a while after its stop until its receipt, and a week with a change of the clock has an hour more.
+// There is some time from a run's stop of the server to its receipt, and a week with a clock change has an hour more.
 const GRACE_HOURS = 3
 
-/** A run that is later than its window does not happen: so old, at most, the newest copy is. */
+/** No run starts after its window, so this is the maximum age of the newest copy. */
 function maximumAgeHours({ schedule, windowMinutes }: RancherSystem): number {
   return Math.ceil(periodSeconds(schedule) / 3600 + windowMinutes / 60) + GRACE_HOURS
 }
@@ -233,7 +233,7 @@ function credentials({ name, heartbeat }: RancherSystem, heard: string | undefin
   ]
 }
 
-/** AWX ends a job that takes longer, in seconds. */
+/** AWX stops a job that takes longer, in seconds. */
 const timeoutSeconds = 4 * 3600
 
 function restoreText(system: RancherSystem, { agent, store }: Surroundings): string {

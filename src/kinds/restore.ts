@@ -2,7 +2,7 @@ import type { Schedule } from '../schedule/index.ts'
 import type { CredentialUse, Surroundings, TemplateUse, Volume } from './kind.ts'
 import { answersOf, environmentOf, type JobOption, type OptionTable, surveyOf } from './options.ts'
 
-/** What every system in a cluster has. */
+/** Fields of every system in a cluster. */
 export interface InCluster {
   readonly name: string
   readonly description: string
@@ -29,9 +29,9 @@ interface Mount {
   readonly read_only: boolean
 }
 
-/** What the agent has to restore, drill and verify a system in a cluster. */
+/** What the agent needs to restore, drill and verify a system in a cluster. */
 interface Work {
-  /** The variables that say where its data and its copies are. */
+  /** The variables for the location of its data and its copies. */
   readonly environment: Readonly<Record<string, string>>
   readonly secretEnvironment: readonly { name: string; secret: string; key: string }[]
   readonly volumes: Readonly<Record<string, Volume>>
@@ -53,7 +53,7 @@ export function systemVariables(system: InCluster, { agent }: Surroundings, work
   return {
     backup_system_name: system.name,
     backup_system_namespace: system.namespace,
-    // Whichever image makes the copies, the agent restores them.
+    // The agent restores the copies of any image.
     backup_system_image: agent.image,
     backup_system_drill_image: work.drillImage,
     backup_system_environment: work.environment,
@@ -113,7 +113,7 @@ const copy: JobOption = {
   environment: 'FROM_BACKUP',
 }
 
-/** The options of a restore in a cluster: those that every kind has around those of one. */
+/** The options of a restore in a cluster: those of its kind between those that every kind has. */
 export function restoreTable(own: readonly JobOption[]): OptionTable {
   return {
     role: 'backup_system',
@@ -142,7 +142,7 @@ export function restoreTable(own: readonly JobOption[]): OptionTable {
   }
 }
 
-/** The options that the restore of every kind has, for one whose role is its own. */
+/** The options that every kind's restore has, for a kind with its own role. */
 export const sharedOptions = { copy, dryRun, confirm } as const
 
 /** The job template that restores a system, with the answers that a full recovery gives. */
@@ -170,15 +170,15 @@ export function restoreTemplate(
   }
 }
 
-/** Drills run weekly; a week of grace. */
+/** Drills run weekly; one week of tolerance. */
 export const drillMaximumAgeHours = 14 * 24
 
 type Known = Pick<TemplateUse, 'description'> & { readonly name: string }
 
-/** Early on a Sunday: no deployments, no Rancher backup, and the week's copies behind it. */
+/** Early on a Sunday: no deployments, no Rancher backup, and the week's copies are complete. */
 export const drillSchedule: Schedule = { every: 'week', on: 'sunday', at: '05:30' }
 
-/** What the job templates that test a restore have in common: AWX runs them every week. */
+/** The common part of the job templates that test a restore: AWX runs them weekly. */
 export function drill({ name, description }: Known) {
   return {
     name: `Test restore: ${name}`,
@@ -201,7 +201,7 @@ export function drillTemplate(system: { readonly cluster: string } & Known): Tem
   }
 }
 
-/** The job template that verifies a system's newest copy: every morning when people come to work. */
+/** The job template that verifies a system's newest copy, every morning at the start of the working day. */
 export function verifyTemplate({ name, description }: Known, credentials: readonly CredentialUse[]): TemplateUse {
   return {
     name: `Verify: ${name}`,
@@ -210,7 +210,7 @@ export function verifyTemplate({ name, description }: Known, credentials: readon
     limit: name,
     credentials,
     survey: [],
-    // The role's own limit is a quarter of an hour, and as much again for a pod to start.
+    // The role's own limit is a quarter of an hour, plus the same time for a pod to start.
     timeout: 3600,
     scheduled: true,
     schedule: { every: 'day', at: '08:30' },

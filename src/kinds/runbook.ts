@@ -7,8 +7,8 @@ export function launch(template: string, answers: Readonly<Record<string, string
 }
 
 /**
- * A block of commands for bash that needs none of this software. It runs in a subshell: it stops at the first error, its
- * exit code says whether it worked, and nothing of it (variables, background processes) is left afterwards.
+ * A block of commands for bash that needs none of this software. It runs in a subshell: it stops at the first error,
+ * its exit code shows whether it worked, and it leaves nothing behind (variables, background processes).
  */
 export function byHand(...lines: readonly string[]): string {
   return ['```bash', '(', 'set -euo pipefail', ...lines, ')', '```'].join('\n')
@@ -22,7 +22,7 @@ export function confirmation(question: string, name: string): string[] {
   ]
 }
 
-/** `$k`: kubectl for one namespace of one cluster; and the address of the API that answers. */
+/** `$k`: kubectl for one namespace of one cluster. Also prints the address of the API server. */
 export function kubectl(cluster: string, namespace: string): string[] {
   return [
     `k='kubectl --context ${cluster} --namespace ${namespace}'`,
@@ -31,7 +31,7 @@ export function kubectl(cluster: string, namespace: string): string[] {
   ]
 }
 
-/** A text as one word of a shell command. */
+/** Quote a text as one word of a shell command. */
 export function shellWord(text: string): string {
   return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 }

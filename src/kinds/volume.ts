@@ -5,7 +5,7 @@ interface InNamespace {
   readonly namespace: string
 }
 
-/** A volume of a system as a place. */
+/** The volume of a system as a `Place`. */
 export function volumePlace(
   { cluster, namespace }: InNamespace,
   key: string,
@@ -15,7 +15,7 @@ export function volumePlace(
   return { key, access, at: 'nfs' in volume ? volume : { cluster, namespace, claim: volume.claim } }
 }
 
-/** A volume in words: `claim im-infra/pg-bu` or `nfs.example:/exports/media`. */
+/** A volume for messages: `claim im-infra/pg-bu` or `nfs.example:/exports/media`. */
 export function volumeText({ namespace }: InNamespace, volume: Volume): string {
   return 'nfs' in volume ? `${volume.nfs.server}:${volume.nfs.path}` : `claim ${namespace}/${volume.claim}`
 }

@@ -11,7 +11,7 @@ export interface SimulatedRun {
   readonly bytes: number
 }
 
-/** A bucket as the agent would leave it, in memory: the same retention, the same receipts. */
+/** A simulated bucket, in memory, with the agent's retention and receipts. */
 export class SimulatedBucket {
   readonly #system: string
   readonly #bucket: string
@@ -42,7 +42,7 @@ export class SimulatedBucket {
     const { key, etag } = receipt.receipt.object as { key: string; etag: string }
     this.objects.unshift({ key, bytes: run.bytes, etag, modified: run.end, taken: run.start })
     this.receipts.unshift(receipt)
-    // A run clears the marks that it found when it began.
+    // A run removes the marks that it found when it started.
     const began = `${receiptPrefix(this.#system)}${run.start.toISOString()}`
     this.unfinished = this.unfinished.filter(mark => mark > began)
     this.#prune(run.end)

@@ -5,28 +5,28 @@ import type { SimulatedBucket } from './bucket.ts'
 export interface Fault {
   readonly kind: FaultKind
   readonly from: Date
-  /** Missing for what happens once, or never ends. */
+  /** Missing for a fault that happens once, or never ends. */
   readonly to?: Date
 }
 
 export type FaultKind = keyof typeof faultKinds
 
-/** How a fault of a kind changes a run, and the bucket. */
+/** How a kind of fault changes a run, and the bucket. */
 interface Effect {
   readonly title: string
-  /** The finding that must tell of it. */
+  /** The finding that must report it. */
   readonly expected: FindingId
-  /** What it stops or changes while it lasts. */
+  /** What it prevents or changes while it lasts. */
   readonly stops?: 'awx' | 'kubernetes' | 'runs' | 'drills'
   readonly bytes?: number
   readonly seconds?: number
-  /** What it does to the bucket when it begins. */
+  /** What it does to the bucket when it starts. */
   readonly harm?: (bucket: SimulatedBucket, at: Date) => void
-  /** Needs more than one copy to be possible. */
+  /** It is only possible with more than one copy. */
   readonly needsOlder?: boolean
 }
 
-/** Every kind of fault that can be injected, and the finding that must tell of it. */
+/** Every kind of fault that can be injected, and the finding that must report it. */
 export const faultKinds = {
   'awx-away': { title: 'AWX is away', expected: 'overdue', stops: 'awx' },
   'cluster-away': { title: 'the control plane is away', expected: 'overdue', stops: 'kubernetes' },
@@ -109,7 +109,7 @@ export function effectOf(kind: FaultKind): Effect {
   return faultKinds[kind]
 }
 
-/** Whether a fault lasts at a moment. */
+/** Whether a fault is active at a moment. */
 export function lasts({ from, to }: Fault, at: Date): boolean {
   return at >= from && (!to || at < to)
 }

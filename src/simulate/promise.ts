@@ -3,7 +3,7 @@ import type { System } from '../kinds/index.ts'
 import { before, parseDuration, timezoneOf } from '../schedule/index.ts'
 import type { Outcome } from './simulate.ts'
 
-/** Which promises of the config an outcome does not keep, in words. */
+/** The promises of the config that an outcome breaks, a sentence each. */
 export function brokenPromises(system: System, { worstLoss, shortestReach }: Outcome): string[] {
   const broken: string[] = []
   const zone = timezoneOf(system.schedule)

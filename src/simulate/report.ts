@@ -5,12 +5,12 @@ import { effectOf, type FaultKind } from './faults.ts'
 import type { Outcome } from './simulate.ts'
 import type { Trial } from './trials.ts'
 
-/** A system's outcome, and the promises that it does not keep. */
+/** A system's outcome, and the promises that it breaks. */
 export type Judged = Outcome & { readonly broken: readonly string[] }
 
 const seconds = (count: number) => duration(count * 1000)
 
-/** A table of outcomes, and the alarms that came up in each. */
+/** A table of outcomes, and the alarms in each. */
 export function reportOutcomes(outcomes: readonly Judged[]): string {
   const rows = outcomes.map(({ system, runs, lost, worstLoss, shortestReach, months, mostBytes, alarms, broken }) => [
     system,
@@ -43,7 +43,7 @@ export function reportOutcomes(outcomes: readonly Judged[]): string {
   return `${table(header, rows)}${alarms.length > 0 ? `\nAlarms:\n${alarms.join('')}` : ''}`
 }
 
-/** A table of faults: which finding tells of each, and after what time, over all systems. */
+/** A table of faults: which finding reports each, and after what time, over all systems. */
 export function reportTrials(trials: readonly Trial[]): string {
   const kinds = [...new Set(trials.map(({ fault, expected }) => `${fault} ${expected}`))]
   const rows = kinds.map(kind => {

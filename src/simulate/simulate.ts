@@ -7,19 +7,19 @@ import { assess, type FindingId } from '../store/assess.ts'
 import { SimulatedBucket } from './bucket.ts'
 import { effectOf, type Fault, lasts } from './faults.ts'
 
-/** What is simulated. */
+/** Input of a simulation. */
 export interface Simulation {
   readonly system: System
   readonly from: Date
   readonly to: Date
   readonly faults?: readonly Fault[]
-  /** What runs of this system take and send; without it they are assumed. */
+  /** Duration and size of this system's runs; without it they are assumed. */
   readonly measured?: { readonly bytes: number; readonly seconds: number }
   /** Stop as soon as this finding appears. */
   readonly until?: FindingId
 }
 
-/** A finding, while it lasted. */
+/** A finding and the time during which it was present. */
 export interface Alarm {
   readonly id: FindingId
   readonly message: string
@@ -27,17 +27,17 @@ export interface Alarm {
   readonly to?: Date
 }
 
-/** What came of it. Spans are seconds. */
+/** The result of a simulation. Spans are seconds. */
 export interface Outcome {
   readonly system: string
   readonly runs: number
   /** Scheduled runs that did not start, or failed. */
   readonly lost: number
-  /** The most data, in time, that was at risk at any moment. */
+  /** The most data, as a time span, that was at risk at any moment. */
   readonly worstLoss: { readonly seconds: number; readonly at: Date }
-  /** How far back a restore reached at the worst moment after the first copy was pruned; missing if none was. */
+  /** How far back a restore could reach at the worst moment after the first copy was pruned; missing if none was. */
   readonly shortestReach?: { readonly seconds: number; readonly at: Date }
-  /** At the first of each month: what can be restored, and what it takes. */
+  /** At the first of each month: what can be restored, and how long it takes. */
   readonly months: readonly {
     readonly at: Date
     readonly copies: number
@@ -48,12 +48,12 @@ export interface Outcome {
   readonly alarms: readonly Alarm[]
 }
 
-// What is assumed of a run of which nothing was measured.
+// Assumptions about a run without measurements.
 const ASSUMED_SECONDS = 600
 const ASSUMED_BYTES = 1024 ** 3
 // Ordinary variation from run to run, and growth in a year.
 const VARIATION = { seconds: 0.3, bytes: 0.01, growth: 0.3 }
-// A drill's restore takes so many times the time of the run.
+// The restore of a drill takes this many times the duration of the run.
 const DRILL_TIMES = 3
 const YEAR_MS = 365 * 86_400_000
 
@@ -63,9 +63,9 @@ interface Event {
 }
 
 /**
- * Run a system's schedule through some years, with the faults given, on a bucket in memory, and judge it by the very
- * code of `status` after every run and at every moment at which a finding falls due. The same input always has the
- * same outcome.
+ * Run a system's schedule through some years, with the given faults, on a bucket in memory, and assess it with the code
+ * of `status` after every run and at every moment at which a finding falls due. The same input always has the same
+ * outcome.
  */
 export function simulate({ system, from, to, faults = [], measured, until }: Simulation): Outcome {
   const facts = kindOf(system).copies(system)
@@ -117,7 +117,7 @@ export function simulate({ system, from, to, faults = [], measured, until }: Sim
   return { system: system.name, runs, lost, ...watch.outcome() }
 }
 
-/** Looks at a bucket whenever what is found may change, and keeps account. */
+/** Assesses the bucket whenever the findings may change, and records the results. */
 class Watch {
   readonly #system: System
   readonly #bucket: SimulatedBucket
@@ -137,7 +137,7 @@ class Watch {
     this.#bucket = bucket
   }
 
-  /** Let time pass to a moment: look wherever a finding falls due on the way. */
+  /** Advance the time to a moment, and assess wherever a finding falls due on the way. */
   reach(moment: Date): void {
     while (this.#until && this.#until < moment) this.look(new Date(this.#until.getTime() + 1))
     if (!this.#newest) return
@@ -147,7 +147,7 @@ class Watch {
 
   look(now: Date): void {
     const observed = this.#bucket.observed()
-    // Before its first run a system has no copy, and that is right.
+    // Before its first run a system rightly has no copy.
     if (observed.receipts.length === 0) return
     const { findings, good, until } = assess(expectationsOf(this.#system, observed.receipts), observed, now)
     this.#until = until
@@ -189,8 +189,8 @@ class Watch {
 }
 
 /**
- * When runs really start. What starts them may be away: AWX and Kubernetes both start a run that was missed meanwhile,
- * once, when they are back, if it is not too late then.
+ * The times at which runs really start. The scheduler may be down: AWX and Kubernetes both start a missed run once,
+ * when they are back, unless it is too late.
  */
 function* startsOf(
   schedule: Schedule,
@@ -217,7 +217,7 @@ function* startsOf(
   }
 }
 
-/** Numbers from -1 to 1 that only depend on the seed (mulberry32). */
+/** Numbers from -1 to 1 that depend only on the seed (mulberry32). */
 function randomOf(seed: string): () => number {
   let state = [...seed].reduce((sum, char) => (Math.imul(sum, 31) + char.charCodeAt(0)) | 0, 7)
   return () => {

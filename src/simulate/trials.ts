@@ -4,12 +4,12 @@ import type { FindingId } from '../store/assess.ts'
 import { effectOf, type FaultKind, faultKinds } from './faults.ts'
 import { simulate } from './simulate.ts'
 
-/** A fault that was injected into a system, and whether the finding came that must tell of it. */
+/** A fault that was injected into a system, and whether the finding that must report it appeared. */
 export interface Trial {
   readonly system: string
   readonly fault: FaultKind
   readonly expected: FindingId
-  /** From the fault's begin until the finding; missing if it never came. */
+  /** From the start of the fault until the finding; missing if it never appeared. */
   readonly afterSeconds?: number
 }
 
@@ -20,7 +20,7 @@ const WARM_UP = { runs: 12, days: 15 }
 // and after it, which is longer than any finding takes.
 const PATIENCE = { runs: 6, days: 30 }
 
-/** Inject each kind of fault into a system, once it has run for a while, and wait for its finding. */
+/** Inject each kind of fault into a system that has run for a while, and wait for its finding. */
 export function trialsOf(system: System): Trial[] {
   const { clock, drills, keeps } = kindOf(system).copies(system)
   const single = 'copies' in keeps && keeps.copies < 2
@@ -30,7 +30,7 @@ export function trialsOf(system: System): Trial[] {
   const to = after(from, PATIENCE)
   return (Object.keys(faultKinds) as FaultKind[]).flatMap(fault => {
     const { stops, needsOlder } = effectOf(fault)
-    // What starts only the drills is missed only by them.
+    // If only drills are not started, only they are missed.
     const idle = (stops === 'awx' || stops === 'kubernetes') && stops !== clock
     const expected = idle ? 'drill-overdue' : effectOf(fault).expected
     if ((expected === 'drill-overdue' && (!drills || stops === 'kubernetes')) || (needsOlder && single)) return []

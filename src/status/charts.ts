@@ -9,7 +9,7 @@ use([CalendarComponent, GridComponent, VisualMapComponent, HeatmapChart, LineCha
 /** A value at a moment. */
 export type Point = readonly [at: Date, value: number]
 
-// Points beyond this many are drawn as the largest of their neighbours: a line of so many pixels shows no more.
+// More points than this are reduced to the maximum of their neighbours: a line of this width cannot show more.
 const POINTS = 180
 const DAY_MS = 86_400_000
 const SIZE = { width: 340, height: 130 }
@@ -17,13 +17,13 @@ const SIZE = { width: 340, height: 130 }
 /**
  * A line over time as SVG.
  *
- * @param label what a screen reader says instead of it
- * @param inWords a value as it stands at the axis
+ * @param label read out by screen readers instead
+ * @param inWords formats a value for the axis
  */
 export function lineChart(points: readonly Point[], label: string, inWords: (value: number) => string): string {
   const times = points.map(([at]) => at.getTime())
   const [first, last] = [Math.min(...times), Math.max(...times)]
-  // A single point stands in the middle of a day.
+  // A single point is drawn in the middle of a day.
   const [from, to] = first === last ? [first - DAY_MS / 2, last + DAY_MS / 2] : [first, last]
   return draw(
     {
@@ -59,10 +59,10 @@ export function lineChart(points: readonly Point[], label: string, inWords: (val
   )
 }
 
-/** What happened on a day: a copy was made, or one was due and none was made. */
+/** The result of a day: a copy was made, or one was due and none was made. */
 export type Day = readonly [day: string, what: 'copy' | 'missing']
 
-/** Half a year of days as SVG, a column a week. */
+/** Half a year of days as SVG, one column a week. */
 export function calendar(days: readonly Day[], range: readonly [string, string], label: string): string {
   return draw(
     {
@@ -99,7 +99,7 @@ export function calendar(days: readonly Day[], range: readonly [string, string],
   )
 }
 
-// Seen on white and on black alike; red and blue are told apart by everybody.
+// Visible on white and on black; red and blue can be distinguished with any colour vision.
 const LINE = '#3b82c4'
 const MISSING = '#d1453b'
 const GRID = '#8884'

@@ -5,17 +5,17 @@ import { type Expected, runSeconds } from '../store/assess.ts'
 import type { StoredReceipt } from '../store/receipt.ts'
 
 const HOUR_MS = 3_600_000
-// How many of the newest runs tell how long a run takes.
+// The number of newest runs from which the duration of a run is estimated.
 const RECENT_RUNS = 10
 
 /**
- * What a system's schedule and promises demand of its copies.
+ * What a system's schedule and promises require of its copies.
  *
- * A copy is overdue when the run after it had time enough: as late as a run may start, and then an hour or twice the
- * longest of the recent runs, but no longer than a run may take. So a control plane that is away for some hours raises
- * no alarm as long as it comes back in time to start the run.
+ * A copy is overdue once the next run has had enough time: the latest start of that run, plus an hour or twice the
+ * longest of the recent runs, but not more than a run may take. So a control plane that is down for some hours raises
+ * no alarm as long as it is back in time to start the run.
  *
- * @param receipts newest first; they tell how long its runs take
+ * @param receipts newest first, for the duration of runs
  */
 export function expectationsOf(system: System, receipts: readonly StoredReceipt[]): Expected {
   const facts = kindOf(system).copies(system)
@@ -32,7 +32,7 @@ export function expectationsOf(system: System, receipts: readonly StoredReceipt[
     writesReceipts: facts.writesReceipts,
     endsWithinMs,
     dueBy: taken => new Date(nextRuns(system.schedule, taken, 1).getTime() + graceMs),
-    // One drill may fail; two in a row are too many.
+    // One drill may fail, but not two in a row.
     ...(drills && { drillDueBy: last => new Date(nextRuns(drills, last, 2).getTime() + endsWithinMs) }),
     ...(loseAtMost && { loseAtMostMs: loseAtMost.total({ unit: 'milliseconds', relativeTo: '2026-01-01' }) }),
     ...(restorableFor && {
@@ -44,7 +44,7 @@ export function expectationsOf(system: System, receipts: readonly StoredReceipt[
   }
 }
 
-/** When a schedule runs next, or the time after that, counted from 1. */
+/** When a schedule runs next, or the n-th time from now, counted from 1. */
 export function nextRuns(schedule: Schedule, from: Date, count: number): Date {
   const runs = occurrences(schedule, Temporal.Instant.fromEpochMilliseconds(from.getTime()), count)
   return new Date((runs.at(-1) as Temporal.Instant).epochMilliseconds)

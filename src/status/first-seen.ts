@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import type { Finding } from '../store/assess.ts'
 
 /**
- * Date the findings of which the bucket does not tell since when they hold: from when they were first seen here, which
- * is kept in a file beside the remembered receipts.
+ * Date the findings whose start cannot be derived from the bucket: by when they were first seen here, which is stored
+ * in a file beside the cached receipts.
  */
 export async function dated(findings: readonly Finding[], folder: string, now: Date): Promise<Finding[]> {
   const file = join(folder, 'first-seen.json')
@@ -15,7 +15,7 @@ export async function dated(findings: readonly Finding[], folder: string, now: D
   const undated = findings.filter(({ since }) => !since)
   const kept = Object.fromEntries(undated.map(finding => [nameOf(finding), seen[nameOf(finding)] ?? now.toISOString()]))
   if (JSON.stringify(kept) !== JSON.stringify(seen)) {
-    // A file that cannot be written only costs the date.
+    // If the file cannot be written, only the date is lost.
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 })
       await writeFile(`${file}.${process.pid}`, JSON.stringify(kept))

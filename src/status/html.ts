@@ -1,4 +1,4 @@
-/** Text as it stands in HTML, in an attribute as well. */
+/** Escape a text for HTML, also within attributes. */
 export function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 }

@@ -4,12 +4,12 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { StoredReceipt } from '../store/receipt.ts'
 
-/** Where receipts that were read once are kept: `$XDG_CACHE_HOME/fragalysis-backups/receipts`. */
+/** The folder of cached receipts: `$XDG_CACHE_HOME/fragalysis-backups/receipts`. */
 export function memoryFolder(env: Readonly<Record<string, string | undefined>>): string {
   return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fragalysis-backups', 'receipts')
 }
 
-/** A receipt as it was listed and read; its text is parsed only when it is asked for. */
+/** A receipt as it was listed and read; its text is parsed only on demand. */
 interface Entry {
   readonly etag: string
   readonly sha256: string
@@ -17,11 +17,11 @@ interface Entry {
 }
 
 /**
- * The receipts of a folder that were read before. Receipts are never changed, so one that is listed with the same ETag
- * need not be read again; and those that expired in the bucket are still there for the trends.
+ * A cache of the receipts of one folder. Receipts are never changed, so one that is listed with the same ETag need not
+ * be read again; and receipts that have expired in the bucket are kept for the trends.
  *
- * A file of lines `key <tab> ETag <tab> SHA-256 <tab> receipt`, only ever added to: a line cut short by a kill is
- * ignored, and two processes may add the same one. When a line was replaced, the file is written anew.
+ * A file of lines `key <tab> ETag <tab> SHA-256 <tab> receipt`, append-only: a line truncated by a kill is ignored, and
+ * two processes may append the same one. If a line was replaced, the file is rewritten.
  */
 export class Memory {
   readonly #file: string
@@ -34,7 +34,7 @@ export class Memory {
     this.#entries = entries
   }
 
-  /** @param place what sets this folder of receipts apart from every other: endpoint, bucket, prefix */
+  /** @param place identifies this folder of receipts: endpoint, bucket, prefix */
   static async open(folder: string, place: readonly string[]): Promise<Memory> {
     const file = join(folder, `${createHash('sha256').update(place.join('\n')).digest('hex').slice(0, 32)}.tsv`)
     const entries = new Map<string, Entry>()
@@ -49,7 +49,7 @@ export class Memory {
       from = end + 1
     }
     const memory = new Memory(file, entries)
-    // A line that a kill cut short must not swallow the next one.
+    // A truncated line must not swallow the next one.
     memory.#rewrite = text !== '' && !text.endsWith('\n')
     return memory
   }
@@ -78,12 +78,12 @@ export class Memory {
     this.#added.push([key, entry])
   }
 
-  /** Forget one that is no longer what it was. */
+  /** Remove a receipt that has changed. */
   forget(key: string): void {
     if (this.#entries.delete(key)) this.#rewrite = true
   }
 
-  /** Keep what was added. A cache that cannot be written only costs time, so that is no error. */
+  /** Write what was added. A cache that cannot be written only costs time, so that is not an error. */
   async save(): Promise<void> {
     if (this.#added.length === 0 && !this.#rewrite) return
     const lines = ([key, { etag, sha256, text }]: [string, Entry]) => `${key}\t${etag}\t${sha256}\t${text}\n`
@@ -97,7 +97,7 @@ export class Memory {
       this.#added = []
       this.#rewrite = false
     } catch {
-      // Read again next time.
+      // It is read again next time.
     }
   }
 }

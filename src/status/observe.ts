@@ -19,24 +19,24 @@ import { setAside } from '../store/set-aside.ts'
 import { Memory } from './memory.ts'
 
 const DAY_MS = 86_400_000
-// What one LIST answers. Where fewer receipts are known, all are listed; where more are, only those that the agent
-// keeps whatever they vouch for.
+// The size of one LIST answer. With fewer known receipts, all are listed; with more, only those of the period for which
+// the agent keeps every receipt.
 const PAGE = 1000
-// Receipts of one system that are read at once.
+// Receipts of one system that are read in parallel.
 const READS = 8
 
 /** What was read of a system. */
 export interface Observation extends Observed {
-  /** Every receipt that is known, those included that expired in the bucket; newest first. */
+  /** Every known receipt, including those that have expired in the bucket; newest first. */
   history(): StoredReceipt[]
   drillHistory(): StoredReceipt[]
 }
 
 /**
  * Read what a bucket holds of a system: one LIST of its receipts, one of its drills' receipts, one of its copies, and
- * one GET for each receipt that was never read before.
+ * one GET for each new receipt.
  *
- * @param folder where receipts are remembered
+ * @param folder of cached receipts
  */
 export async function observe(store: Store, system: System, folder: string, now: Date): Promise<Observation> {
   const { bucket, name } = system
@@ -50,7 +50,7 @@ export async function observe(store: Store, system: System, folder: string, now:
     kindOf(system).copies(system).plainFiles && runs.memory.size === 0 ? await listTree(store, bucket) : undefined
   const receipts = runs.receipts(new Date(oldest - DAY_MS))
   const future = new Set(runs.fromFuture.map(({ sha256 }) => sha256))
-  // Looked for only where a receipt is missed: a person may have set it aside.
+  // Checked only if a receipt is missing: an operator may have set it aside.
   const missed = runs.removed.length > 0 || chainProblems(receipts, future).length > 0
   const aside = missed ? await setAside(store, bucket, receiptPrefix(name)) : []
   return {
@@ -84,7 +84,9 @@ async function listCopies(store: Store, system: System): Promise<ListedCopy[]> {
   return copies
 }
 
-/** The first page of a bucket without its hidden folders: enough to know that there are files, and about when. */
+/**
+ * The first page of a bucket without its hidden folders: enough to show that there are files, and roughly from when.
+ */
 async function listTree(store: Store, bucket: string): Promise<Observed['tree']> {
   let objects = 0
   let newest: Date | undefined
@@ -96,7 +98,7 @@ async function listTree(store: Store, bucket: string): Promise<Observed['tree']>
   return { objects, more: objects === PAGE, ...(newest && { newest }) }
 }
 
-/** Bring the memory of a folder of receipts up to date. */
+/** Update the cache of a folder of receipts. */
 async function readFolder(store: Store, of: { bucket: string; system: string }, folder: string, now: Date) {
   const prefix = receiptPrefix(of.system)
   const memory = await Memory.open(folder, [store.endpoint, of.bucket, prefix])
@@ -137,7 +139,7 @@ async function readFolder(store: Store, of: { bucket: string; system: string }, 
     unreadable,
     fromFuture,
     removed: gone.flatMap(key => memory.get(key) ?? []),
-    /** Those that are listed, and the remembered ones of runs since `since`; newest first. */
+    /** The listed receipts, and the cached ones of runs since `since`; newest first. */
     receipts: (since: Date): StoredReceipt[] => {
       const least = `${prefix}${since.toISOString()}`
       return [...memory.keys()]

@@ -7,7 +7,7 @@ import { escapeHtml as text } from './html.ts'
 import { copiesText } from './report.ts'
 import type { Row } from './row.ts'
 
-/** What the page shows of a system beside its row; oldest first. */
+/** What the page shows of a system besides its row; oldest first. */
 export interface PageSystem {
   readonly row: Row
   readonly schedule: Schedule
@@ -26,11 +26,13 @@ export interface PageInput {
   readonly at: Date
   readonly systems: readonly PageSystem[]
   readonly findings: readonly Finding[]
-  /** Where the runbook's pages are, a URL that `docs/FINDINGS.md#…` is added to; missing: they are only named. */
+  /**
+   * Base URL of the runbook's pages, to which `docs/FINDINGS.md#…` is appended; missing: they are named without a link.
+   */
   readonly docs?: string
 }
 
-/** The status of every system as one HTML document, which needs no script and nothing from elsewhere. */
+/** The status of every system as one HTML document without scripts or external resources. */
 export function statusPage({ organisation, at, systems, findings, docs }: PageInput): string {
   const critical = findings.filter(({ severity }) => severity === 'critical').length
   const verdict = findings.length === 0 ? 'no findings' : `${critical} critical, ${findings.length - critical} warnings`
@@ -83,7 +85,7 @@ function findingItem(
 
 const columns = ['System', 'State', 'Newest copy', 'Copies', 'Size', 'Run', 'Outage', 'Last drill', 'Next run'] as const
 
-// The roles keep it a table where a narrow screen shows its rows as cards.
+// The ARIA roles keep it a table when a narrow screen shows its rows as cards.
 function table(systems: readonly PageSystem[], at: Date): string {
   const head = columns.map(name => `<th role="columnheader" scope="col">${name}</th>`).join('')
   return `<table role="table" aria-labelledby="systems"><thead role="rowgroup"><tr role="row">${head}</tr></thead>
@@ -160,7 +162,7 @@ function figure(title: string, system: string, points: readonly Point[], inWords
 
 const DAY_MS = 86_400_000
 const CALENDAR_DAYS = 364
-// Days without a copy that are named.
+// How many days without a copy are listed.
 const NAMED = 5
 
 function calendarFigure(system: string, schedule: Schedule, runs: PageSystem['runs'], at: Date): string {
@@ -173,7 +175,7 @@ function calendarFigure(system: string, schedule: Schedule, runs: PageSystem['ru
   const named = missing.slice(-NAMED).join(', ')
   const facts = `${count(made.size, 'day')} with a copy, ${count(missing.length, 'day')} without one that was due${missing.length > NAMED ? `, the last ${named}` : missing.length > 0 ? `: ${named}` : ''}`
   const label = `Calendar of the runs of ${system}`
-  // Two halves, which stand side by side where there is room.
+  // Two halves, side by side if there is room.
   const middle = new Date(from.getTime() + (CALENDAR_DAYS / 2) * DAY_MS)
   const older = calendar(
     days.filter(([each]) => each <= day(middle)),
@@ -191,7 +193,7 @@ function calendarFigure(system: string, schedule: Schedule, runs: PageSystem['ru
 /** The days, UTC, on which a copy was due. */
 function dueDays(schedule: Schedule, from: Date, to: Date): string[] {
   const days = new Set<string>()
-  // A run is due on each day however many a day there are.
+  // Hourly runs are due every day, so step by whole days.
   const step = (run: Date) => (schedule.every === 'hour' ? new Date(run.getTime() + DAY_MS) : run)
   for (let run = nextRuns(schedule, from, 1); run < to; run = step(nextRuns(schedule, run, 1))) {
     days.add(run.toISOString().slice(0, 10))

@@ -2,7 +2,7 @@ import { inBytes } from '../report/quantities.ts'
 import { table } from '../report/table.ts'
 import { type Assessment, type Copy, duration } from '../store/assess.ts'
 
-/** The copies that can be restored, newest first; `taken` is what a restore is asked for. */
+/** The copies that can be restored, newest first; `taken` is the value to pass to a restore. */
 export function reportCopies({ good, unproven }: Assessment, format: 'text' | 'json', now: Date): string {
   const copies: Copy[] = [...good, ...unproven].sort((a, b) => b.taken.getTime() - a.taken.getTime())
   if (format === 'json') {
@@ -25,7 +25,7 @@ export function reportCopies({ good, unproven }: Assessment, format: 'text' | 'j
   return table(['taken', 'age', 'size', 'holds', 'object'], rows)
 }
 
-// What a line has room for.
+// How many fit in a line.
 const COUNTS = 4
 
 function countsOf(counts: Readonly<Record<string, number>>): string {

@@ -5,7 +5,7 @@ import { duration, type Finding, findingPage } from '../store/assess.ts'
 import type { Row, State } from './row.ts'
 import type { Status } from './status.ts'
 
-/** The table of every system and then the findings, worst first; or all of it as JSON. */
+/** The table of every system and then the findings, worst first; or everything as JSON. */
 export function reportStatus(status: Status, format: 'text' | 'json', colour: boolean): string {
   if (format === 'json') {
     const findings = status.findings.map(finding => ({ ...finding, page: findingPage(finding.id) }))
@@ -27,7 +27,7 @@ export function reportStatus(status: Status, format: 'text' | 'json', colour: bo
   ].join('')
 }
 
-/** One line that says how it stands. */
+/** A one-line summary. */
 export function summariseStatus({ rows, findings, requests }: Status): string {
   const critical = findings.filter(({ severity }) => severity === 'critical').length
   const counts = [`${rows.length} systems`, `${critical} critical`, `${findings.length - critical} warnings`]
@@ -55,7 +55,9 @@ function cells(row: Row, now: Date): string[] {
   ]
 }
 
-/** `5/28 (+2 unproven)`: kept of promised; for a system that keeps days, how far back it reaches. */
+/**
+ * `5/28 (+2 unproven)`: existing copies of the promised number; for a system that keeps days, how far back it reaches.
+ */
 export function copiesText({ good, unproven, keeps, oldest }: Row['copies'], now: Date): string {
   const promised =
     'copies' in keeps

@@ -9,10 +9,10 @@ import {
 } from '../store/assess.ts'
 import { nextRuns } from './expect.ts'
 
-/** `unknown`: only copies without receipts, about which nothing can be proven. */
+/** `unknown`: there are only copies without receipts, so nothing can be verified. */
 export type State = 'good' | 'warning' | 'critical' | 'unknown' | 'no answer'
 
-/** One system in the table. Times are UTC, sizes bytes, spans seconds. What is not known is missing. */
+/** One system in the table. Times are UTC, sizes bytes, spans seconds. Unknown values are missing. */
 export interface Row {
   readonly system: string
   readonly kind: string
@@ -24,7 +24,7 @@ export interface Row {
     readonly bytes: number
     /** Whether a receipt vouches for it. */
     readonly proven: boolean
-    /** When the next copy must be there. */
+    /** When the next copy is due. */
     readonly dueBy: Date
   }
   readonly copies: {
@@ -34,19 +34,19 @@ export interface Row {
     /** The oldest moment that can be restored. */
     readonly oldest?: Date
   }
-  /** Change of the size: `ratio` 0.1 is a tenth more, over so many days. */
+  /** Change of the size: `ratio` 0.1 is a tenth more, over this many days. */
   readonly trend?: { readonly ratio: number; readonly days: number }
   readonly runSeconds?: number
   readonly outageSeconds?: number
   readonly drill?: { readonly end: Date; readonly seconds?: number }
   readonly nextRun: Date
-  /** What cannot be known, and why. */
+  /** What cannot be determined, and why. */
   readonly note?: string
 }
 
 const DAY_MS = 86_400_000
 const TREND_DAYS = 30
-// Over less than a week a trend tells nothing.
+// Less than a week shows no trend.
 const TREND_LEAST_DAYS = 7
 
 /** One system's row. */

@@ -17,11 +17,11 @@ export interface Status {
   readonly rows: readonly Row[]
   /** Worst first; each has its `since`. */
   readonly findings: readonly Finding[]
-  /** HTTP requests that it took. */
+  /** HTTP requests sent. */
   readonly requests: number
 }
 
-/** What was read of one system, for those who show more than a row. */
+/** What was read of one system, for callers that show more than a row. */
 export interface SystemStatus {
   readonly system: System
   readonly row: Row
@@ -31,24 +31,24 @@ export interface SystemStatus {
   readonly assessment?: Assessment
 }
 
-// Systems that are read side by side, connections to the store, and how long it may be silent: a person waits.
+// Systems read in parallel, connections to the store, and how long it may be silent: a person is waiting.
 const SYSTEMS_AT_ONCE = 32
 const CONNECTIONS = 64
 const SILENCE_MS = 10_000
 const ATTEMPTS = 2
 
-/** How `readStatus` works. */
+/** Options of `readStatus`. */
 export interface StatusOptions {
   readonly config: Config
   readonly credentials: CredentialInputs
-  /** Where receipts that were read are remembered, see `memoryFolder`. */
+  /** Where receipts are cached, see `memoryFolder`. */
   readonly folder: string
   readonly now: Date
-  /** Called with each system as soon as it is read. */
+  /** Called with each system as soon as it has been read. */
   readonly onSystem?: (status: SystemStatus) => void
 }
 
-/** Read and judge the copies of the config's systems. A bucket that does not answer is a finding, not an error. */
+/** Read and assess the copies of the config's systems. A bucket that does not answer is a finding, not an error. */
 export async function readStatus({ config, credentials, folder, now, onSystem }: StatusOptions): Promise<Status> {
   const stores = new Map<string, Store>()
   const read = new Map<string, SystemStatus>()
@@ -89,7 +89,7 @@ export async function readStatus({ config, credentials, folder, now, onSystem }:
   }
 }
 
-/** Read and judge one system. */
+/** Read and assess one system. */
 export async function readSystem(store: Store, system: System, folder: string, now: Date): Promise<SystemStatus> {
   let observed: Observation
   try {

@@ -3,20 +3,20 @@ import type { ListedObject } from './list.ts'
 import { movedPast, moveOn } from './postgres-client.ts'
 import { chainProblems, type Receipt, type StoredReceipt } from './receipt.ts'
 
-/** What a system's copies should be, by its config. */
+/** What the config requires of a system's copies. */
 export interface Expected {
   readonly system: string
   readonly bucket: string
   readonly keeps: { readonly copies: number } | { readonly days: number }
-  /** The moment by which the copy after one taken at `taken` must be there. */
+  /** The moment at which the copy after one taken at `taken` is due. */
   dueBy(taken: Date): Date
-  /** The moment by which the drill after one that ended at `last` must be there; missing if it is never drilled. */
+  /** The moment at which the drill after one that ended at `last` is due; missing for a system without drills. */
   drillDueBy?(last: Date): Date
   /** How long a run may take, milliseconds. */
   readonly endsWithinMs: number
-  /** The age, in milliseconds, that the newest copy must never exceed, where the config promises one. */
+  /** The maximum age, in milliseconds, of the newest copy, if the config promises one. */
   readonly loseAtMostMs?: number
-  /** The moment that a restore must be able to go back to, where the config promises one. */
+  /** The moment to which a restore must be able to go back, if the config promises one. */
   restorableAt?(now: Date): Date
   /** Whether the image that makes the copies writes receipts. */
   readonly writesReceipts: boolean
@@ -28,23 +28,23 @@ export interface Observed {
   readonly receipts: readonly StoredReceipt[]
   /** The receipts of its drills, newest first. */
   readonly drills: readonly StoredReceipt[]
-  /** The objects that are copies by their names. */
+  /** Objects with the name of a copy. */
   readonly objects: readonly ListedCopy[]
-  /** Keys of the marks that runs left which did not end. */
+  /** Keys of the marks left by killed runs. */
   readonly unfinished: readonly string[]
-  /** What is among the receipts and is none, a message each. */
+  /** Objects among the receipts that are not receipts, a message each. */
   readonly unreadable: readonly string[]
-  /** Receipts that claim to be of a later time than that at which the store took them in. */
+  /** Receipts that claim to be newer than the time at which the store received them. */
   readonly fromFuture: readonly { readonly message: string; readonly since: Date; readonly sha256?: string }[]
-  /** Receipts that were there before and should be there still, newest first. */
+  /** Known receipts that should still exist, newest first. */
   readonly removed: readonly StoredReceipt[]
-  /** Hashes of receipts that a person set aside. */
+  /** Hashes of receipts that an operator set aside. */
   readonly setAside?: readonly string[]
-  /** A tree of plain files without a manifest, as the old replicator leaves it. */
+  /** A tree of plain files without a manifest, as written by the old replicator. */
   readonly tree?: { readonly objects: number; readonly more: boolean; readonly newest?: Date }
 }
 
-/** An object that is a copy by its name. */
+/** An object with the name of a copy. */
 export interface ListedCopy extends ListedObject {
   /** From its name. */
   readonly taken: Date
@@ -55,9 +55,9 @@ export interface Copy {
   readonly taken: Date
   readonly key: string
   readonly bytes: number
-  /** Missing for a copy that no receipt vouches for. */
+  /** Missing for a copy without a receipt. */
   readonly receipt?: StoredReceipt
-  /** The earliest moment whose data it holds, where the data did not change for a while. */
+  /** The earliest moment whose data it holds, if the data did not change for a while. */
   readonly from?: Date
 }
 
@@ -173,32 +173,32 @@ export interface Finding {
   readonly id: FindingId
   readonly severity: Severity
   readonly system: string
-  /** What is wrong, with the figures, one line. */
+  /** What is wrong, with figures, in one line. */
   readonly message: string
-  /** Missing where the bucket does not tell. */
+  /** Missing if the bucket does not show it. */
   readonly since?: Date
   /** What to do. */
   readonly next: string
 }
 
-/** What a bucket tells of a system's copies. */
+/** The assessment of a system's copies. */
 export interface Assessment {
-  /** Copies that a receipt vouches for and that are still what it says, newest first, one an object. */
+  /** Copies that match a receipt, newest first, one an object. */
   readonly good: readonly (Copy & { readonly receipt: StoredReceipt })[]
   /** Copies without a receipt, newest first. */
   readonly unproven: readonly Copy[]
   /** Worst first. */
   readonly findings: readonly Finding[]
-  /** When the newest copy's successor must be there. */
+  /** When the next copy is due. */
   readonly dueBy?: Date
   readonly lastDrill?: StoredReceipt
-  /** The findings hold until then if the bucket does not change. */
+  /** Until then the findings stay the same if the bucket does not change. */
   readonly until?: Date
 }
 
 /**
- * Judge a system's copies by its receipts, its bucket's listing and the clock. An object's own time proves nothing;
- * only a receipt does whose object is still there, unchanged.
+ * Assess a system's copies by its receipts, its bucket's listing and the clock. An object's own time proves nothing;
+ * only a receipt does, if its object still exists unchanged.
  */
 export function assess(expected: Expected, observed: Observed, now: Date): Assessment {
   const findings: Finding[] = []
@@ -317,14 +317,16 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
   }
 }
 
-/** How the server of a dump has moved past the client that dumped it; undefined if it has not, or it is no dump. */
+/**
+ * How the server of a dump is newer than the client that dumped it; undefined if it is not, or the copy is not a dump.
+ */
 function clientBehind({ kind, versions }: Receipt): string | undefined {
   const client = versions.pg_dump ?? versions.pg_dumpall
   if (kind !== 'database' || versions.server === undefined || client === undefined) return undefined
   return movedPast(versions.server, [client])
 }
 
-/** Findings in the order in which a person should deal with them: worst kind first, then the oldest. */
+/** Findings in the order in which to deal with them: worst kind first, then the oldest. */
 export function worstFirst(findings: readonly Finding[]): Finding[] {
   const rank = Object.keys(findingKinds)
   return [...findings].sort(
@@ -332,7 +334,7 @@ export function worstFirst(findings: readonly Finding[]): Finding[] {
   )
 }
 
-/** A time span for people: the two largest units that matter, `3 d 4 h`, `1 h 10 min`, `42 s`. */
+/** A readable time span: the two largest units, `3 d 4 h`, `1 h 10 min`, `42 s`. */
 export function duration(ms: number): string {
   const seconds = Math.round(Math.abs(ms) / 1000)
   const units = [
@@ -362,7 +364,7 @@ function goodCopies(receipts: readonly StoredReceipt[], objects: readonly Listed
     const { object, taken, bytes } = stored.receipt
     const there = standing.get(object.key)
     if (!there || there.bytes !== object.bytes || there.etag !== object.etag) continue
-    // Many receipts may vouch for one object, as for the manifest of a tree that did not change: the newest counts.
+    // Several receipts may belong to one object, such as the manifest of an unchanged tree: the newest counts.
     const known = copies.get(object.key)
     const at = new Date(taken)
     const from = known?.from && known.from < at ? known.from : at
@@ -372,7 +374,7 @@ function goodCopies(receipts: readonly StoredReceipt[], objects: readonly Listed
   return [...copies.values()].sort(byTaken)
 }
 
-/** Copies that were changed, and those that pruning cannot have removed: it removes the oldest first. */
+/** Copies that were changed, and missing ones that pruning cannot have removed, as it removes the oldest first. */
 function lost(
   receipts: readonly StoredReceipt[],
   objects: readonly ListedCopy[],
@@ -409,7 +411,7 @@ function counted(
 ): void {
   const oldest = good.at(-1)
   if (!oldest) return
-  // Until copies were pruned, a new system is only filling up.
+  // Until the first copies are pruned, a new system is still filling up.
   const standing = new Set(objects.map(({ key }) => key))
   const pruned = receipts.some(
     ({ receipt: { object, taken } }) => !standing.has(object.key) && time(taken) < oldest.taken.getTime(),
@@ -440,14 +442,14 @@ function* contradictions(receipts: readonly StoredReceipt[]): Generator<[string,
     else if (other.receipt.object.sha256 !== object.sha256 || other.receipt.object.bytes !== object.bytes) {
       yield [`${stored.key} and ${other.key} say different things about ${object.key}`, new Date(other.receipt.start)]
     }
-    // Parsing is slow, and the texts almost always tell.
+    // Parsing is slow, and comparing the texts is almost always enough.
     if (end < start && time(end) < time(start)) yield [`${stored.key} ends before it starts`, new Date(start)]
   }
 }
 
-// A step stays a finding for so many runs, unless the old level returns before.
+// A step stays a finding for this many runs, unless the old level returns before.
 const STEP_RUNS = 10
-// Runs whose ordinary changes are the measure, and how many of them it takes to judge at all.
+// The number of runs that define ordinary variation, and the minimum for any assessment.
 const HISTORY_RUNS = 30
 const HISTORY_LEAST = 5
 // A change must be larger than this many times the largest of its history,
@@ -455,7 +457,8 @@ const BEYOND_ORDINARY = 3
 // and at least this: a fifth less, or half more.
 const SHRUNK = 0.8
 const GROWN = 1.5
-// Runs and outages are longer when the last three take twice the time of the history, and so many seconds more.
+// Runs and outages count as longer if the last three take twice the time of the history, and at least this many seconds
+// more.
 const DRIFT_RUNS = 3
 const SLOWER_SECONDS = 60
 const OUTAGE_SECONDS = 5
@@ -480,7 +483,7 @@ function trends(receipts: readonly StoredReceipt[], found: Found): void {
   drift('longer-outage', newestFirst, outageSeconds, OUTAGE_SECONDS, found)
 }
 
-/** A step in a series, newest first, that is larger than what was ordinary before and that still holds. */
+/** A step in a series, newest first, that exceeds the previous variation and that still persists. */
 function step(series: readonly (number | undefined)[]): { index: number; before: number; after: number } | undefined {
   const now = series[0]
   if (now === undefined) return undefined
@@ -496,7 +499,7 @@ function step(series: readonly (number | undefined)[]): { index: number; before:
   return undefined
 }
 
-// Alike for a half and a double; nothing is infinitely smaller.
+// Symmetric for half and double; a drop to zero stays finite.
 function change(from: number, to: number): number {
   return Math.abs(Math.log((to + 1) / (from + 1)))
 }
@@ -522,18 +525,18 @@ function drift(
   }
 }
 
-/** How long a run took, seconds. */
+/** Duration of a run, seconds. */
 export function runSeconds({ start, end }: Receipt): number {
   return (time(end) - time(start)) / 1000
 }
 
-/** How long the system was down for its backup, seconds; undefined for one that stays up. */
+/** How long the system was down for its backup, seconds; undefined for one that keeps running. */
 export function outageSeconds(receipt: Receipt): number | undefined {
   const seconds = (receipt.details as Record<string, unknown>).healthySeconds
   return typeof seconds === 'number' ? seconds : undefined
 }
 
-/** How long a drill took until the copy was back and compared, seconds. */
+/** How long a drill took until the copy was restored and compared, seconds. */
 export function drillSeconds(receipt: Receipt): number | undefined {
   const { seconds } = receipt.details as Record<string, unknown>
   return typeof seconds === 'number' ? seconds : undefined

@@ -1,10 +1,10 @@
 import { GetBucketAclCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3'
 import type { Store } from './client.ts'
 
-// A run may take 20 hours; an upload that is unfinished after two days was abandoned.
+// A run may take 20 hours; an upload that is still unfinished after two days was abandoned.
 const leftoverHours = 48
 
-/** What a bucket's ACL gives to everybody, a sentence each. */
+/** The permissions that a bucket's ACL grants to everyone, a sentence each. */
 export async function publicAcl(store: Store, bucket: string): Promise<string[]> {
   const { Grants = [] } = await store.s3.send(new GetBucketAclCommand({ Bucket: bucket }))
   return Grants.filter(({ Grantee }) => /AllUsers|AuthenticatedUsers/.test(Grantee?.URI ?? '')).map(
@@ -13,7 +13,7 @@ export async function publicAcl(store: Store, bucket: string): Promise<string[]>
   )
 }
 
-/** Whether somebody without a key can list a bucket. */
+/** Whether a bucket can be listed without a key. */
 export async function openToAll(endpoint: string, bucket: string): Promise<string[]> {
   const response = await fetch(new URL(bucket, `${endpoint.replace(/\/$/, '')}/`), {
     signal: AbortSignal.timeout(30_000),

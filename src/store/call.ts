@@ -1,23 +1,23 @@
-/** What was asked of the store, and how it answered. */
+/** A request to the store, and its answer. */
 export interface StoreCall {
   /** As S3 names it: `PutObject`. */
   operation: string
   bucket: string | undefined
   key: string | undefined
-  /** The store's own code (`QuotaExceeded`), or that of the network (`ECONNREFUSED`). */
+  /** The store's error code (`QuotaExceeded`), or the network's (`ECONNREFUSED`). */
   code: string
-  /** Of HTTP; undefined: there was no answer. */
+  /** HTTP status; undefined: there was no answer. */
   status: number | undefined
 }
 
 const calls = new WeakMap<object, StoreCall>()
 
-/** The call that an error comes from; undefined for an error that is not the store's. */
+/** The call that caused an error; undefined if the error is not from the store. */
 export function callOf(error: unknown): StoreCall | undefined {
   return typeof error === 'object' && error !== null ? calls.get(error) : undefined
 }
 
-/** Say in an error's message which call it comes from. The error's name stays. */
+/** Add the call that caused an error to its message. The error's name is unchanged. */
 export function describeCall(
   error: unknown,
   { operation, bucket, key }: Pick<StoreCall, 'operation' | 'bucket' | 'key'>,
@@ -32,7 +32,7 @@ export function describeCall(
   error.message = `${operation} ${place(bucket, key)}: ${code}${status ? ` (HTTP ${status})` : ''}${said}`
 }
 
-/** A place in the store for messages; line breaks and other invisible characters of a key as escapes. */
+/** A location in the store for messages; line breaks and other invisible characters of a key are escaped. */
 function place(bucket: string | undefined, key: string | undefined): string {
   const escaped = key === undefined ? '' : JSON.stringify(key).slice(1, -1).replaceAll('\\"', '"')
   return [bucket, escaped].filter(Boolean).join('/') || 'the store'

@@ -12,11 +12,11 @@ export interface Store {
   readonly endpoint: string
   /** HTTP requests sent so far, retries included. */
   readonly requests: () => number
-  /** The store's own clock, not this machine's: no copy is newer than it says. */
+  /** The store's own clock, not this machine's: nothing in the store can be newer. */
   readonly clock: StoreClock
 }
 
-/** The environment lacks variables of the store, `names`. */
+/** Variables of the store, `names`, are missing in the environment. */
 export class StoreNotConfigured extends Error {
   readonly names: string[]
   constructor(names: string[]) {
@@ -29,17 +29,17 @@ export class StoreNotConfigured extends Error {
 // Attempts per request before it fails. The SDK waits between them, longer each time
 // (100 ms doubling to 20 s), so eight tries outlast the restart of a gateway.
 const ATTEMPTS = 8
-// A gateway may take long to assemble a large multipart upload, but never minutes without a byte.
+// A gateway may take long to assemble a large multipart upload, but never minutes without sending a byte.
 const SILENCE_MS = 180_000
 
 /**
- * Open the bucket store that these variables name: `RCLONE_S3_ENDPOINT`, `AWS_ACCESS_KEY_ID`,
- * `AWS_SECRET_ACCESS_KEY` and, optionally, `AWS_DEFAULT_REGION`. `USE_RCLONE_NO_CHECK_CERTIFICATE=yes`
- * accepts any certificate. Nothing is sent yet.
+ * Open the bucket store configured by these variables: `RCLONE_S3_ENDPOINT`, `AWS_ACCESS_KEY_ID`,
+ * `AWS_SECRET_ACCESS_KEY` and, optionally, `AWS_DEFAULT_REGION`. `USE_RCLONE_NO_CHECK_CERTIFICATE=yes` accepts any
+ * certificate. Nothing is sent yet.
  *
- * @param options.attempts tries of one request before it fails; the default outlasts the restart of a gateway
- * @param options.silenceMs how long a request may be without a byte
- * @throws StoreNotConfigured naming every variable that is missing
+ * @param options.attempts attempts for a request before it fails; the default outlasts the restart of a gateway
+ * @param options.silenceMs how long a request may go without receiving a byte
+ * @throws StoreNotConfigured naming every missing variable
  */
 export function openStore(
   env: Environment,
@@ -99,7 +99,7 @@ export function openStore(
       clock.observe(headers?.date)
       return answer
     },
-    // Below the part that turns an answer into an error: a refusal tells the time, too.
+    // Below the middleware that turns an answer into an error: refusals have a Date header, too.
     { step: 'deserialize', priority: 'low', name: 'readClock' },
   )
   return { s3, endpoint, requests: () => sent, clock }

@@ -1,14 +1,14 @@
-// The Date header of an answer has whole seconds, and the answer took its time: a difference up to this is none.
+// The Date header of an answer has whole seconds, and the answer took some time: differences up to this are ignored.
 const SAME_MS = 3_000
 
-/** Copies of runs whose clock was ahead by no more than this (ms) count: machines' clocks differ a little. */
+/** Copies of runs whose clock was ahead by no more than this (ms) count: clocks of machines differ slightly. */
 export const CLOCK_TOLERANCE_MS = 5 * 60_000
 
 /** The bucket store's own clock, from the `Date` header of its answers. Until the first answer it is this machine's. */
 export class StoreClock {
   #aheadMs: number | undefined
 
-  /** Take the `Date` header of an answer that has just arrived. */
+  /** Read the `Date` header of an answer that has just arrived. */
   observe(header: string | undefined): void {
     const sent = Date.parse(header ?? '')
     if (Number.isNaN(sent)) return
@@ -18,7 +18,7 @@ export class StoreClock {
     else this.#aheadMs ??= 0
   }
 
-  /** Whether any answer told the time. */
+  /** Whether any answer had a time. */
   get isKnown(): boolean {
     return this.#aheadMs !== undefined
   }
@@ -33,12 +33,12 @@ export class StoreClock {
   }
 }
 
-/** Whether something claims to be of a later time than that at which the store (or a volume) took it in. */
+/** Whether something claims to be newer than the time at which the store (or a volume) received it. */
 export function isFromFuture(claimed: Date, written: Date): boolean {
   return claimed.getTime() > written.getTime() + CLOCK_TOLERANCE_MS
 }
 
-/** Why a copy or receipt from the future vouches for nothing, and what to do. */
+/** Why a copy or receipt from the future is not trusted, and what to do. */
 export function fromFuture(place: string, claimed: Date, written: Date): string {
   return (
     `${place} claims to be of ${claimed.toISOString()}, but was written at ${written.toISOString()}: ` +

@@ -12,25 +12,25 @@ import { bareEtag } from './list.ts'
 import { inParallel } from './parallel.ts'
 import { partBytesFor, partBytesOf, VerificationFailed } from './upload.ts'
 
-// S3's limit of a copy by one request; a gateway may be configured to less.
+// S3's limit for a copy in one request; a gateway may be configured to less.
 const WHOLE_BYTES = 5 * 1024 ** 3
 const PARTS_AT_ONCE = 4
-// What S3 and radosgw answer to a copy by one request of an object that is too large for that.
+// The answers of S3 and radosgw if an object is too large to copy in one request.
 const TOO_LARGE = new Set(['EntityTooLarge', 'InvalidRequest', 'InvalidArgument'])
 
 /**
- * Copy an object within its bucket, by parts where it is too large for one request.
+ * Copy an object within its bucket, in parts if it is too large for one request.
  *
  * @param request.object what is known of it
- * @returns false when there is no such object
- * @throws VerificationFailed when the copy by parts is not what the object is
+ * @returns false if there is no such object
+ * @throws VerificationFailed if a copy in parts differs from the object
  */
 export async function copyWithin(
   store: Store,
   request: { bucket: string; from: string; to: string; object: { bytes: number; etag: string } },
 ): Promise<boolean> {
   const { bucket, from, to, object } = request
-  // A slash stays; every other byte that has a meaning in a header is escaped.
+  // Slashes stay; every other byte that is special in a header is escaped.
   const source = `${bucket}/${from}`.split('/').map(encodeURIComponent).join('/')
   try {
     if (object.bytes <= WHOLE_BYTES) {
@@ -56,7 +56,7 @@ async function copyByParts(
   if (!there) return false
   const bytes = there.ContentLength ?? 0
   const etag = bareEtag(there.ETag)
-  // The same parts as those it was sent in: then its copy has the same ETag.
+  // The same parts as in the original upload: then the copy has the same ETag.
   const partBytes = partBytesOf(bytes, etag) ?? partBytesFor(bytes)
   const target = { Bucket: bucket, Key: to }
   const begun = await store.s3.send(

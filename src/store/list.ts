@@ -12,8 +12,8 @@ export interface ListedObject {
 }
 
 /**
- * The objects below a prefix in the order of their keys, one LIST request a thousand. Keys are requested
- * URL-encoded, because XML cannot hold the control characters that file names may.
+ * The objects below a prefix in key order, one LIST request a thousand. Keys are requested URL-encoded, because XML
+ * cannot hold the control characters that file names may contain.
  */
 export async function* listObjects(
   store: Store,
@@ -40,7 +40,7 @@ export async function* listObjects(
   }
 }
 
-/** A key from a URL-encoded answer. */
+/** Decode a key from a URL-encoded answer. */
 export function decodeKey(encoded: string): string {
   return decodeURIComponent(encoded.replaceAll('+', '%20'))
 }
@@ -85,12 +85,12 @@ export async function deleteEach(store: Store, bucket: string, keys: readonly st
       failed.set(Key, error)
     }
   }
-  // The list of a request is XML, which cannot name these.
+  // The list of a request is XML, which cannot contain these.
   for (const Key of keys.filter(key => NOT_IN_XML.test(key))) {
     await store.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key })).catch(error => failed.set(Key, error))
   }
   return failed
 }
 
-// Beside what XML 1.0 forbids, line breaks and tabs: a parser may turn them into others.
+// In addition to what XML 1.0 forbids, line breaks and tabs: a parser may change them.
 const NOT_IN_XML = /[^\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u

@@ -1,6 +1,6 @@
 /**
- * Process items, `workers` at a time. After the first failure no item is started; it is thrown once the others under
- * way have ended, so that nothing works on behind the caller's back (which p-map's rejection allows).
+ * Process items, `workers` at a time. After the first failure no further item is started; the failure is thrown once
+ * the running ones have ended, so that no work continues after the rejection (as it may with p-map).
  *
  * @returns the results, in the order of the items
  */

@@ -1,6 +1,7 @@
 /**
- * How a PostgreSQL server has moved past the clients that dump it, in words; undefined if one of its own major version is
- * at least as recent. A dump by such a client may hold what no server accepts, or miss what the server has since.
+ * Explain how a PostgreSQL server is newer than the clients that dump it; undefined if one of its own major version is
+ * at least as recent. A dump by an older client may contain statements that no server accepts, or lack what the server
+ * added since.
  *
  * @param server its version, as `17.12`
  * @param clients their versions, oldest first

@@ -121,11 +121,11 @@ export type ReceiptKind = ReceiptData['kind']
 const compiled = Compile(ReceiptSchema)
 const byKind = new Map(ReceiptSchema.anyOf.map(schema => [schema.properties.kind.const as string, Compile(schema)]))
 
-/** Why a value is not a receipt, one entry for each place; empty if it is one. */
+/** Why a value is not a receipt, one entry for each location; empty if it is one. */
 export function receiptErrors(value: unknown): { instancePath: string; message: string }[] {
   if (compiled.Check(value)) return []
   const kind = String((value as { kind?: unknown } | null)?.kind)
   const one = byKind.get(kind)
-  // The errors of a union name every kind that the value is not.
+  // The errors of a union list every kind that the value does not match.
   return one ? one.Errors(value) : [{ instancePath: '/kind', message: `"${kind}" is not one of ${[...byKind.keys()]}` }]
 }

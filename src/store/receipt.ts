@@ -26,13 +26,13 @@ export type ReceiptDraft = Draft<Receipt>
 export type StoredReceipt<Kind extends ReceiptKind = ReceiptKind> = {
   receipt: Receipt<Kind>
   key: string
-  /** Of the receipt's bytes; the next receipt names it as `previous`. */
+  /** SHA-256 of the receipt's bytes; the next receipt names it as `previous`. */
   sha256: string
 }
 
 const FOLDER = '.receipts/'
 
-/** The folder of a system's receipts, with its slash. */
+/** The folder of a system's receipts, with a trailing slash. */
 export function receiptPrefix(system: string): string {
   return `${FOLDER}${system}/`
 }
@@ -50,16 +50,16 @@ export async function systemsIn(store: Store, bucket: string): Promise<string[]>
     if (!next) return systems
     const system = next.key.slice(FOLDER.length).split('/')[0] ?? ''
     systems.push(system)
-    // The character after the slash skips everything of that system.
+    // The character after the slash: skips everything of that system.
     startAfter = `${FOLDER}${system}0`
   }
 }
 
 /**
- * Write a receipt: the last step of a run, after its copy was verified in the bucket. It names the hash of the
- * previous receipt, so that later changes and deletions show (`chainProblems`).
+ * Write a receipt: the last step of a run, after its copy was verified in the bucket. It contains the hash of the
+ * previous receipt, so that later changes and deletions are detected (`chainProblems`).
  *
- * @param previous the newest receipt where the caller has just read it (null: there is none); else it is looked up
+ * @param previous the newest receipt if the caller has just read it (null: there is none); otherwise it is looked up
  */
 export async function writeReceipt(
   store: Store,
@@ -83,7 +83,9 @@ export async function writeReceipt(
   return { receipt, key, sha256: written.sha256 }
 }
 
-/** The receipt of the newest copy: the newest receipt may be of an older copy, which was promoted to another tier. */
+/**
+ * The receipt of the newest copy: the newest receipt may be that of an older copy, which was promoted to another tier.
+ */
 export function newestCopy<Kind extends ReceiptKind>(
   receipts: readonly StoredReceipt<Kind>[],
 ): StoredReceipt<Kind> | undefined {
@@ -98,7 +100,7 @@ export const UNFINISHED = '.unfinished'
 
 /**
  * Write a mark beside the receipts that a run is about to change the bucket. It is removed after the receipt was
- * written; one that remains tells the next run that this one was killed.
+ * written; a mark that remains shows the next run that this one was killed.
  *
  * @returns the mark's key
  */
@@ -119,7 +121,10 @@ const READS_AT_ONCE = 8
 export interface Receipts<Kind extends ReceiptKind = ReceiptKind> {
   /** Newest first. */
   receipts: StoredReceipt<Kind>[]
-  /** What vouches for nothing, a sentence each: what is not a receipt, and what claims to be from the future. */
+  /**
+   * Objects that are not trusted, a sentence each: those that are not receipts, and those that claim to be from the
+   * future.
+   */
   problems: string[]
   /** Keys of the receipts that claim to be from the future; they are among the problems. */
   future: string[]
@@ -128,11 +133,11 @@ export interface Receipts<Kind extends ReceiptKind = ReceiptKind> {
 }
 
 /**
- * Read a system's receipts, newest first: one LIST, then one GET each. A receipt that claims a later time than that at
- * which the store took it in is left out, whatever its age: the clock of its run was ahead.
+ * Read a system's receipts, newest first: one LIST, then one GET each. A receipt that claims to be newer than the time
+ * at which the store received it is left out, whatever its age: the clock of its run was ahead.
  *
  * @param where.kind receipts of another kind are problems
- * @param where.newest read only so many
+ * @param where.newest read only this many
  * @param where.since read only those of runs that began then or later: a copy's receipt is never older than the copy
  * @param where.before read only those of runs that began before
  */
@@ -150,7 +155,7 @@ export async function readReceipts<Kind extends ReceiptKind = ReceiptKind>(
     found.future.push(object.key)
   }
   for await (const object of listObjects(store, { bucket, prefix, ...startAfter })) {
-    // Keys hold the start of the run, so they come in the order of time.
+    // Keys contain the start of the run, so they are listed in chronological order.
     if (where.before !== undefined && object.key >= prefix + where.before) break
     const claimed = new Date(object.key.slice(prefix.length).replace(/\.json$/, ''))
     if (object.key.endsWith(UNFINISHED)) found.unfinished.push(object.key)
@@ -197,7 +202,7 @@ export async function readReceipt(store: Store, bucket: string, key: string): Pr
 
 /** Why a value is not a receipt of a bucket. */
 async function receiptProblem(value: unknown): Promise<string | undefined> {
-  // The schema's library takes 0.2 s to load, which a run that meets no receipt need not wait for.
+  // The schema library takes 0.2 s to load, so it is loaded only once there is a receipt.
   const { receiptErrors } = await import('./receipt-schema.ts')
   const [first] = receiptErrors(value)
   if (first) return `${first.instancePath || 'receipt'} ${first.message}`
@@ -205,13 +210,14 @@ async function receiptProblem(value: unknown): Promise<string | undefined> {
   return bucket === undefined || object.etag === undefined ? 'it names no bucket, or no ETag' : undefined
 }
 
-// Receipts of deleted copies stay for reports and for the chain, for as long as a monthly report looks back.
+// Receipts of deleted copies are kept for reports and for the chain, for the period of a monthly report.
 export const HISTORY_DAYS = 35
 
 /**
- * Remove receipts that are older than 35 days and whose copies are gone. Only those of that age are read: one LIST, and one GET each.
+ * Remove receipts that are older than 35 days and whose copies are gone. Only those of that age are read: one LIST, and
+ * one GET each.
  *
- * @param where.serves whether a receipt's copy still stands
+ * @param where.serves whether a receipt's copy still exists
  * @returns how many were removed
  */
 export async function expireReceipts(
@@ -227,10 +233,10 @@ export async function expireReceipts(
 }
 
 /**
- * The breaks in a chain of receipts given newest first: each must name the hash of the one before it. Beyond the 35
- * days after which receipts are removed, a gap is not a break.
+ * The breaks in a chain of receipts given newest first: each must contain the hash of the previous one. After the 35
+ * days for which receipts are kept, a gap is not a break.
  *
- * @param leftOut hashes of receipts that are not among these because they claim to be from the future
+ * @param leftOut hashes of receipts that were left out because they claim to be from the future
  */
 export function chainProblems(
   receipts: readonly { key: string; sha256: string; receipt: { start: string; previous: string | null } }[],

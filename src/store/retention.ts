@@ -13,11 +13,11 @@ export interface Candidate {
 }
 
 /**
- * Which copies to delete. The newest `keep` verified copies stay, and with them everything that is as new; older ones
- * are deleted. So an unverified file never counts as a copy, pruning never leaves fewer than `keep` verified ones, and
- * while there are no more than that, nothing is deleted.
+ * Which copies to delete. The newest `keep` verified copies stay, and with them everything newer than the oldest of
+ * them; older ones are deleted. So an unverified file never counts as a copy, pruning never leaves fewer than `keep`
+ * verified ones, and as long as there are no more than that, nothing is deleted.
  *
- * @param keep how many; at least 1 is kept whatever it says
+ * @param keep how many; values below 1 count as 1
  */
 export function copiesToRemove<T extends Candidate>(copies: readonly T[], keep: number): T[] {
   const newestFirst = [...copies].sort((a, b) => b.taken.getTime() - a.taken.getTime() || (a.name < b.name ? 1 : -1))
@@ -57,7 +57,10 @@ export interface BucketCopy {
   etag: string
   taken: Date
   modified: Date
-  /** It claims a later time than that at which the store took it in: it is neither a copy nor removed. */
+  /**
+   * It claims to be newer than the time at which the store received it: it does not count as a copy, and is not
+   * removed.
+   */
   fromFuture: boolean
 }
 
@@ -71,7 +74,7 @@ export async function listCopies(store: Store, { bucket, prefix, takenAt }: Copi
   return copies
 }
 
-// A receipt is named by the start of its run, and the data may be taken later in the run; no run lasts longer.
+// A receipt is named after the start of its run, and the data may be taken later in the run; no run takes longer.
 const RUN_MS = 86_400_000
 
 /** The receipts that may belong to these copies. */

@@ -4,14 +4,17 @@ import { deleteKeys, listObjects } from './list.ts'
 
 const FOLDER = '.set-aside/'
 
-/** Keys of what was set aside below a prefix. */
+/** Keys of the objects set aside below a prefix. */
 export async function setAside(store: Store, bucket: string, prefix: string): Promise<string[]> {
   const keys: string[] = []
   for await (const { key } of listObjects(store, { bucket, prefix: FOLDER + prefix })) keys.push(key)
   return keys
 }
 
-/** Move an object to the folder of what was set aside, where no run looks for copies. @returns its new key */
+/**
+ * Move an object to the folder of objects set aside, where no run looks for copies.
+ * @returns its new key
+ */
 export async function moveAside(
   store: Store,
   bucket: string,

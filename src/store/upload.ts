@@ -13,10 +13,10 @@ import type { Store } from './client.ts'
 import { bareEtag, decodeKey } from './list.ts'
 
 const MIB = 1024 * 1024
-// Held in memory during an upload: two parts in flight and one being filled.
+// Memory during an upload: two parts in flight and one being filled.
 const PART_BYTES = 8 * MIB
 const PARTS_AT_ONCE = 2
-// S3 takes 10,000 parts; larger files get larger parts.
+// S3 accepts 10,000 parts; larger files get larger parts.
 const MOST_PARTS = 9_000
 
 /** An object that was verified in the bucket after it was written. */
@@ -24,9 +24,9 @@ export interface VerifiedObject {
   bucket: string
   key: string
   bytes: number
-  /** Of the content, in hex. */
+  /** SHA-256 of the content, in hex. */
   sha256: string
-  /** The ETag that the bucket returned, without quotes. */
+  /** The ETag returned by the bucket, without quotes. */
   etag: string
 }
 
@@ -41,9 +41,9 @@ export class VerificationFailed extends Error {
 export interface UploadRequest {
   bucket: string
   key: string
-  /** Path of the file. It must not change while it is sent. */
+  /** Path of the file. It must not change during the upload. */
   file: string
-  /** The content's SHA-256 in hex, if it is known; otherwise the file is read once more. */
+  /** The content's SHA-256 in hex, if known; otherwise the file is read once more. */
   sha256?: string
   /** Called with the bytes sent so far. */
   onProgress?: (sent: number) => void
@@ -52,10 +52,10 @@ export interface UploadRequest {
 }
 
 /**
- * Upload a file and return once the bucket says that it holds the same bytes: size, ETag, and the SHA-256 kept in the
- * object's metadata. An interrupted multipart upload is aborted.
+ * Upload a file and return once the bucket has confirmed that it holds the same bytes: size, ETag, and the SHA-256
+ * stored in the object's metadata. An interrupted multipart upload is aborted.
  *
- * @throws VerificationFailed when the bucket's answer differs, or the file is not what `sha256` says
+ * @throws VerificationFailed if the bucket's answer differs, or the file does not match `sha256`
  */
 export async function uploadVerified(store: Store, request: UploadRequest): Promise<VerifiedObject> {
   const { bucket, key, file, onProgress, stop } = request
@@ -85,11 +85,11 @@ export async function uploadVerified(store: Store, request: UploadRequest): Prom
 }
 
 /**
- * Upload a content, in parts if it is large, and return once the bucket says that it holds the same bytes and metadata.
- * An interrupted multipart upload is aborted.
+ * Upload a content, in parts if it is large, and return once the bucket has confirmed that it holds the same bytes and
+ * metadata. An interrupted multipart upload is aborted.
  *
- * @param request.bytes as many as the content is expected to have, which decides the size of the parts
- * @throws VerificationFailed when the bucket's answer differs
+ * @param request.bytes the expected size of the content, which determines the size of the parts
+ * @throws VerificationFailed if the bucket's answer differs
  */
 export async function uploadStream(
   store: Store,
@@ -169,9 +169,9 @@ export async function putVerified(
 }
 
 /**
- * Ask the bucket what it holds, and compare. radosgw's answer to the last request of a multipart upload has no ETag.
+ * Query what the bucket holds, and compare. radosgw's answer to the last request of a multipart upload has no ETag.
  *
- * @param expected.etags the forms that are right for the content
+ * @param expected.etags the valid ETags for the content
  * @returns the object's ETag
  * @throws VerificationFailed with every difference
  */
@@ -200,8 +200,8 @@ export async function verifyObject(
 }
 
 /**
- * Abort the multipart uploads below a prefix that a killed run left. Call it only while holding the lock
- * that excludes other runs.
+ * Abort the multipart uploads below a prefix that a killed run left. The caller must hold the lock that excludes other
+ * runs.
  *
  * @returns how many were aborted
  */
@@ -240,16 +240,16 @@ export function partBytesFor(size: number): number {
   return Math.max(PART_BYTES, Math.ceil(size / MOST_PARTS / MIB) * MIB)
 }
 
-// The size of rclone's parts, unless configured otherwise.
+// rclone's default part size.
 const RCLONE_PART_BYTES = 5 * MIB
 
-/** Bytes in a part of the upload that gave an object its ETag, if it was ours or rclone's; undefined for others. */
+/** Bytes in a part of the upload that produced an ETag, if it was the agent's or rclone's; undefined for others. */
 export function partBytesOf(size: number, etag: string): number | undefined {
   const parts = Number(etag.split('-')[1] ?? 1)
   return [partBytesFor(size), RCLONE_PART_BYTES].find(bytes => Math.max(1, Math.ceil(size / bytes)) === parts)
 }
 
-/** Computes, in one pass, the ETags that S3 gives to a content sent whole or in parts of `partBytes`. */
+/** Computes, in one pass, the ETags that S3 assigns to a content sent whole or in parts of `partBytes`. */
 export class EtagHash {
   readonly #partBytes: number
   readonly #whole = createHash('md5')

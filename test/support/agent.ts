@@ -8,30 +8,30 @@ import { onTestFinished } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('../../src/agent/main.ts', import.meta.url))
 
-/** A folder of a test's own, gone when the test ends. */
+/** A folder for one test, deleted when the test ends. */
 export async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'agent-test-'))
   onTestFinished(() => rm(path, { recursive: true, force: true }))
   return path
 }
 
-/** How a run of the agent ended. */
+/** The result of a run of the agent. */
 export interface AgentRun {
   code: number | undefined
-  /** What stood in the termination log. */
+  /** The content of the termination log. */
   termination: string
   /** The last line on stdout. */
   result: Record<string, unknown>
   log: string
 }
 
-/** What the agent finds its programs by on this machine. */
+/** The variables by which the agent finds its programs on this machine. */
 export function surroundings(): Record<string, string> {
   const { PATH = '', HOME = '/root', BACKUP_POSTGRES_PROGRAMS = '' } = process.env
   return { PATH, HOME, BACKUP_POSTGRES_PROGRAMS }
 }
 
-/** Start the agent as a process of its own, with nothing in its environment but what it is given. */
+/** Start the agent as a separate process, with only the given environment. */
 export function startAgent(
   env: Record<string, string>,
   args: string[] = [],
@@ -46,7 +46,7 @@ export function startAgent(
   })
 }
 
-/** Run the agent to its end. */
+/** Run the agent until it exits. */
 export async function runAgent(env: Record<string, string>, args: string[] = []): Promise<AgentRun> {
   const log = join(await folder(), 'termination-log')
   const ended = await startAgent({ BACKUP_TERMINATION_LOG: log, ...env }, args)
@@ -58,7 +58,10 @@ export async function runAgent(env: Record<string, string>, args: string[] = [])
   }
 }
 
-/** The tools that the agent needs here, as its image has them. @throws Error naming the package */
+/**
+ * The tools that the agent needs here, as in its image.
+ * @throws Error naming the missing package
+ */
 export async function requireTools(packages: Record<string, string>): Promise<void> {
   for (const [tool, name] of Object.entries(packages)) {
     const { exitCode } = await execa('which', [tool], { reject: false })

@@ -15,29 +15,29 @@ import { inventory } from '../../src/inventory/inventory.ts'
 import { type Controller, startController } from './controller/controller.ts'
 
 /**
- * The AWX that these tests speak to: the one that `CONTROLLER_HOST` names, in an organisation of the tests' own
- * (`BACKUPS_TEST_ORGANISATION`, by default the one below) that they remove again; else the stand-in.
+ * The AWX under test: the one named by `CONTROLLER_HOST`, in an organisation for these tests
+ * (`BACKUPS_TEST_ORGANISATION`, by default the one below) that they delete again; otherwise the stand-in.
  */
 export interface Surroundings {
-  /** Set where the tests run against the stand-in. */
+  /** Set if the tests run against the stand-in. */
   readonly standIn: Controller | undefined
   readonly environment: Readonly<Record<string, string>>
   readonly api: Api
   readonly config: Config
   /** The credentials file with a value for every input. */
   secretsFile(definitions: Definitions): Promise<string>
-  /** Changes a field as a person would on AWX's pages; refuses an object outside the tests' organisation. */
+  /** Changes a field as a user would in AWX's pages; refuses an object outside the tests' organisation. */
   change(path: string, fields: Readonly<Record<string, unknown>>): Promise<void>
-  /** Runs configure-awx over these definitions. */
+  /** Runs configure-awx with these definitions. */
   configure(definitions: Definitions, options?: ConfigureOptions): Promise<Configured>
   end(): Promise<void>
 }
 
 export interface ConfigureOptions {
   readonly extraVars?: Readonly<Record<string, unknown>>
-  /** Whether it gets the credentials file; by default it does. */
+  /** Whether it gets the credentials file; the default is yes. */
   readonly secrets?: boolean
-  /** Changes nothing, and says what it would change. */
+  /** Changes nothing, and reports what it would change. */
   readonly check?: boolean
 }
 
@@ -49,14 +49,14 @@ export interface Configured {
 
 const organisation = process.env.BACKUPS_TEST_ORGANISATION ?? 'Tests of the Fragalysis backups'
 
-// AWX looks whether a key is one.
+// AWX checks whether a value is a valid key.
 const { privateKey } = generateKeyPairSync('rsa', {
   modulusLength: 2048,
   privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
   publicKeyEncoding: { type: 'pkcs1', format: 'pem' },
 })
 
-/** A value for every input of every credential; none opens anything. */
+/** A value for every input of every credential; none is valid anywhere. */
 function secretsFor({ controller_credentials: all }: Definitions): Record<string, Record<string, string>> {
   const value = (input: string) => (input === 'ssh_key_data' ? privateKey : `a ${input} of the tests`)
   return Object.fromEntries(
@@ -133,8 +133,8 @@ export async function surroundings(systems?: readonly string[]): Promise<Surroun
 }
 
 /**
- * Gives the stand-in a second organisation with objects of the same names: what looks one up by its name alone finds
- * two, or the wrong one.
+ * Adds a second organisation with objects of the same names to the stand-in: a lookup by name alone finds two, or the
+ * wrong one.
  *
  * @returns a check, for the end, that none of it was changed
  */
@@ -174,7 +174,7 @@ async function addNeighbour(api: Api, config: Config): Promise<() => Promise<voi
   }
 }
 
-/** All that the tests made on a real AWX; credential types stay, they belong to no organisation. */
+/** Everything that the tests created on a real AWX; credential types stay, as they belong to no organisation. */
 async function removeOrganisation(api: Api): Promise<void> {
   const lists: [string, string][] = [
     ['workflow_job_templates/', 'organization__name'],

@@ -8,16 +8,16 @@ import { openStore, type Store } from '../../src/store/client.ts'
 import { deleteKeys, listObjects } from '../../src/store/list.ts'
 import { storeEnvironment } from './bucket.ts'
 
-/** The agent as a command. Its cache and its limits are those of its image. */
+/** The agent as a command, with the cache and limits of its image. */
 export const AGENT = [process.execPath, fileURLToPath(new URL('../../src/agent/main.ts', import.meta.url))]
 
-/** Folders and buckets of a bench, gone at its end. */
+/** Folders and buckets of a benchmark, removed at its end. */
 export class Place implements AsyncDisposable {
   readonly env = storeEnvironment()
   readonly store: Store = openStore(this.env)
   readonly #ends: (() => Promise<unknown>)[] = []
 
-  /** Variables that the image sets, so that what is measured is what runs. */
+  /** The variables that the image sets, so that the measured agent behaves like the deployed one. */
   async imageEnvironment(): Promise<Record<string, string>> {
     return { NODE_OPTIONS: '--max-semi-space-size=1', NODE_COMPILE_CACHE: await this.folder() }
   }
@@ -40,7 +40,7 @@ export class Place implements AsyncDisposable {
     return bucket
   }
 
-  /** To be done at the end, the last first. */
+  /** Functions to run at the end, last first. */
   atEnd(end: () => Promise<unknown>): void {
     this.#ends.push(end)
   }

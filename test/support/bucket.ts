@@ -5,20 +5,23 @@ import { openStore, type Store } from '../../src/store/client.ts'
 import { deleteKeys, type ListedObject, listObjects } from '../../src/store/list.ts'
 import { abortUploads } from '../../src/store/upload.ts'
 
-/** A bucket of a test's own, gone when the test ends. */
+/** A bucket for one test, deleted when the test ends. */
 export interface TestBucket {
   bucket: string
   store: Store
-  /** What the agent needs to reach it. */
+  /** The agent's environment for it. */
   env: Record<string, string>
   objects: () => Promise<ListedObject[]>
-  /** Keys that are copies: without receipts, manifests and trash. */
+  /** Keys of copies: without receipts, manifests and trash. */
   copies: () => Promise<string[]>
   text: (key: string) => Promise<string>
   put: (key: string, body: string | Uint8Array) => Promise<void>
 }
 
-/** The bucket store that the tests work on, from the environment. @throws Error saying what to set */
+/**
+ * The bucket store for the tests, from the environment.
+ * @throws Error naming the variables to set
+ */
 export function storeEnvironment(): Record<string, string> {
   const given = {
     RCLONE_S3_ENDPOINT: process.env.BACKUPS_TEST_S3_ENDPOINT,
@@ -34,7 +37,7 @@ export function storeEnvironment(): Record<string, string> {
   return { ...(given as Record<string, string>), RCLONE_S3_PROVIDER: 'Ceph', AWS_DEFAULT_REGION: 'us-east-1' }
 }
 
-/** Make a bucket. */
+/** Create a bucket. */
 export async function freshBucket(): Promise<TestBucket> {
   const env = storeEnvironment()
   const store = openStore(env)

@@ -45,7 +45,7 @@ const formats: Readonly<Record<string, fc.Arbitrary<string>>> = {
     .map(bytes => bech32.encode('age', bech32.toWords(bytes), false)),
 }
 
-// Words that mean something to a reader on the way: Jinja, YAML 1.1, shells, markup.
+// Words with a special meaning to some parser on the way: Jinja, YAML 1.1, shells, markup.
 const words = fc.oneof(
   fc.constantFrom('{{ 1 }}', '{% raw %}', '#jinja2:', 'yes', '0755', '12:30:45', "it's", 'a: b', '- x', '$(id)', '`x`'),
   fc.string({ minLength: 1, maxLength: 40, unit: 'grapheme' }).filter(text => text.trim() !== ''),
@@ -53,7 +53,7 @@ const words = fc.oneof(
 
 /** Any value that a schema allows. */
 function anyValue(schema: Schema): fc.Arbitrary<unknown> {
-  // The systems, whose schemas are their kinds'.
+  // The systems, with the schemas of their kinds.
   if (Object.keys(schema).every(key => key === 'description')) return fc.constant(null)
   if (schema.const !== undefined) return fc.constant(schema.const)
   if (schema.enum) return fc.constantFrom(...schema.enum)
@@ -84,8 +84,8 @@ function anyValue(schema: Schema): fc.Arbitrary<unknown> {
 type Shaped = any
 
 /**
- * Any valid config: every field as its schema allows, of all kinds, with what rules demand across fields (names, places
- * and times that are its own) made so.
+ * Any valid config: every field as its schema allows, with systems of all kinds, and the values that rules constrain
+ * across fields (names, places and times that must be unique) made valid.
  */
 export const anyConfig: fc.Arbitrary<Config> = fc
   .record({
@@ -126,14 +126,14 @@ export const anyConfig: fc.Arbitrary<Config> = fc
         own.stopDeadlineSeconds = Math.min(own.stopDeadlineSeconds, own.windowMinutes * 60)
       }
       if (own.kind === 'media') own.keep = 1
-      // One after the other: AWX's schedules must not overlap with the backup that stops Rancher.
+      // In sequence: AWX's schedules must not overlap with the backup that stops Rancher.
       if ('at' in own.schedule)
         own.schedule.at = `${String(time.hour).padStart(2, '0')}:${String(time.minute).padStart(2, '0')}`
       if ('minute' in own.schedule) own.schedule.minute = time.minute
       if (own.schedule.every === 'month') own.schedule.on = 1 + (choice % 28)
       return own
     })
-    // Not filtered: a rule that this does not satisfy must be seen.
+    // Not filtered: a rule that this violates must make the test fail.
     const error = checkConfig(config, 'any').problems.find(({ severity }) => severity === 'error')
     if (error) throw new Error(`this makes a config that is not valid: ${JSON.stringify(error)}`)
     return config as Config

@@ -1,4 +1,4 @@
-/** A database that holds what people do not expect, made from a seed alone. */
+/** A database with unusual content, generated from a seed alone. */
 export interface HostileDatabase {
   name: string
   /** Statements on the server that create it. */
@@ -7,7 +7,7 @@ export interface HostileDatabase {
   fill: string
 }
 
-/** Roles that the databases name, in the order in which pg_dumpall creates them again. */
+/** Roles that the databases name, in the order in which pg_dumpall recreates them. */
 export const hostileRoles = ['a role', 'Role "x"', 'readers;', 'writers'].sort()
 
 const ENCODINGS = [
@@ -18,7 +18,7 @@ const ENCODINGS = [
   { name: 'SQL_ASCII', letters: 'äß' },
 ]
 
-/** What a seed draws, always the same. */
+/** Draws values from a seed, always the same ones. */
 class Draw {
   #state: number
   readonly #letters: string
@@ -29,7 +29,7 @@ class Draw {
     this.#letters = letters
   }
 
-  /** A whole number below a limit (mulberry32). */
+  /** An integer from 0 to below a limit (mulberry32). */
   below(limit: number): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
@@ -41,7 +41,7 @@ class Draw {
     return list[this.below(list.length)] as T
   }
 
-  /** A name in quotes, which no other object of the database has. */
+  /** A quoted name that no other object of the database has. */
   name(): string {
     this.#names += 1
     const marks = [
@@ -97,7 +97,7 @@ type Sort = (n: () => string, d: Draw) => string
 
 const role = (d: Draw): string => `"${d.of(hostileRoles).replaceAll('"', '""')}"`
 
-/** One of every sort of object that pg_dump knows; each stands for itself. */
+/** One of every type of object that pg_dump supports; each is independent of the others. */
 const sorts: Record<string, Sort> = {
   rows: (n, d) => {
     const t = n()
@@ -266,7 +266,7 @@ const sorts: Record<string, Sort> = {
     return `create schema ${s}; create extension ${d.of(['hstore', 'citext', 'ltree', 'pg_trgm', 'pgcrypto', 'intarray', 'cube', 'isn'])} schema ${s};`
   },
   language: n => {
-    // pg_dump writes a language whole only where its handlers are the user's own.
+    // pg_dump dumps a language completely only if its handlers are user-defined.
     const [h, i, v] = [n(), n(), n()]
     return `create function ${h}() returns language_handler language c as '$libdir/plpgsql', 'plpgsql_call_handler'; create function ${i}(internal) returns void strict language c as '$libdir/plpgsql', 'plpgsql_inline_handler';
       create function ${v}(oid) returns void strict language c as '$libdir/plpgsql', 'plpgsql_validator'; create trusted language ${n()} handler ${h} inline ${i} validator ${v};`
@@ -294,12 +294,13 @@ const SETTINGS = [
   `my.own to 'x=y, z'`,
 ]
 
-/** Make the database of a seed. */
+/** Generate the database of a seed. */
 export function hostileDatabase(seed: number): HostileDatabase {
   const start = new Draw(seed, 'ä')
   const encoding = start.of([ENCODINGS[0] as (typeof ENCODINGS)[number], ...ENCODINGS])
   const d = new Draw(seed ^ 0x5bd1e995, encoding.letters)
-  // pg_dump itself spoils a name whose bytes are not valid in the encoding of its own database, as UTF-8 in EUC_JP.
+  // pg_dump itself corrupts a name whose bytes are invalid in the encoding of its own database, such as UTF-8 in
+  // EUC_JP.
   const name = `${start.of(['', encoding.name === 'EUC_JP' ? '' : 'Ä', 'a=b ', "it's", '"', '\\', ' ', '%', 'postgresql://', '$(x)', ';', '|'])}${seed}`
   const quoted = `"${name.replaceAll('"', '""')}"`
   const locale = encoding.name === 'UTF8' ? start.of([`locale 'C'`, `locale 'C.UTF-8'`]) : `locale 'C'`
@@ -312,7 +313,7 @@ export function hostileDatabase(seed: number): HostileDatabase {
     ...(start.below(6) === 0 ? [`alter database ${quoted} is_template true`] : []),
   ]
   const names = Object.keys(sorts)
-  // Each sort comes up in every run of a few seeds; which stand together is drawn.
+  // Each type occurs within a few seeds; which of them occur together is drawn.
   const chosen = new Set(Array.from({ length: 9 }, (_, index) => names[(seed * 9 + index) % names.length] as string))
   for (let more = d.below(5); more > 0; more -= 1) chosen.add(d.of(names))
   const schema = d.name()

@@ -19,7 +19,7 @@ import {
   writeSync,
 } from 'node:fs'
 
-/** Random numbers that a seed decides. */
+/** Random numbers determined by a seed. */
 export class Random {
   #state: number
 
@@ -39,13 +39,13 @@ export class Random {
     return items[this.below(items.length)] as T
   }
 
-  /** True once in so many times. */
+  /** True with a probability of one in this many. */
   once(times: number): boolean {
     return this.below(times) === 0
   }
 }
 
-// Names that people really have, or that the copies use themselves; raw, a character a byte.
+// Names found in practice, or used by the copies themselves; raw, one character a byte.
 const utf8 = (text: string): string => Buffer.from(text).toString('latin1')
 // biome-ignore format: a list of names reads better in rows
 const names = [
@@ -72,7 +72,7 @@ const seconds = [
 
 const KEPT = 'kept'
 
-/** A folder that a seed fills with what trees may hold, and changes as trees are changed between two runs. */
+/** A folder filled from a seed with anything that a tree may contain, and changed as trees change between two runs. */
 export class HostileTree {
   readonly root: string
   readonly #random: Random
@@ -92,7 +92,7 @@ export class HostileTree {
     this.#dressFolders()
   }
 
-  /** Change it: contents, names, attributes, and kinds of entries. */
+  /** Change it: contents, names, attributes, and types of entries. */
   change(): void {
     const random = this.#random
     for (let changes = 4 + random.below(6); changes > 0; changes -= 1) {
@@ -119,7 +119,7 @@ export class HostileTree {
     return lstatSync(this.#bytes(path))
   }
 
-  /** Every path, folders before what is in them. */
+  /** Every path, folders before their content. */
   #all(folder = ''): string[] {
     const at = folder === '' ? Buffer.from(this.root) : this.#bytes(folder)
     return readdirSync(at, { encoding: 'latin1' })
@@ -135,7 +135,7 @@ export class HostileTree {
     return this.#random.of(['', ...this.#all().filter(path => this.#stat(path).isDirectory())])
   }
 
-  /** A path that is not there yet. */
+  /** A path that does not exist yet. */
   #free(folder: string): string {
     for (;;) {
       const random = this.#random
@@ -215,7 +215,7 @@ export class HostileTree {
     lutimesSync(this.#bytes(path), time, time)
   }
 
-  /** Times of folders change while entries are made in them. */
+  /** Times of folders change while entries are created in them. */
   #dressFolders(): void {
     for (const path of this.#all().reverse())
       if (this.#stat(path).isDirectory() && this.#random.once(2)) this.#dress(path)
@@ -229,7 +229,7 @@ export class HostileTree {
     }
   }
 
-  /** What was of one kind is of another. */
+  /** Replace an entry by one of another type. */
   #swap(path: string): void {
     const was = this.#stat(path)
     this.#remove(path)
@@ -242,7 +242,7 @@ export class HostileTree {
     }
   }
 
-  /** Another content of the same size, with or without another time. */
+  /** Another content of the same size, with the same or another time. */
   #rewrite(path: string, sameTime: boolean): void {
     const stat = this.#stat(path)
     if (!stat.isFile() || stat.size === 0) return

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 
-/** One figure of a bench, as `npm run bench` prints it. */
+/** One figure of a benchmark, as `npm run bench` prints it. */
 export interface Row {
   bench: string
-  /** `ours`, `today` (what the images in use do), `limit`, or a variant. */
+  /** `ours`, `today` (the old images), `limit`, or a variant. */
   way: string
   seconds: number
   requests?: number
@@ -15,10 +15,10 @@ export interface Row {
   peakMb?: number
 }
 
-/** What a command cost. */
+/** The resources used by a command. */
 export type Cost = Required<Pick<Row, 'seconds' | 'cpuSeconds' | 'peakMb'>>
 
-// Node cannot ask what its children used. The memory is that of the largest single process.
+// Node cannot query the resource usage of its children. The memory is that of the largest single process.
 const RUSAGE = `
 import json, resource, subprocess, sys, time
 began = time.monotonic()
@@ -30,7 +30,10 @@ json.dump(cost, open(sys.argv[1], 'w'))
 sys.exit(code)
 `
 
-/** Run a command and measure it. @throws with what it said when it fails */
+/**
+ * Run a command and measure it.
+ * @throws with its output if it fails
+ */
 export async function measure(command: string[], env: Record<string, string>): Promise<Cost> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-'))
   try {
@@ -43,7 +46,7 @@ export async function measure(command: string[], env: Record<string, string>): P
   }
 }
 
-/** The one of several runs that took the middle time. */
+/** The run with the median time. */
 export function middle<T extends { seconds: number }>(runs: readonly T[]): T {
   const sorted = [...runs].sort((a, b) => a.seconds - b.seconds)
   const found = sorted[Math.floor((sorted.length - 1) / 2)]
@@ -51,7 +54,7 @@ export function middle<T extends { seconds: number }>(runs: readonly T[]): T {
   return found
 }
 
-/** A figure in tenths of a percent of itself is more than any of these runs repeats. */
+/** Round to three significant digits: the runs are not reproducible to more. */
 export function rounded(row: Row): Row {
   return Object.fromEntries(
     Object.entries(row).map(([name, value]) => [

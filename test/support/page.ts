@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000
 
 export const systemNamed = (name: string) => production.systems.find(system => system.name === name) as System
 
-/** A system with the runs and drills given, oldest first, as the page shows it. */
+/** A system with the given runs and drills, oldest first, as the page shows it. */
 export function systemWith(
   system: System,
   runs: readonly Run[],
@@ -42,7 +42,7 @@ export function systemWith(
   }
 }
 
-/** Runs every so many days until `last`, growing and varying as real ones do. */
+/** Runs at an interval of this many days until `last`, growing and varying as real ones do. */
 export function runsOf(
   days: number,
   every: number,

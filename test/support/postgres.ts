@@ -6,17 +6,17 @@ import { onTestFinished } from 'vitest'
 import { majorsWith, programPath } from '../../src/agent/database/programs.ts'
 import type { Sql } from '../../src/lab/content/database.ts'
 
-/** A PostgreSQL server of a test's own, on loopback, gone when the test ends. */
+/** A PostgreSQL server for one test, on loopback, removed when the test ends. */
 export interface TestServer {
-  /** What the agent and the client programs need to reach it. */
+  /** The variables with which the agent and the client programs connect to it. */
   env: Record<string, string>
   sql: Sql
   major: number
 }
 
-/** What a server is to be. */
+/** Options of a server. */
 interface Wanted {
-  /** Default: the newest that there is. */
+  /** Default: the newest that is installed. */
   major?: number
   /** Its superuser. */
   admin?: string
@@ -37,7 +37,7 @@ export async function programsOf(...chosen: readonly number[]): Promise<string> 
   return folder
 }
 
-/** Make and start a server. */
+/** Create and start a server. */
 export async function startServer({
   major = majorsWith('initdb').at(-1) ?? 0,
   admin = 'admin',
@@ -55,7 +55,7 @@ export async function startServer({
     execa('setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', programPath(major, program), ...args], {
       cwd: folder,
       stdin: 'ignore',
-      // Else a server that lives on holds our pipes.
+      // Otherwise a server that keeps running would hold our pipes open.
       stdout: 'ignore',
       stderr: 'ignore',
     })
@@ -74,7 +74,8 @@ export async function startServer({
     '--locale=C.UTF-8',
     '--no-sync',
   ])
-  // An address each on the usual port: the agent takes a host from its environment, as the images in use do.
+  // Each server has its own address and the usual port: the agent, like the old images, takes only a host from its
+  // environment.
   const host = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`
   const options = `-c listen_addresses=${host} -c port=5432 -c unix_socket_directories= -c fsync=off -c wal_level=logical`
   await as('pg_ctl', ['-D', data, '-w', '-o', options, '-l', join(folder, 'log'), 'start'])
@@ -100,7 +101,7 @@ export async function startServer({
 
 const files = new URL('../../roles/lab_database/files/', import.meta.url).pathname
 
-/** Give a server the lab's content: of an infrastructure server, or of the stack's. */
+/** Load the lab's content into a server: that of an infrastructure server, or of the stack's. */
 export async function fill(server: TestServer, file: 'infrastructure' | 'stack', variables: Record<string, string>) {
   const settings = Object.entries({ system: 'test', factor: '0.02', ...variables }).map(([n, v]) => `--set=${n}=${v}`)
   const { PGADMINPASS: PGPASSWORD = '', ...env } = server.env

@@ -7,10 +7,10 @@ import { projectRoot } from '../../src/ansible/venv.ts'
 const copied = ['src', 'tools', 'roles', 'playbooks', 'docs', 'images', 'inventories', 'backups.config.ts']
 const files = ['package.json', 'package-lock.json', 'ansible.cfg', 'requirements.txt', 'tsconfig.json']
 
-/** A copy of this project that a test may break, with the packages that are installed here. */
+/** A copy of this project that a test may break, with the packages installed here. */
 export interface ProjectCopy {
   readonly folder: string
-  /** Replaces a text in a file, which must hold it. */
+  /** Replaces a text in a file, which must contain it. */
   edit(file: string, from: string | RegExp, to: string): Promise<void>
   /** Runs a command of the copy as a user would, in its folder and without a terminal. */
   backups(...args: string[]): Promise<{ code: number | undefined; out: string; err: string }>

@@ -29,12 +29,12 @@ const store = {
   secret: given('BACKUPS_TEST_S3_SECRET_ACCESS_KEY'),
 }
 
-// A folder of the machine that is a plain one of the disk, no overlay.
+// On a normal filesystem of the machine, not an overlay.
 const home = '/lab/rancher-test'
 const port = 18_080
 const switchPort = 18_090
 
-/** A Rancher stand-in of a test's own on the lab's Docker host, with a bucket and a dead-man's switch of its own. */
+/** A Rancher stand-in for one test on the lab's Docker host, with its own bucket and dead-man's switch. */
 export class RancherHost {
   readonly container = `rancher-${randomBytes(3).toString('hex')}`
   readonly folder = `${home}/${this.container}`
@@ -51,7 +51,10 @@ export class RancherHost {
   readonly storeEndpoint = store.endpoint
   readonly healthUrl = `http://127.0.0.1:${port}/ping`
 
-  /** Run a command in the machine, as root. @throws when it fails */
+  /**
+   * Run a command in the machine, as root.
+   * @throws if it fails
+   */
   async run(command: readonly string[], input = ''): Promise<string> {
     const { stdout } = await execa(join(state, 'machine'), ['exec', machine, ...command], { input })
     return stdout
@@ -70,7 +73,7 @@ export class RancherHost {
     return this.run(['docker', ...args])
   }
 
-  /** Have the host's folder be a filesystem of its own, in a file of so many GiB. Before `raise`. */
+  /** Make the host's folder a separate filesystem, in a file of this many GiB. Call it before `raise`. */
   async onFilesystem(kind: 'xfs', gib: number): Promise<void> {
     await this.shell(`
       [ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
@@ -81,7 +84,7 @@ export class RancherHost {
       mount -o loop ${this.folder}.img ${this.folder}`)
   }
 
-  /** Make the bucket, the switch, and the stand-in with so much data. Returns when it is healthy. */
+  /** Create the bucket, the switch, and the stand-in with this much data. Returns when it is healthy. */
   async raise(environment: Record<string, string> = {}): Promise<void> {
     await this.#clearLeftovers()
     await this.store.s3.send(new CreateBucketCommand({ Bucket: this.bucket }))
@@ -90,7 +93,7 @@ export class RancherHost {
     await this.makeRancher(environment)
   }
 
-  /** Become a new host for another's copies: a container that was made and never ran, and no data. */
+  /** Become a new host for another's copies: a container that was created but never started, and no data. */
   async like(other: RancherHost): Promise<void> {
     this.bucket = other.bucket
     this.system = other.system
@@ -124,14 +127,14 @@ export class RancherHost {
     await this.untilHealthy(120)
   }
 
-  /** Remove the containers of tests that were killed: one of them may hold the port. */
+  /** Remove the containers of killed tests: one of them may hold the port. */
   async #clearLeftovers(): Promise<void> {
     const left = await this.docker('ps', '--all', '--quiet', '--filter', 'name=^/rancher-[0-9a-f]{6}(-|$)')
     if (left !== '') await this.docker('rm', '--force', '--volumes', ...left.split('\n'))
   }
 
   async #raiseSwitch(): Promise<void> {
-    // A service of the machine, so that it is there again after a reboot.
+    // A systemd service, so that it is started again after a reboot.
     await this.shell(`
       mkdir -p ${home} /lab/service/rancher-test-switch
       cat > ${home}/switch.py <<'PYTHON'
@@ -157,7 +160,7 @@ PYTHON
     )
   }
 
-  /** What the dead-man's switch was told of this host since its making: `start`, `success`, `fail`. */
+  /** The dead-man's switch's requests about this host since its creation: `start`, `success`, `fail`. */
   async beats(): Promise<string[]> {
     const text = await this.shell(`cat ${home}/beats 2>/dev/null || true`)
     return text
@@ -175,7 +178,7 @@ PYTHON
       rm -rf ${this.folder} ${this.folder}.img`)
   }
 
-  /** Remove what is shared by all hosts of the tests. */
+  /** Remove what all hosts of the tests share. */
   async fallForGood(): Promise<void> {
     await this.fall()
     await this.shell(`
@@ -231,7 +234,7 @@ PYTHON
   }
 
   /**
-   * Have the machine itself do something at the moment a step begins, faster than anyone from outside could.
+   * Make the machine itself run a script the moment a step begins, faster than is possible from outside.
    *
    * @param script bash; `$agent` is the process of the run's container
    */
@@ -252,12 +255,12 @@ PYTHON
         read -t 0.005 -u $pause || true
       done
       echo "the step ${step} did not come" >&2; exit 1`)
-    // Awaited by the test in the end; a failure before that must not count as nobody's.
+    // The test awaits it at its end; an earlier failure must not count as unhandled.
     done.catch(() => undefined)
     return { done }
   }
 
-  /** The files that a play of this host needs: inventory, key. */
+  /** The files that a play needs for this host: inventory, key. */
   async #files(variables: Record<string, unknown>): Promise<{ folder: string; inventory: string; key: string }> {
     const credentials = load(await readFile(join(state, 'credentials.yml'), 'utf8')) as Credentials
     const { username = 'root', ssh_key_data = '' } = credentials['Host: rancher-server'] ?? {}
@@ -305,7 +308,7 @@ PYTHON
     return { folder, inventory, key }
   }
 
-  /** The environment of a play, as AWX would make it. */
+  /** The environment of a play, as AWX would set it. */
   environment(): Record<string, string> {
     return ansibleEnvironment(bin, {
       AWS_ACCESS_KEY_ID: store.key,
@@ -316,9 +319,9 @@ PYTHON
   }
 
   /**
-   * Run the playbook as a person or AWX would.
+   * Run the playbook as an operator or AWX would.
    *
-   * @param options.variables of the inventory host, over the usual ones
+   * @param options.variables of the inventory host, overriding the usual ones
    * @param options.command what to run; default ansible-playbook. Gets the inventory and the playbook as arguments
    */
   async play(
@@ -332,7 +335,7 @@ PYTHON
         [...args, inventory, options.playbook ?? 'playbooks/backup-rancher.yml', ...(options.args ?? [])],
         {
           cwd: projectRoot,
-          // A job of AWX finds no ssh connection of another; one from before a reboot would be dead.
+          // An AWX job has no ssh connection of an earlier job; one from before a reboot would be dead.
           env: { ...this.environment(), ANSIBLE_SSH_CONTROL_PATH_DIR: folder, ...options.environment },
           extendEnv: false,
           all: true,
@@ -348,7 +351,7 @@ PYTHON
     }
   }
 
-  /** End every ssh connection to the machine, and answer none. */
+  /** Close every ssh connection to the machine, and accept no new one. */
   async sshDown(): Promise<void> {
     await this.shell(`
       sv down /lab/service/sshd
@@ -359,7 +362,7 @@ PYTHON
     await this.run(['sv', 'up', '/lab/service/sshd'])
   }
 
-  /** End the machine as a power cut would, and boot it again. Docker answers when this returns. */
+  /** Stop the machine as a power failure would, and boot it again. Returns when Docker answers. */
   async reboot(): Promise<void> {
     await execa(join(state, 'machine'), ['kill', machine])
     await execa(join(state, 'machine'), ['start', machine])
@@ -380,11 +383,14 @@ interface Play {
   args?: string[]
   command?: string[]
   environment?: Record<string, string>
-  /** Gets the running process, to be killed. */
+  /** Called with the running process, for tests that kill it. */
   playing?: (process: { kill(signal: NodeJS.Signals): boolean; pid?: number | undefined }) => void
 }
 
-/** Wait until something is so. @throws naming it, when it is not after so many seconds */
+/**
+ * Wait until a condition holds.
+ * @throws naming the condition, if it does not hold after this many seconds
+ */
 export async function until(what: string, seconds: number, so: () => Promise<boolean>): Promise<void> {
   for (const end = Date.now() + seconds * 1000; !(await so()); await sleep(200)) {
     if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`)

@@ -1,12 +1,15 @@
 import { execa } from 'execa'
 
-/** Run rclone on the store that the variables of the contract name, as `remote:`. @returns all that it said */
+/**
+ * Run rclone on the store configured by the contract's variables, as `remote:`.
+ * @returns all of its output
+ */
 export async function rclone(env: Record<string, string>, args: string[]): Promise<string> {
   const { all } = await execa('rclone', args, { all: true, extendEnv: false, env: rcloneEnvironment(env) })
   return all
 }
 
-/** The remote as rclone takes it from its environment. */
+/** The remote, as rclone reads it from its environment. */
 export function rcloneEnvironment(env: Record<string, string>): Record<string, string> {
   return {
     PATH: process.env.PATH ?? '',

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import type { Observed } from '../../src/store/assess.ts'
 import type { Receipt, StoredReceipt } from '../../src/store/receipt.ts'
 
-/** A moment in UTC, from the form that receipts have. */
+/** A moment in UTC, from the format of receipts. */
 export const at = (text: string) => new Date(text)
 
-/** What tells one receipt of a made history from the others. */
+/** What distinguishes one receipt of a generated history from the others. */
 export interface Run {
   readonly taken: Date
   readonly seconds?: number
@@ -22,7 +22,7 @@ export interface Place {
   keyOf(taken: Date): string
 }
 
-/** The receipts of runs given oldest first, chained, as they would be read: newest first. */
+/** The receipts of runs given oldest first, chained, in the order in which they are read: newest first. */
 export function receiptsOf(place: Place, runs: readonly Run[]): StoredReceipt[] {
   const made: StoredReceipt[] = []
   for (const run of runs) {
@@ -55,7 +55,7 @@ export function receiptsOf(place: Place, runs: readonly Run[]): StoredReceipt[] 
   return made.reverse()
 }
 
-/** The bucket that holds the copies of these receipts, and nothing is wrong with. */
+/** A bucket without problems that holds the copies of these receipts. */
 export function observed(receipts: readonly StoredReceipt[], more: Partial<Observed> = {}): Observed {
   return {
     receipts,

@@ -1,15 +1,15 @@
 import { request as ask, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** Stands before a bucket store and counts what is asked of it. */
+/** A proxy in front of a bucket store that counts the requests. */
 export interface CountingProxy {
   url: string
-  /** Requests by their method, LIST (a GET of the bucket) apart from other GETs. */
+  /** Requests by method; LIST (a GET of the bucket) counts separately from other GETs. */
   requests: () => Record<string, number>
   close: () => void
 }
 
-/** Start one on loopback. The host's name is passed on as it came, since requests are signed with it. */
+/** Start one on loopback. The Host header is passed on unchanged, since requests are signed with it. */
 export async function countRequests(endpoint: string): Promise<CountingProxy> {
   const { hostname, port } = new URL(endpoint)
   const counts: Record<string, number> = {}
@@ -28,7 +28,7 @@ export async function countRequests(endpoint: string): Promise<CountingProxy> {
     incoming.pipe(outgoing)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  // It must not hold up the end of a test run.
+  // It must not keep a test run from ending.
   server.unref()
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -42,12 +42,12 @@ export interface SeenRequest {
   method: string
   /** Decoded, with the bucket. */
   path: string
-  /** Of a copy within the store: what is copied, decoded; and the bytes of it, if it is a part. */
+  /** For a copy within the store: the source, decoded; and its byte range, for a part. */
   source: string | undefined
   range: string | undefined
 }
 
-/** Stands before a bucket store and refuses some requests with a code of S3, as a store does that cannot serve them. */
+/** A proxy in front of a bucket store that refuses some requests with an S3 error code, as a failing store does. */
 export async function refusingProxy(
   endpoint: string,
   refuse: (request: SeenRequest) => string | undefined,

@@ -19,22 +19,22 @@ export async function kubectl(args: readonly string[], manifests: readonly objec
   return stdout
 }
 
-/** A namespace of a test's own, and the environment that AWX's credential of it would make. */
+/** A namespace for one test, and the environment that AWX's credential for it would set. */
 export interface Tenant {
   readonly namespace: string
   readonly environment: Record<string, string>
-  /** Runs kubectl in the namespace and reads what it prints, which `args` must make JSON. */
+  /** Runs kubectl in the namespace and parses its output, which must be JSON. */
   read<T>(args: readonly string[]): Promise<T>
   apply(...manifests: object[]): Promise<void>
   remove(): Promise<void>
 }
 
-// What an operator gives to AWX's account, and nothing else.
+// What an operator grants to AWX's account, and nothing else.
 const { rules } = load(await readFile(join(projectRoot, 'roles/kubernetes_access/files/role.yaml'), 'utf8')) as {
   rules: object[]
 }
 
-/** Makes a namespace with an account that may do in it what the plays need. */
+/** Creates a namespace with an account that has the permissions that the plays need. */
 export async function makeTenant(): Promise<Tenant> {
   const namespace = `test-${randomBytes(4).toString('hex')}`
   const metadata = { name: 'plays', namespace }

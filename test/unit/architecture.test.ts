@@ -12,7 +12,7 @@ const files = globSync('{src,tools}/**/*.{ts,js}', { cwd: projectRoot }).map(pat
   text: readFileSync(join(projectRoot, path), 'utf8'),
 }))
 
-/** What the words of the column "may not use" forbid. */
+/** What the entries of the column "may not use" forbid. */
 const effects: Record<string, RegExp> = {
   files: /'node:fs(\/promises)?'/,
   programs: /'(node:child_process|execa)'/,
@@ -21,7 +21,7 @@ const effects: Record<string, RegExp> = {
   terminal: /\bprocess\.(stdin|stdout|stderr)\b|\bconsole\./,
 }
 
-/** `src/config/rules/rule.ts` → `src/config`; the agent's folders are rooms of their own. */
+/** `src/config/rules/rule.ts` → `src/config`; each of the agent's folders is a room. */
 function roomOf(path: string): string {
   const [top = '', room = '', inner = ''] = dirname(path).split('/')
   if (top !== 'src') return top

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../..')
 
-// Only a kind's own rooms may ask which kind a system is: anything else asks its kind by the interface `SystemKind`.
+// Only the files of a kind may ask which kind a system is: all others use the interface `SystemKind`.
 const ownRooms = ['src/kinds/', 'src/lab/kinds/']
 const askingTheKind = [
   /switch \((?:\w+\.)*kind\)/,

@@ -6,26 +6,26 @@ import { type Resource, readOnly, resources, tables, unifiedJobTemplates } from 
 import { type Step, workflowRuns } from './workflows.ts'
 
 /**
- * A stand-in for AWX's API, for tests: it keeps what it is told in memory, on loopback, as the field tables of a real
- * AWX allow. It is stricter than AWX in one thing: a field that no table knows is refused, where AWX ignores it in
- * silence. It runs no playbooks: what a job prints and how it ends is the test's to say. What it accepts is not proof
- * that AWX does; what it refuses, AWX refuses or ignores.
+ * A stand-in for AWX's API, for tests: it stores objects in memory, serves them on loopback, and validates them by the
+ * field tables of a real AWX. It is stricter than AWX in one respect: it refuses unknown fields, which AWX silently
+ * ignores. It runs no playbooks: the test defines what a job prints and how it ends. What it accepts is not proof that
+ * AWX does; what it refuses, AWX refuses or ignores.
  */
 export interface Controller {
   readonly url: string
   readonly token: string
   readonly user: string
   readonly password: string
-  /** Requests that were answered, `POST /job_templates/` and so on, since the last call. */
+  /** Requests answered since the last call, as `POST /job_templates/` and so on. */
   requests(): string[]
-  /** The object of a name, as its list shows it. */
+  /** The object with this name, as its list shows it. */
   find(resource: string, name: string): Record<string, unknown> | undefined
-  /** Changes a field as a hand in AWX's pages would. */
+  /** Changes a field as a user of AWX's pages would. */
   change(resource: string, name: string, fields: Record<string, unknown>): void
   close(): Promise<void>
 }
 
-/** What a launched job is, to the test that plays it. */
+/** A launched job, for the test that plays it. */
 export interface Run {
   readonly template: string
   readonly extraVars: Readonly<Record<string, unknown>>
@@ -34,7 +34,7 @@ export interface Run {
 }
 
 export interface ControllerOptions {
-  /** The playbooks in every project's repository; a job template may name those that its project's last fetch found. */
+  /** The playbooks in every project's repository; a job template may name those found by its project's last fetch. */
   readonly playbooks?: readonly string[]
   /** Plays a job. Default: one line, and success. */
   readonly run?: (run: Run) => Promise<'successful' | 'failed'>
@@ -65,7 +65,7 @@ interface Job {
   readonly ended: Promise<'successful' | 'failed' | 'canceled'>
 }
 
-/** Ends a request with a status and a body. */
+/** Completes a request with a status and a body. */
 class Answer extends Error {
   readonly status: number
   readonly body: unknown
@@ -92,7 +92,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
   const items = new Map<number, Item>()
   const jobs = new Map<number, Job>()
   const roleMembers = new Map<number, Set<number>>()
-  /** Project → the playbooks that its last fetch found; update → its project. */
+  /** Project → the playbooks found by its last fetch; update → its project. */
   const fetched = new Map<number, readonly string[]>()
   const updates = new Map<number, number>()
   const credentials = { token: 'stand-in-token', user: 'stand-in', password: 'stand-in-password' }
@@ -176,7 +176,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
     return shown
   }
 
-  /** What a fetch found, as a commit's name would tell. */
+  /** What a fetch found, as a commit id would identify it. */
   const revisionOf = ({ id }: Item) =>
     createHash('sha1')
       .update(`${fetched.get(id)}`)
@@ -203,7 +203,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
     return ((type?.values.inputs as { fields?: InputField[] })?.fields ?? []).slice()
   }
 
-  /** Takes a body for an item, or refuses it; gives the values that it leaves. */
+  /** Validates a body for an item and returns the resulting values, or refuses it. */
   function accept(resource: string, body: Record<string, unknown>, before?: Item): Record<string, unknown> {
     const { fields, references, unique } = resources[resource] as Resource
     const values: Record<string, unknown> = { ...before?.values }
@@ -300,7 +300,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
       if (options.playbooks && !fetched.get(project.id)?.includes(String(values.playbook))) {
         refuse({ playbook: ['Playbook not found for project.'] })
       }
-      // AWX lets the organisation of a job template be that of its project only.
+      // AWX requires a job template's organisation to be that of its project.
       values.organization = project.values.organization
     },
     workflow_job_template_nodes(values) {
@@ -316,7 +316,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
     },
   }
 
-  /** What a schedule or node sets that its template does not ask for. */
+  /** What a schedule or node sets although its template does not ask for it. */
   function promptRefusal(values: Record<string, unknown>, template: Item | undefined): void {
     const prompts = {
       limit: 'limit',
@@ -358,7 +358,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
     template?.values.survey_enabled ? ((template.survey?.spec ?? []) as Record<string, unknown>[]) : []
   const surveyVariables = (template: Item | undefined) => surveyOf(template).map(question => String(question.variable))
 
-  /** AWX counts a default as an answer at a launch, and does not in a schedule. */
+  /** AWX counts a default as an answer at a launch, but not in a schedule. */
   function missingAnswers(
     template: Item | undefined,
     answers: Record<string, unknown>,
@@ -375,7 +375,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
     })
   }
 
-  /** The items of a resource that a query leaves; a field that the resource does not have is refused. */
+  /** The items of a resource that match a query; an unknown field is refused. */
   function filter(resource: string, query: URLSearchParams): Item[] {
     const conditions = [...query]
       .filter(([key]) => !['page', 'page_size', 'order_by'].includes(key))
@@ -402,7 +402,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
     }
   }
 
-  // A job template's organisation is its project's, and no field of its own.
+  // A job template's organisation is its project's, not a field of its own.
   const targetOf = (references: Resource['references'], field: string) =>
     references[field] ?? (field === 'organization' ? 'organizations' : undefined)
   const always = ['id', 'type', 'managed', 'namespace']
@@ -605,7 +605,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
 
   const page1 = (list: unknown[], url: URL) => new Answer(200, page(list, url))
 
-  /** What a team may do, as AWX tells it: the role's title, and on what. */
+  /** The permissions of a team, as AWX lists them: the role's title, and its object. */
   function rolesOf(team: Item): unknown[] {
     const titles: Record<string, string> = { approval: 'Approve', adhoc: 'Ad Hoc' }
     return [...items.values()].flatMap(item =>

@@ -3,7 +3,7 @@ import { type Field, tables } from './resources.ts'
 /** What AWX would answer with status 400: field → complaints. */
 export type Refusal = Record<string, unknown>
 
-/** What a field's table says against a value; `undefined` where it may stand. */
+/** Why a field's table does not allow a value; `undefined` if it does. */
 export function fieldRefusal(field: Field, value: unknown): string | undefined {
   if (value === null) {
     return field.type === 'id' || field.default === null ? undefined : 'This field may not be null.'
@@ -35,7 +35,7 @@ interface Question {
   readonly [key: string]: unknown
 }
 
-/** What AWX says against a survey; its words were read off a running one. */
+/** AWX's complaints about a survey; the texts were copied from a running AWX. */
 export function surveyRefusal(survey: Record<string, unknown>): string | undefined {
   for (const key of ['name', 'description', 'spec']) {
     if (!(key in survey)) return `Field '${key}' is missing from survey spec.`
@@ -80,7 +80,7 @@ export function surveyRefusal(survey: Record<string, unknown>): string | undefin
   return undefined
 }
 
-/** What AWX says against a schedule's rule. */
+/** AWX's complaints about a schedule's rule. */
 export function rruleRefusal(rrule: string): string | undefined {
   const starts = rrule.match(/DTSTART/g) ?? []
   if (starts.length === 0) return 'Valid DTSTART required in rrule. Value should start with: DTSTART:YYYYMMDDTHHMMSSZ'
@@ -99,7 +99,7 @@ export function rruleRefusal(rrule: string): string | undefined {
   return undefined
 }
 
-/** What AWX says against a credential type's inputs and injectors. */
+/** AWX's complaints about a credential type's inputs and injectors. */
 export function credentialTypeRefusal(
   inputs: Record<string, unknown>,
   injectors: Record<string, unknown>,

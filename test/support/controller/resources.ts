@@ -1,6 +1,6 @@
 import tables from './tables.json' with { type: 'json' }
 
-/** One field of a resource, as AWX's own `OPTIONS` tells it. */
+/** One field of a resource, as returned by AWX's own `OPTIONS`. */
 export interface Field {
   readonly type: string
   readonly required?: boolean
@@ -12,13 +12,13 @@ export interface Field {
   readonly write_only?: boolean
 }
 
-/** What the field tables do not tell of a resource: what it points at, what is unique, what hangs on it. */
+/** What the field tables do not describe: references, uniqueness, and related lists of a resource. */
 export interface Resource {
   readonly type: string
   readonly fields: Readonly<Record<string, Field>>
-  /** Field → the resource it names by number; `unified_job_templates` is any of those. */
+  /** Field → the resource that it references by id; `unified_job_templates` is any of those. */
   readonly references: Readonly<Record<string, string>>
-  /** Together they may occur once. */
+  /** Unique together. */
   readonly unique: readonly string[]
   /** Sub-list → the resource of its members. */
   readonly links: Readonly<Record<string, string>>
@@ -47,7 +47,7 @@ function resource(
   return { type, fields, references: {}, unique: ['name'], links: {}, roles: [], ...rest }
 }
 
-/** The resources that the stand-in knows. */
+/** The resources that the stand-in implements. */
 export const resources: Readonly<Record<string, Resource>> = {
   organizations: resource('organizations', 'organization', {
     references: { default_environment: 'execution_environments' },
@@ -145,7 +145,7 @@ export const resources: Readonly<Record<string, Resource>> = {
   users: resource('users', 'user', { unique: ['username'] }),
 }
 
-/** What may stand for a job: in AWX they share one space of numbers, and so they do here. */
+/** The resources that a job can be launched from: in AWX they share one sequence of ids, and so they do here. */
 export const unifiedJobTemplates = [
   'job_templates',
   'workflow_job_templates',
@@ -154,7 +154,7 @@ export const unifiedJobTemplates = [
   'workflow_approval_templates',
 ] as const
 
-/** A template's organisation follows from its project; AWX answers it as if it were a field. */
+/** A template's organisation follows from its project; AWX returns it like a field. */
 export const readOnly: Readonly<Record<string, readonly string[]>> = {
   credential_types: ['managed', 'namespace'],
   workflow_job_template_nodes: ['type'],

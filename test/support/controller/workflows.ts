@@ -3,16 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** How a step of a workflow ended. */
 type Ended = 'successful' | 'failed' | 'canceled'
 
-/** A node of a workflow's template, as far as running it goes. */
+/** The fields of a workflow template's node that matter for running it. */
 export interface Step {
   readonly node: number
   readonly identifier: string
-  /** Seconds that an approval waits, 0 for ever; undefined for a job. */
+  /** Seconds until an approval times out, 0 for never; undefined for a job. */
   readonly approval?: { readonly name: string; readonly timeout: number }
   readonly next: Readonly<Record<'success_nodes' | 'failure_nodes' | 'always_nodes', readonly number[]>>
 }
 
-/** A job that a step began. */
+/** A job that a step started. */
 export interface StepJob {
   readonly id: number
   readonly name: string
@@ -41,13 +41,14 @@ interface Run {
 
 /**
  * Workflow jobs and their approvals, as AWX shows them: `workflow_jobs/<id>/`, its `workflow_nodes/` and `cancel/`, and
- * `workflow_approvals/<id>/` with `approve/` and `deny/`. A node with two parents runs after the first that leads to it.
+ * `workflow_approvals/<id>/` with `approve/` and `deny/`. A node with two parents runs after the first one that leads
+ * to it.
  */
 export function workflowRuns(number: () => number) {
   const runs = new Map<number, Run>()
   const approvals = new Map<number, Approval>()
 
-  /** Begins a workflow; `begin` launches the job template of a step. */
+  /** Starts a workflow; `begin` launches the job template of a step. */
   function launch(name: string, steps: readonly Step[], begin: (step: Step) => StepJob): Run {
     const nodes = steps.map(step => ({ id: number(), step }) as Run['nodes'][number])
     const run: Run = { id: number(), name, status: 'running', stop: new AbortController(), nodes }

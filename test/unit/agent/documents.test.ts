@@ -32,7 +32,7 @@ test('docs/agent.md has the variables that the agent reads, and no others', () =
         ([name]) => name,
       ),
     )
-  // Named in errors, and in the page, as variables of the images in use before that have no effect here.
+  // Variables of the old images that have no effect here; errors and the page name them.
   const refused = ['BACKUP_VOLUME_IS_S3']
   expect([...ours(sources)].filter(name => !ours(page).has(name) && !refused.includes(name))).toEqual([])
   expect([...ours(page)].filter(name => !ours(sources).has(name))).toEqual([])

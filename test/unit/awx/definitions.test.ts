@@ -7,9 +7,9 @@ import { inventory } from '../../../src/inventory/inventory.ts'
 import { anyConfig } from '../../support/config-arbitrary.ts'
 import { credentialTypeRefusal, rruleRefusal, surveyRefusal } from '../../support/controller/refusals.ts'
 
-// What holds for the definitions of every valid config: AWX accepts them, and they do what they must.
+// Properties of the definitions of every valid config: AWX accepts them, and they have the intended effect.
 
-/** Runs a property over random configs; fast-check prints the smallest config that breaks it, and the seed. */
+/** Checks a property over random configs; fast-check prints the smallest config that breaks it, and the seed. */
 function forEvery(check: (all: Definitions, config: Config) => void): void {
   fc.assert(
     fc.property(anyConfig, config => check(definitions(config), config)),
@@ -87,7 +87,7 @@ describe('the definitions of any valid config', () => {
       ])
       for (const { credential_type, inputs, sources } of all.controller_credentials) {
         expect(Object.keys(inputs).filter(input => secret.get(credential_type)?.includes(input))).toEqual([])
-        // AWX does not verify TLS for a Kubernetes token without a CA certificate, and says nothing.
+        // Without a CA certificate AWX does not verify TLS for a Kubernetes token, and does not report it.
         if ('host' in inputs) expect([inputs.verify_ssl, 'ssl_ca_cert' in sources]).toEqual([true, true])
       }
       for (const { notification_configuration: webhook } of all.controller_notifications) {
@@ -171,7 +171,7 @@ describe('the definitions of any valid config', () => {
         expect(order.size).toBe(nodes.length)
         for (const node of nodes) {
           expect((node.unified_job_template === undefined) !== (node.approval_node === undefined)).toBe(true)
-          // Every link leads to a later node: there is no circle.
+          // Every link leads to a later node: there is no cycle.
           for (const next of links.flatMap(key => node[key])) {
             expect(order.get(next), `${name}: ${next}`).toBeGreaterThan(order.get(node.identifier) ?? 0)
           }

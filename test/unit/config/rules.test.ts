@@ -5,7 +5,7 @@ import { type Config, checkConfig } from '../../../src/config/index.ts'
 // biome-ignore lint/suspicious/noExplicitAny: a config that is about to be broken fits no type
 type Breakable = any
 
-/** Production's config with one thing changed. */
+/** Production's config with one change. */
 function broken(change: (config: Breakable) => void): unknown {
   const config = structuredClone(production) as Config
   change(config)

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { work } from '../../bench/config.ts'
 
-/** The CPU seconds that a config of so many systems costs. */
+/** The CPU seconds to process a config with this many systems. */
 async function cost(systems: number): Promise<number> {
   const before = process.cpuUsage()
   await work(systems)
@@ -9,7 +9,7 @@ async function cost(systems: number): Promise<number> {
   return (user + system) / 1e6
 }
 
-// CPU time, not the clock's: other tests run beside this one. The first run pays for reading and compiling the code.
+// CPU time, not wall-clock time: other tests run in parallel. The first run includes reading and compiling the code.
 it('the cost of a config grows no faster than its number of systems, up to 2,000', async () => {
   await cost(20)
   const [small, large] = [await cost(400), await cost(2000)]

@@ -40,6 +40,6 @@ test('an image has the packages of the one it is built on, and its own versions 
   const locked = readLock()
   const [agent, drill] = [packagesOf('agent', locked), packagesOf('drill', locked)]
   expect([...agent.keys()].filter(name => !drill.has(name))).toEqual([])
-  // The server of 18 needs a later glibc than the release has.
+  // PostgreSQL 18's server needs a newer glibc than the release has.
   expect(drill.get('libc6')?.version).not.toBe(agent.get('libc6')?.version)
 })

@@ -16,8 +16,8 @@ interface K8s {
 const plural = (kind: string) => `${kind.toLowerCase()}s`
 
 /**
- * What a module of kubernetes.core asks the API for, `verb resource`; nothing where its kind is a template's. A Job is
- * never there already: its name has the time.
+ * The permissions that a module of kubernetes.core needs, `verb resource`; none if its kind is templated. A Job never
+ * exists already: its name contains the time.
  */
 function needs(module: string, { kind, name, state, force, definition }: K8s): string[] {
   const of = kind ?? (typeof definition === 'object' ? definition.kind : undefined)

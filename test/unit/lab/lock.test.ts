@@ -16,7 +16,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true }))
 
-/** Starts a process that takes the lock, prints `held` or its error, and holds the lock until it is killed. */
+/** Starts a process that acquires the lock, prints `held` or its error, and holds the lock until it is killed. */
 function holder() {
   const program = `
     import { withLock } from ${JSON.stringify(join(projectRoot, 'src/lab/lock.ts'))}

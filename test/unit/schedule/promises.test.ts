@@ -42,7 +42,7 @@ it('the oldest of 28 nightly copies is 27 days old just after a run, an hour les
   expect(shortestReach(nightly, 28).seconds).toBe(27 * 86_400 - 3600)
 })
 
-/** What the rule says of one system with these fields changed. */
+/** The rule's findings about one system with these fields changed. */
 function said(index: number, change: object): string[] {
   const config = structuredClone(production) as Config
   Object.assign(config.systems[index] as object, change)

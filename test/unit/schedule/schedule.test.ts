@@ -52,7 +52,7 @@ describe('the next runs are those that dateutil, which AWX schedules with, finds
     python = `${await ensureVenv(() => {})}/python`
   }, 600_000)
 
-  // As AWX does it: the rule is expanded in the zone's own wall time, and what that zone's clock skips is left out.
+  // As AWX does it: the rule is expanded in the zone's wall time, and times that the clock skips are left out.
   const oracle = `
 import sys, json, datetime
 from dateutil import rrule, tz
@@ -70,7 +70,7 @@ print(json.dumps(found))
 
   it.each(schedules.filter(s => s.every !== 'hour'))('%j', async schedule => {
     const from = '2026-01-01T00:00:00Z'
-    // Past 2037 dateutil knows no summer time: it reads only the first, 32-bit part of the zone files.
+    // After 2037 dateutil has no daylight saving time: it reads only the first, 32-bit part of the zone files.
     const count = { day: 800, week: 150, month: 70 }[schedule.every as 'day' | 'week' | 'month']
     const { stdout } = await execa(python, ['-c', oracle, rrule(schedule), from.replace('Z', '+00:00'), String(count)])
     const ours = occurrences(schedule, Temporal.Instant.from(from), count).map(String)

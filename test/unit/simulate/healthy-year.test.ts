@@ -9,7 +9,7 @@ const nightly = named('infra-db-production')
 const year = (system: System) =>
   simulate({ system, from: new Date('2026-01-01T00:00:00Z'), to: new Date('2027-01-01T00:00:00Z') })
 
-// Of systems that differ in nothing but their names, one.
+// One of the systems that differ only in their names.
 const kinds = ['rancher-server', 'infra-db-production', 'production-stack-db', 'production-stack-media', 'kit-awx'].map(
   named,
 )

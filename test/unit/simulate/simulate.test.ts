@@ -16,7 +16,7 @@ const nightly = named('infra-db-production')
 const changed = (system: System, change: object) => ({ ...system, ...change }) as System
 const year = (system: System, more: Partial<Simulation> = {}) => simulate({ system, ...YEAR, ...more })
 
-// Of systems that differ in nothing but their names, one.
+// One of the systems that differ only in their names.
 const kinds = ['rancher-server', 'infra-db-production', 'production-stack-db', 'production-stack-media', 'kit-awx'].map(
   named,
 )
@@ -63,7 +63,7 @@ it.each(kinds.map(system => [system.name, system] as const))(
     const trials = trialsOf(system)
     expect(trials.filter(({ afterSeconds }) => afterSeconds === undefined)).toEqual([])
     expect(trials.length).toBeGreaterThan(12)
-    // Missed runs within the run's own deadline and an hour or so after it; damage at the next look.
+    // Missed runs: within the run's own deadline and about an hour after it; damage: at the next check.
     for (const { fault, afterSeconds = 0 } of trials) {
       if (fault.startsWith('newest-copy') || fault === 'bucket-emptied') expect(afterSeconds).toBe(0)
     }

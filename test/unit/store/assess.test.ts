@@ -21,7 +21,7 @@ const place = {
   keyOf: (taken: Date) => `hourly/backup-${taken.toISOString().slice(0, 19)}Z-dumpall.sql.gz`,
 }
 
-/** Nightly runs, the last of them today; `change` alters one by its age in days. */
+/** Nightly runs, the last of them today; `change` modifies each by its age in days. */
 function nightly(days: number, change: (age: number) => Partial<Run> = () => ({})): StoredReceipt[] {
   return receiptsOf(
     place,

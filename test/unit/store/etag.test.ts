@@ -8,7 +8,7 @@ test.each([0, 1, 9, 10, 11, 20, 25])('the ETags of %i bytes in parts of 10', siz
   const content = Buffer.from([...Array(size).keys()])
   const parts = [0, 10, 20].map(from => content.subarray(from, from + 10)).filter(part => part.length > 0)
   const expected = md5(...(parts.length ? parts : [content]).map(part => md5(part)))
-  // However the content arrives.
+  // Regardless of how the content is chunked.
   for (const step of [1, 3, 10, 100]) {
     const hash = new EtagHash(10)
     for (let at = 0; at < size; at += step) hash.update(content.subarray(at, at + step))

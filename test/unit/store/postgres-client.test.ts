@@ -7,7 +7,7 @@ test.each([
   ['17.12', undefined],
   ['17.11', undefined],
   ['15.9', undefined],
-  // A number of two digits is more than one of one digit.
+  // A two-digit number is greater than a one-digit number.
   ['18.10', "the PostgreSQL client 18.6 is older than the server's 18.10"],
   ['17.13', "the PostgreSQL client 17.12 is older than the server's 17.13"],
   ['16.4', "there is no PostgreSQL client of 16: that of 17.12 dumps the server's 16.4"],

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type Candidate, copiesToRemove, vouchesFor } from '../../../src/store/retention.ts'
 
-/** `g`: a good copy, `x`: one that no receipt vouches for; the newest first, a day apart. */
+/** `g`: a verified copy, `x`: one without a receipt; newest first, a day apart. */
 function copies(pattern: string): Candidate[] {
   return [...pattern].map((kind, age) => ({
     name: `${age}${kind}`,
@@ -11,23 +11,23 @@ function copies(pattern: string): Candidate[] {
 }
 
 test.each([
-  // what stands (newest first), how many are kept, what goes
+  // existing copies (newest first), how many are kept, what is deleted
   ['', 3, []],
   ['g', 3, []],
   ['ggg', 3, []],
   ['gggg', 3, ['3g']],
   ['ggggg', 3, ['3g', '4g']],
-  // an unverified one never counts, and goes only once there are enough good ones after it
+  // an unverified copy never counts, and is deleted only once there are enough verified ones after it
   ['xggg', 3, []],
   ['xgggg', 3, ['4g']],
   ['gxgxg', 3, []],
   ['gxgxgxg', 3, ['5x', '6g']],
   ['gggx', 3, ['3x']],
-  // nothing good but the oldest: it stays, whatever the count says
+  // the only verified copy is the oldest: it stays, whatever the count
   ['xxxxxg', 3, []],
   ['xxxxxg', 1, []],
   ['xxxxxx', 1, []],
-  // a count of nothing still keeps the newest good one
+  // a count of zero still keeps the newest verified copy
   ['ggg', 0, ['1g', '2g']],
   ['xggg', -5, ['2g', '3g']],
 ])('of %s with %i kept goes %j', (pattern, keep, gone) => {

@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** Runs a command of ours as a user would, without a terminal. */
+/** Runs one of our commands as a user would, without a terminal. */
 async function backups(...args: string[]) {
   const result = await execa('node', [join(projectRoot, 'tools/backups.js'), ...args], {
     cwd: projectRoot,
@@ -20,7 +20,7 @@ async function backups(...args: string[]) {
   return { code: result.exitCode, out: result.stdout, err: result.stderr }
 }
 
-/** A config file that is production's with the systems changed by an expression over `config`. */
+/** A config file: production's, with the systems changed by an expression over `config`. */
 async function configWith(name: string, change: string): Promise<string> {
   const file = join(folder, `${name}.ts`)
   await writeFile(

@@ -50,7 +50,7 @@ test('wherever chunks end, the unknown setting is removed, rows are unchanged, a
   for (let size = 1; size <= input.length; size += size < 80 ? 1 : 37) {
     const out: Buffer[] = []
     const tap = new Tap(bytes => out.push(Buffer.from(bytes)), 16)
-    // The same memory is read into again, as the tap does.
+    // The same memory is reused for every read, as in the tap.
     const buffer = Buffer.alloc(size)
     for (let at = 0; at < input.length; at += size) tap.take(buffer.subarray(0, input.copy(buffer, 0, at, at + size)))
     expect(tap.end()).toEqual({

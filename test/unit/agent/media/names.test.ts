@@ -3,7 +3,7 @@ import { inWalkOrder, keyOf, rawOf } from '../../../../src/agent/media/names.ts'
 
 const raw = (text: string) => Buffer.from(text).toString('latin1')
 
-// What rclone (1.60) makes of such names: the keys were read from a bucket that it filled.
+// How rclone (1.60) encodes such names: the keys were read from a bucket that it filled.
 test.each([
   ['plain/file.txt', 'plain/file.txt'],
   [raw('日本/ünï'), '日本/ünï'],

@@ -17,12 +17,13 @@ describe('the window', () => {
     // British summer time: 18:00 there is 17:00 UTC.
     [friday, '2026-07-03T17:00:00Z', true],
     [friday, '2026-07-03T19:30:00Z', false],
-    // It goes on past midnight.
+    // It extends past midnight.
     [{ ...friday, from: '23:30' }, '2026-01-31T01:00:00Z', true],
-    // The night on which the clock goes back has 01:30 twice; the window may open at each, which a person would call open.
+    // On the night on which the clock goes back, 01:30 occurs twice; the window may open at each, and a person would
+    // call both open.
     [{ weekday: 'sunday', from: '01:30', minutes: 15, timezone: 'Europe/London' }, '2026-10-25T00:40:00Z', true],
     [{ weekday: 'sunday', from: '01:30', minutes: 15, timezone: 'Europe/London' }, '2026-10-25T01:40:00Z', true],
-    // The night on which it goes forward has no 01:30.
+    // On the night on which the clock goes forward, 01:30 does not occur.
     [{ weekday: 'sunday', from: '01:30', minutes: 15, timezone: 'Europe/London' }, '2026-03-29T01:40:00Z', false],
     [{ from: '18:00', minutes: 60, timezone: 'UTC' }, '2026-01-27T18:30:00Z', true],
     [{ minute: 50, minutes: 20, timezone: 'UTC' }, '2026-01-27T04:05:00Z', true],
@@ -100,7 +101,7 @@ describe('what changed in a tree', () => {
       { touched: ['a'], inPlace: ['a'], obsolete: [] },
     ],
     [
-      // In place, the other name of the old file would get the new content as well.
+      // If it were written in place, the hard link to the old file would get the new content as well.
       'one of two names replaced by a rename',
       { a: entry({ links: 2 }) },
       { a: entry({ ctime: '200.0', inode: 8 }) },
@@ -147,7 +148,7 @@ describe("a second Rancher's health is requested inside its container", () => {
       { '80/tcp': null, '443/tcp': [{ HostPort: '8443' }] },
       'https://127.0.0.1/ping',
     ],
-    // On the host's own network nothing is published.
+    // With the host's network nothing is published.
     ['https://rancher.example:8443/ping', null, 'https://127.0.0.1:8443/ping'],
   ] as const)('%s, %j: %s', ([url, bindings, inside]) => {
     expect(insideUrl(url, published(bindings as Parameters<typeof published>[0]))).toBe(inside)
