@@ -94,9 +94,10 @@ export function openStore(
   const clock = new StoreClock()
   s3.middlewareStack.add(
     next => async args => {
+      const askedAt = Date.now()
       const answer = await next(args)
       const { headers } = answer.response as { headers?: Record<string, string> }
-      clock.observe(headers?.date)
+      clock.observe(headers?.date, askedAt)
       return answer
     },
     // Below the middleware that turns an answer into an error: refusals have a Date header, too.

@@ -1,5 +1,8 @@
-// The Date header of an answer has whole seconds, and the answer took some time: differences up to this are ignored.
-const SAME_MS = 3_000
+// Clocks of machines differ slightly: up to this they are taken for the same.
+const SAME_MS = 2_000
+
+// The Date header has whole seconds.
+const DATE_UNIT_MS = 1_000
 
 /** Copies of runs whose clock was ahead by no more than this (ms) count: clocks of machines differ slightly. */
 export const CLOCK_TOLERANCE_MS = 5 * 60_000
@@ -8,14 +11,19 @@ export const CLOCK_TOLERANCE_MS = 5 * 60_000
 export class StoreClock {
   #aheadMs: number | undefined
 
-  /** Read the `Date` header of an answer that has just arrived. */
-  observe(header: string | undefined): void {
+  /**
+   * Read the `Date` header of an answer that has just arrived. The store wrote it at some moment since the request: a
+   * difference that agrees with any such moment is kept, so that neither a slow answer nor a busy process moves a run's
+   * clock, and a run ends after it starts.
+   *
+   * @param askedAt this machine's clock before the request was sent, in ms
+   */
+  observe(header: string | undefined, askedAt: number): void {
     const sent = Date.parse(header ?? '')
     if (Number.isNaN(sent)) return
-    const ahead = sent + 500 - Date.now()
-    // A difference that is kept keeps a run's end after its start.
-    if (Math.abs(ahead - this.aheadMs) > SAME_MS) this.#aheadMs = ahead
-    else this.#aheadMs ??= 0
+    const [least, most] = [sent - Date.now(), sent + DATE_UNIT_MS - askedAt]
+    const agrees = this.aheadMs >= least - SAME_MS && this.aheadMs <= most + SAME_MS
+    this.#aheadMs = agrees ? this.aheadMs : Math.round((least + most) / 2)
   }
 
   /** Whether any answer had a time. */

@@ -69,8 +69,9 @@ export class BackupVolume {
   async clock(): Promise<StoreClock> {
     const file = join(this.root, `${UNFINISHED}clock-${process.pid}`)
     const clock = new StoreClock()
+    const askedAt = Date.now()
     await writeFile(file, '')
-    clock.observe((await stat(file)).mtime.toUTCString())
+    clock.observe((await stat(file)).mtime.toUTCString(), askedAt)
     await rm(file)
     return clock
   }
