@@ -34,9 +34,7 @@ export function choose<T extends Copy>(
   const newestFirst = sorted(copies)
   if (newestFirst.length === 0) throw new Failure('restore', `there is no copy in ${place}: nothing was changed`)
   if (wanted.which === 'latest') return newestFirst.find(copy => copy.verified) ?? (newestFirst[0] as T)
-  // Names have whole seconds: "at 03:07:00" includes a copy that was started within that second.
-  const at = wanted.at.getTime() + (wanted.at.getTime() % 1000 === 0 ? 999 : 0)
-  const found = newestFirst.find(copy => copy.taken.getTime() <= at)
+  const found = newestFirst.find(copy => copy.taken <= wanted.at)
   if (found) return found
   const oldest = newestFirst.at(-1) as T
   throw new Failure(

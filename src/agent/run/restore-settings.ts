@@ -34,11 +34,22 @@ export function wanted(variables: Variables): Wanted {
   const text = variables.optional('FROM_BACKUP') ?? 'LATEST'
   if (text.toUpperCase() === 'LATEST') return { which: 'latest' }
   if (text.toUpperCase() === 'NONE') return { which: 'list' }
-  // As in the file names, or a date, which means the end of that day.
-  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? new Date(`${text}T23:59:59Z`) : new Date(text.replace(/Z?$/, 'Z'))
-  if (/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?$/.test(text) && !Number.isNaN(at.getTime())) {
-    return { which: 'time', at }
-  }
+  const at = endOf(text)
+  if (at) return { which: 'time', at }
   variables.problem(`FROM_BACKUP is "${text}": use LATEST, NONE for a list, or a time (UTC) as 2026-01-31T03:07:00Z`)
   return { which: 'latest' }
+}
+
+const UNITS_MS = { day: 86_400_000, minute: 60_000, second: 1_000, exact: 1 }
+
+/** The last moment of what a text names: of a day, a minute or a second (names of copies have whole seconds), UTC. */
+function endOf(text: string): Date | undefined {
+  const parts = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(?::(\d{2})(\.\d{1,3})?)?Z?)?$/.exec(text)
+  if (!parts) return undefined
+  const [, day, minute, second, fraction] = parts
+  const unit = fraction ? 'exact' : second ? 'second' : minute ? 'minute' : 'day'
+  const start = Date.parse(`${day}T${minute ?? '00:00'}:${second ?? '00'}${fraction ?? ''}Z`)
+  // Date.parse takes February 31st for a day in March.
+  const isReal = !Number.isNaN(start) && new Date(start).toISOString().startsWith(`${day}`)
+  return isReal ? new Date(start + UNITS_MS[unit] - 1) : undefined
 }
