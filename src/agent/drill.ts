@@ -2,8 +2,8 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { type Environment, openStore, type Store } from '../store/client.ts'
-import { drillSystem, newestCopy, type Receipt, readReceipts } from '../store/receipt.ts'
-import { agentKinds } from './kinds.ts'
+import { newestCopy, type Receipt, readReceipts } from '../store/receipt.ts'
+import { agentKinds, receiptKinds } from './kinds.ts'
 import { startTime } from './run/clock.ts'
 import { writeDrillReceipt } from './run/drill-receipt.ts'
 import { bucketPlace, Variables } from './run/environment.ts'
@@ -42,16 +42,15 @@ export async function drill(env: Environment, stop: AbortSignal): Promise<Result
   const store = openStore(env)
   const start = await startTime(store, bucket)
   const receipt = await newestOf(store, bucket, system)
-  const drillCopy = receipt.kind === 'drill' ? undefined : agentKinds[receipt.kind].drill
-  if (!drillCopy)
+  const kind = agentKinds.find(({ receipts }) => receipts.kind === receipt.kind)
+  if (!kind?.drill)
     throw new Failure('environment', `the drill of a copy of ${receipt.kind} is another command: see --help`)
   log(`drill with ${receipt.object.key}, taken ${receipt.taken}`)
-  const before = await readReceipts(store, { bucket, system: drillSystem(system), kind: 'drill', newest: 1 })
   const folder = join(scratch, 'drill')
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   try {
-    const drilled = await drillCopy({ receipt, store, env, folder, last: before.receipts[0]?.receipt, stop })
+    const drilled = await kind.drill({ receipt, store, env, folder, stop })
     const seconds = (performance.now() - began) / 1000
     const written = await writeDrillReceipt(store, receipt, { start, seconds, ...drilled })
     log(`restored the copy of ${receipt.taken} in ${duration(seconds)}`)
@@ -62,7 +61,7 @@ export async function drill(env: Environment, stop: AbortSignal): Promise<Result
 }
 
 async function newestOf(store: Store, bucket: string, system: string): Promise<Receipt> {
-  const { receipts, problems } = await readReceipts(store, { bucket, system })
+  const { receipts, problems } = await readReceipts(store, { bucket, system, kinds: receiptKinds })
   for (const problem of problems) log(problem)
   const newest = newestCopy(receipts)
   if (!newest) throw new Failure('restore', `${bucket} has no receipt of ${system}: run the backup first`)

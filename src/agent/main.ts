@@ -13,14 +13,11 @@ const commands: Record<string, () => Promise<{ command: CommandModule }>> = {
   drill: () => import('./drill.ts'),
   selftest: () => import('./selftest.ts'),
   'set-aside': () => import('./set-aside.ts'),
-  ...Object.assign({}, ...Object.values(agentKinds).map(kind => kind.commands)),
+  ...Object.assign({}, ...agentKinds.map(kind => kind.commands)),
 }
 
 /** Variables that imply a command, the older images' included; the first that is set counts. */
-const implied = { ...Object.assign({}, ...Object.values(agentKinds).map(kind => kind.impliedBy)) } as Record<
-  string,
-  string
->
+const implied = { ...Object.assign({}, ...agentKinds.map(kind => kind.impliedBy)) } as Record<string, string>
 
 /**
  * The command that an environment implies, as with the older images: `FROM_BACKUP` (of the recovery image) implies

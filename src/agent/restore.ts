@@ -36,7 +36,7 @@ export const command: CommandModule = {
 
 /** Restore the kind of system that the environment describes. */
 export async function restore(env: Environment, stop: AbortSignal): Promise<Result> {
-  const restores = Object.values(agentKinds).flatMap(kind => kind.restore ?? [])
+  const restores = agentKinds.flatMap(kind => kind.restore ?? [])
   const found = restores.find(({ isFor }) => isFor?.(env)) ?? restores.find(({ isFor }) => !isFor)
   if (!found) throw new Failure('environment', 'the environment describes nothing to restore: see --help')
   return await found.run(env, stop)

@@ -6,6 +6,8 @@ import { type Environment, openStore, type Store } from '../store/client.ts'
 import { listObjects, readObject } from '../store/list.ts'
 import { drillSystem, readReceipts, receiptPrefix, type StoredReceipt } from '../store/receipt.ts'
 import { setAside } from '../store/set-aside.ts'
+import { receiptKinds } from './kinds.ts'
+import { drillReceipts } from './run/drill-receipt.ts'
 import { bucketPlace, Variables } from './run/environment.ts'
 import { log } from './run/log.ts'
 import { conclude, Failure, type Result } from './run/outcome.ts'
@@ -58,9 +60,15 @@ export async function verify(env: Environment): Promise<Result> {
   const keep = variables.count('BACKUP_COUNT', 1, 1)
   variables.check()
   const store = openStore(env)
-  const { receipts, problems, future, unfinished } = await readReceipts(store, { bucket, system })
+  const { receipts, problems, future, unfinished } = await readReceipts(store, {
+    bucket,
+    system,
+    kinds: receiptKinds,
+  })
   const drills =
-    oldestDrill > 0 ? await readReceipts(store, { bucket, system: drillSystem(system), newest: 1 }) : undefined
+    oldestDrill > 0
+      ? await readReceipts(store, { bucket, system: drillSystem(system), kinds: [drillReceipts], newest: 1 })
+      : undefined
   const leftOut = await hashesOf(store, bucket, [...future, ...(await setAside(store, bucket, receiptPrefix(system)))])
   const expected = {
     system,

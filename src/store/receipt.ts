@@ -7,24 +7,23 @@ import { inParallel } from './parallel.ts'
 import type { ReceiptData, ReceiptKind } from './receipt-schema.ts'
 import { putVerified } from './upload.ts'
 
-export type { ReceiptKind }
+export type { ReceiptData, ReceiptKind }
 
-type Distribute<T, Extra> = T extends unknown ? T & Extra : never
-
-/** A receipt of a copy in a bucket. */
-export type Receipt<Kind extends ReceiptKind = ReceiptKind> = Distribute<
-  Extract<ReceiptData, { kind: Kind }>,
-  { bucket: string; object: { etag: string } }
->
-
-type Draft<T> = T extends unknown ? Omit<T, 'schema' | 'taken' | 'previous'> & { taken?: string } : never
+/** A receipt of a copy in a bucket; `details` are those of its kind, or anything if no kind is named. */
+export type Receipt<K extends ReceiptKind = ReceiptKind> = ReceiptData<K> & {
+  bucket: string
+  object: { etag: string }
+}
 
 /** What a run records; `writeReceipt` adds the rest. */
-export type ReceiptDraft = Draft<Receipt>
+export type ReceiptDraft<K extends ReceiptKind = ReceiptKind> = Omit<
+  Receipt<K>,
+  'schema' | 'kind' | 'taken' | 'previous'
+> & { taken?: string }
 
 /** A receipt and its place. */
-export type StoredReceipt<Kind extends ReceiptKind = ReceiptKind> = {
-  receipt: Receipt<Kind>
+export type StoredReceipt<K extends ReceiptKind = ReceiptKind> = {
+  receipt: Receipt<K>
   key: string
   /** SHA-256 of the receipt's bytes; the next receipt names it as `previous`. */
   sha256: string
@@ -61,17 +60,19 @@ export async function systemsIn(store: Store, bucket: string): Promise<string[]>
  *
  * @param previous the newest receipt if the caller has just read it (null: there is none); otherwise it is looked up
  */
-export async function writeReceipt(
+export async function writeReceipt<K extends ReceiptKind>(
   store: Store,
-  draft: ReceiptDraft,
+  kind: K,
+  draft: ReceiptDraft<K>,
   previous?: { sha256: string } | null,
-): Promise<StoredReceipt> {
+): Promise<StoredReceipt<K>> {
   const before =
     previous === undefined
       ? (await readReceipts(store, { bucket: draft.bucket, system: draft.system, newest: 1 })).receipts[0]
       : previous
-  const receipt = { schema: 1, taken: draft.start, ...draft, previous: before?.sha256 ?? null } as Receipt
-  const problem = await receiptProblem(receipt)
+  const added = { schema: 1, kind: kind.kind, taken: draft.start }
+  const receipt = { ...added, ...draft, previous: before?.sha256 ?? null } as unknown as Receipt<K>
+  const problem = (await receiptProblem(receipt)) ?? (await detailsProblem(receipt, kind))
   if (problem) throw new Error(`receipt of ${draft.system} is not well formed: ${problem}`)
   const key = `${receiptPrefix(receipt.system)}${receipt.start}.json`
   const written = await putVerified(store, {
@@ -86,10 +87,8 @@ export async function writeReceipt(
 /**
  * The receipt of the newest copy: the newest receipt may be that of an older copy, which was promoted to another tier.
  */
-export function newestCopy<Kind extends ReceiptKind>(
-  receipts: readonly StoredReceipt<Kind>[],
-): StoredReceipt<Kind> | undefined {
-  return receipts.reduce<StoredReceipt<Kind> | undefined>(
+export function newestCopy<K extends ReceiptKind>(receipts: readonly StoredReceipt<K>[]): StoredReceipt<K> | undefined {
+  return receipts.reduce<StoredReceipt<K> | undefined>(
     (found, stored) => (found && found.receipt.taken >= stored.receipt.taken ? found : stored),
     undefined,
   )
@@ -118,9 +117,9 @@ export async function clearMarks(store: Store, bucket: string, marks: readonly s
 const READS_AT_ONCE = 8
 
 /** The contents of a folder of receipts. */
-export interface Receipts<Kind extends ReceiptKind = ReceiptKind> {
+export interface Receipts<K extends ReceiptKind = ReceiptKind> {
   /** Newest first. */
-  receipts: StoredReceipt<Kind>[]
+  receipts: StoredReceipt<K>[]
   /**
    * Objects that are not trusted, a sentence each: those that are not receipts, and those that claim to be from the
    * future.
@@ -136,18 +135,19 @@ export interface Receipts<Kind extends ReceiptKind = ReceiptKind> {
  * Read a system's receipts, newest first: one LIST, then one GET each. A receipt that claims to be newer than the time
  * at which the store received it is left out, whatever its age: the clock of its run was ahead.
  *
- * @param where.kind receipts of another kind are problems
+ * @param where.kinds receipts of other kinds, and those whose details are not their kind's, are problems; if missing,
+ *   details are not checked
  * @param where.newest read only this many
  * @param where.since read only those of runs that began then or later: a copy's receipt is never older than the copy
  * @param where.before read only those of runs that began before
  */
-export async function readReceipts<Kind extends ReceiptKind = ReceiptKind>(
+export async function readReceipts<K extends ReceiptKind = ReceiptKind>(
   store: Store,
-  where: { bucket: string; system: string; kind?: Kind; newest?: number; since?: string; before?: string },
-): Promise<Receipts<Kind>> {
-  const { bucket, kind } = where
+  where: { bucket: string; system: string; kinds?: readonly K[]; newest?: number; since?: string; before?: string },
+): Promise<Receipts<K>> {
+  const { bucket, kinds } = where
   const listed: ListedObject[] = []
-  const found: Receipts<Kind> = { receipts: [], problems: [], future: [], unfinished: [] }
+  const found: Receipts<K> = { receipts: [], problems: [], future: [], unfinished: [] }
   const prefix = receiptPrefix(where.system)
   const startAfter = where.since !== undefined ? { startAfter: prefix + where.since } : {}
   const leaveOut = (object: ListedObject, claimed: Date): void => {
@@ -177,10 +177,10 @@ export async function readReceipts<Kind extends ReceiptKind = ReceiptKind>(
       }
       const { receipt } = stored
       const latest = new Date(Math.max(...[receipt.start, receipt.taken, receipt.end].map(Date.parse)))
+      const problem = kinds && (await kindProblem(receipt, kinds))
       if (isFromFuture(latest, object.modified)) leaveOut(object, latest)
-      else if (kind === undefined || receipt.kind === kind)
-        found.receipts.push(stored as unknown as StoredReceipt<Kind>)
-      else found.problems.push(`${bucket}/${object.key} is a receipt of the kind ${receipt.kind}, not ${kind}`)
+      else if (problem) found.problems.push(`${bucket}/${object.key} ${problem}`)
+      else found.receipts.push(stored as unknown as StoredReceipt<K>)
     }
   }
   return found
@@ -208,6 +208,21 @@ async function receiptProblem(value: unknown): Promise<string | undefined> {
   if (first) return `${first.instancePath || 'receipt'} ${first.message}`
   const { bucket, object } = value as ReceiptData
   return bucket === undefined || object.etag === undefined ? 'it names no bucket, or no ETag' : undefined
+}
+
+/** Why a receipt is of none of these kinds. */
+async function kindProblem(receipt: Receipt, kinds: readonly ReceiptKind[]): Promise<string | undefined> {
+  const kind = kinds.find(one => one.kind === receipt.kind)
+  if (!kind) return `is a receipt of the kind ${receipt.kind}, not ${kinds.map(one => one.kind).join(' or ')}`
+  const problem = await detailsProblem(receipt, kind)
+  return problem && `is not a receipt: ${problem}`
+}
+
+/** Why the details of a receipt are not those of its kind. */
+export async function detailsProblem(receipt: ReceiptData, kind: ReceiptKind): Promise<string | undefined> {
+  const schema = await import('./receipt-schema.ts')
+  const [first] = schema.detailsErrors(receipt, kind, schema)
+  return first && `${first.instancePath} ${first.message}`
 }
 
 // Receipts of deleted copies are kept for reports and for the chain, for the period of a monthly report.

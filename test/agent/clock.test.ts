@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { beforeAll, expect, test } from 'vitest'
+import { mediaReceipts } from '../../src/agent/media/receipt.ts'
 import { readReceipts, writeReceipt } from '../../src/store/receipt.ts'
 import { putVerified } from '../../src/store/upload.ts'
 import { type AgentRun, folder, requireTools, runAgent, surroundings } from '../support/agent.ts'
@@ -110,14 +111,14 @@ test('a receipt and a copy from the future vouch for nothing, are named by every
   const media = { ...env, BACKUP_SYSTEM: 'media', S3_BUCKET_NAME: bucket, BACKUP_VOLUME_B: source }
   const replicate = { ...media, REPLICATE_DIRECTION: 'BtoA', USE_RCLONE: 'yes' }
   expect((await runAgent(replicate)).code).toBe(0)
-  const [good] = (await readReceipts(store, { bucket, system: 'media', kind: 'media' })).receipts
+  const [good] = (await readReceipts(store, { bucket, system: 'media', kinds: [mediaReceipts] })).receipts
   if (!good) throw new Error('no receipt')
   // As an earlier version wrote them, whose clock was the machine's.
   const future = new Date(Date.now() + 400 * DAY_MS).toISOString()
   const object = await putVerified(store, { bucket, key: `.manifests/media/${future}.jsonl.gz`, body: 'of the future' })
-  const { previous: _, schema: __, ...draft } = good.receipt
+  const { previous: _, schema: __, kind: ___, ...draft } = good.receipt
   const { key, bytes, sha256, etag } = object
-  await writeReceipt(store, {
+  await writeReceipt(store, mediaReceipts, {
     ...draft,
     start: future,
     end: future,

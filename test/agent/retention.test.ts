@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { databaseReceipts } from '../../src/agent/database/receipt.ts'
 import { readReceipts, writeReceipt } from '../../src/store/receipt.ts'
 import { prune } from '../../src/store/retention.ts'
 import { putVerified } from '../../src/store/upload.ts'
@@ -12,9 +13,8 @@ async function copiesOf(days: readonly number[]) {
   for (const day of days) {
     const start = new Date(Date.now() - day * DAY_MS).toISOString()
     const object = await putVerified(store, { bucket, key: `hourly/${start}`, body: `of ${day} days ago` })
-    await writeReceipt(store, {
+    await writeReceipt(store, databaseReceipts, {
       system: 's',
-      kind: 'database',
       start,
       end: start,
       bucket,

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { databaseReceipts } from '../../src/agent/database/receipt.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import { deleteKeys } from '../../src/store/list.ts'
-import { markStarted, type ReceiptDraft, writeReceipt } from '../../src/store/receipt.ts'
+import { markStarted, writeReceipt } from '../../src/store/receipt.ts'
 import { putVerified } from '../../src/store/upload.ts'
 import { freshBucket, storeEnvironment, type TestBucket } from '../support/bucket.ts'
 
@@ -63,9 +64,8 @@ async function run({ bucket, store }: TestBucket, hoursAgo: number, bytes = 1000
   const taken = new Date(Date.now() - hoursAgo * HOUR_MS)
   const key = `hourly/backup-${taken.toISOString().slice(0, 19)}Z-dumpall.sql.gz`
   const object = await putVerified(store, { bucket, key, body: Buffer.alloc(bytes, hoursAgo % 256) })
-  await writeReceipt(store, {
+  await writeReceipt(store, databaseReceipts, {
     system: 'infra-db-production',
-    kind: 'database',
     start: taken.toISOString(),
     end: new Date(taken.getTime() + 60_000).toISOString(),
     bucket,
@@ -74,7 +74,7 @@ async function run({ bucket, store }: TestBucket, hoursAgo: number, bytes = 1000
     versions: {},
     counts: { databases: 3 },
     details: { tier: 'hourly', database: null },
-  } as ReceiptDraft)
+  })
   return key
 }
 

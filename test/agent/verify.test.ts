@@ -1,8 +1,9 @@
 import { PutBucketAclCommand } from '@aws-sdk/client-s3'
 import { expect, it } from 'vitest'
+import { databaseReceipts } from '../../src/agent/database/receipt.ts'
 import { verify } from '../../src/agent/verify.ts'
 import { deleteKeys } from '../../src/store/list.ts'
-import { type ReceiptDraft, writeReceipt } from '../../src/store/receipt.ts'
+import { writeReceipt } from '../../src/store/receipt.ts'
 import { putVerified } from '../../src/store/upload.ts'
 import { freshBucket } from '../support/bucket.ts'
 
@@ -16,9 +17,8 @@ async function copies(sizes: readonly number[]) {
     const key = `hourly/backup-${taken.toISOString().slice(0, 19)}Z-dumpall.sql.gz`
     const object = await putVerified(store, { bucket, key, body: Buffer.alloc(bytes, index + 1) })
     keys.push(key)
-    await writeReceipt(store, {
+    await writeReceipt(store, databaseReceipts, {
       system: 'db',
-      kind: 'database',
       start: taken.toISOString(),
       end: new Date(taken.getTime() + 60_000).toISOString(),
       bucket,
@@ -27,7 +27,7 @@ async function copies(sizes: readonly number[]) {
       versions: {},
       counts: {},
       details: { tier: 'hourly', database: null },
-    } as ReceiptDraft)
+    })
   }
   const run = (more: Record<string, string> = {}) =>
     verify({ ...env, BACKUP_SYSTEM: 'db', S3_BUCKET_NAME: bucket, ...more })

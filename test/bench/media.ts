@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { lineOf, writeManifest } from '../../src/agent/media/manifest.ts'
+import { mediaReceipts } from '../../src/agent/media/receipt.ts'
 import { walk } from '../../src/agent/media/tree.ts'
 import { writeReceipt } from '../../src/store/receipt.ts'
 import { AGENT, Place } from '../support/bench-place.ts'
@@ -110,9 +111,9 @@ async function pretendCopied(place: Place, source: string, bucket: string): Prom
   const at = start.toISOString()
   await writeReceipt(
     place.store,
+    mediaReceipts,
     {
       system: 'bench',
-      kind: 'media',
       start: at,
       end: at,
       bucket,

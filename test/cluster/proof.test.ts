@@ -5,6 +5,8 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { CreateBucketCommand, DeleteBucketCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import config from '../../backups.config.ts'
+import { databaseReceipts } from '../../src/agent/database/receipt.ts'
+import { mediaReceipts } from '../../src/agent/media/receipt.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import type { DatabaseSystem, MediaSystem } from '../../src/kinds/index.ts'
 import { labConfig } from '../../src/lab/config.ts'
@@ -17,7 +19,7 @@ import { inPod, type LabAccess } from '../../src/lab/reach.ts'
 import { labImages } from '../../src/lab/site.ts'
 import { openStore } from '../../src/store/client.ts'
 import { listObjects } from '../../src/store/list.ts'
-import { writeReceipt } from '../../src/store/receipt.ts'
+import { type ReceiptKind, writeReceipt } from '../../src/store/receipt.ts'
 
 const need = (name: string): string => {
   const value = process.env[name]
@@ -138,13 +140,11 @@ describe('prove', { timeout: 300_000 }, () => {
     const put = await store.s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: object }))
     const now = new Date().toISOString()
     const sha256 = createHash('sha256').update(said).digest('hex')
-    const details =
-      system.kind === 'media'
-        ? { kind: system.kind, details: { prefix: '' } }
-        : { kind: system.kind, details: { tier: 'hourly', database: null } }
-    await writeReceipt(store, {
+    const kind = system.kind === 'media' ? mediaReceipts : databaseReceipts
+    const details = system.kind === 'media' ? { prefix: '' } : { tier: 'hourly', database: null }
+    await writeReceipt<ReceiptKind>(store, kind, {
       system: system.name,
-      ...details,
+      details,
       start: now,
       end: now,
       bucket,

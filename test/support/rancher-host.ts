@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CreateBucketCommand, GetObjectCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { load } from 'js-yaml'
+import { rancherReceipts } from '../../src/agent/rancher/receipt.ts'
 import type { GuardRecord, RunRecord } from '../../src/agent/rancher/records.ts'
 import { ansibleEnvironment } from '../../src/ansible/playbook.ts'
 import { ensureVenv, projectRoot } from '../../src/ansible/venv.ts'
@@ -229,8 +230,9 @@ PYTHON
     await until('the guard has ended', seconds, async () => !(await this.running(`${this.container}-guard`)))
   }
 
-  async receipts(): Promise<StoredReceipt<'rancher'>[]> {
-    return (await readReceipts(this.store, { bucket: this.bucket, system: this.system, kind: 'rancher' })).receipts
+  async receipts(): Promise<StoredReceipt<typeof rancherReceipts>[]> {
+    return (await readReceipts(this.store, { bucket: this.bucket, system: this.system, kinds: [rancherReceipts] }))
+      .receipts
   }
 
   /**

@@ -87,7 +87,7 @@ it('the job templates of AWX run a drill of every restore and verify every copy'
     await launch(`Verify: ${name}`)
   })
   for (const system of standing.config.systems) {
-    const drills = { bucket: system.bucket, system: drillSystem(system.name), kind: 'drill', newest: 1 } as const
+    const drills = { bucket: system.bucket, system: drillSystem(system.name), newest: 1 }
     const [drill] = (await readReceipts(storeOf(system, standing), drills)).receipts
     expect(drill?.receipt.kind, system.name).toBe('drill')
     expect(new Date(drill?.receipt.start ?? 0).getTime(), system.name).toBeGreaterThan(started.getTime())

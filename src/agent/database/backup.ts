@@ -18,6 +18,7 @@ import { notHeldLine, quoted } from './dump-facts.ts'
 import { type Dumped, dumpToFile, suffixOf } from './dump-stream.ts'
 import { type Server, serverOf } from './postgres.ts'
 import { dumpProgramFor, type Version } from './programs.ts'
+import { databaseReceipts } from './receipt.ts'
 import { inDatabase, openAnywhere, sessionOptions } from './session.ts'
 import { type DumpSettings, dumpSettings } from './settings.ts'
 import { type Skipped, shortList, skippedInside, skippedOfServer } from './skipped.ts'
@@ -64,7 +65,7 @@ export async function dump(env: Environment, stop: AbortSignal): Promise<Result>
       log(`waiting ${settings.sleepMinutes} min, as BACKUP_PRE_EXIT_SLEEP_M says`)
       await sleep(settings.sleepMinutes * 60_000, undefined, { signal: stop })
     }
-    const lacks = (made?.details as { lacks?: string[] } | undefined)?.lacks ?? []
+    const lacks = made?.details.lacks ?? []
     if (settings.tier === 'hourly' && lacks.length > 0) {
       throw new Failure(
         'dump',
@@ -293,9 +294,9 @@ async function toBucket(
     })
     const written = await writeReceipt(
       store,
+      databaseReceipts,
       {
         system,
-        kind: 'database',
         start: began.toISOString(),
         end: store.clock.now().toISOString(),
         taken: copy.receipt.start,

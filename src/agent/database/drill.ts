@@ -1,11 +1,17 @@
 import type { Drilled, DrillRequest } from '../run/drill-receipt.ts'
 import { versionIn } from './programs.ts'
+import type { databaseReceipts } from './receipt.ts'
 import { restoreDatabase } from './restore.ts'
 import { scratchMajor, startScratchServer } from './scratch-server.ts'
 import { databaseRestoreSettings } from './settings.ts'
 
 /** Restore the whole dump into a server of the same PostgreSQL major, or the next newer one in this image. */
-export async function drillDatabase({ receipt, env, folder, stop }: DrillRequest<'database'>): Promise<Drilled> {
+export async function drillDatabase({
+  receipt,
+  env,
+  folder,
+  stop,
+}: DrillRequest<typeof databaseReceipts>): Promise<Drilled> {
   const copied = versionIn(receipt.versions.server ?? '').major
   const scratch = await startScratchServer(scratchMajor(copied), folder, env.PGUSER || 'postgres')
   try {

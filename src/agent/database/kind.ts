@@ -1,7 +1,8 @@
 import type { AgentKind } from '../run/agent-kind.ts'
-import type { DrillRequest } from '../run/drill-receipt.ts'
+import { databaseReceipts } from './receipt.ts'
 
-export const database: AgentKind = {
+export const kind: AgentKind<typeof databaseReceipts> = {
+  receipts: databaseReceipts,
   commands: { dump: () => import('./backup.ts') },
   impliedBy: { PGHOST: 'dump', BACKUP_TYPE: 'dump' },
   restore: {
@@ -12,5 +13,5 @@ export const database: AgentKind = {
       return await restoreDatabase(databaseRestoreSettings(env), env, stop)
     },
   },
-  drill: async request => (await import('./drill.ts')).drillDatabase(request as DrillRequest<'database'>),
+  drill: async request => (await import('./drill.ts')).drillDatabase(request),
 }

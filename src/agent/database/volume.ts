@@ -2,10 +2,11 @@ import { constants } from 'node:fs'
 import { access, copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fromFuture, isFromFuture, StoreClock } from '../../store/clock.ts'
-import type { ReceiptData } from '../../store/receipt-schema.ts'
+import { detailsProblem, type ReceiptData } from '../../store/receipt.ts'
 import { copiesToRemove } from '../../store/retention.ts'
 import { log } from '../run/log.ts'
 import { Failure } from '../run/outcome.ts'
+import { databaseReceipts } from './receipt.ts'
 import type { Tier } from './settings.ts'
 
 // File names of the old images, so that both can work on one volume; also for a single database.
@@ -27,7 +28,7 @@ export function takenAt(name: string): Date | undefined {
 const UNFINISHED = '.unfinished-'
 
 /** The receipt of a dump on the volume: the bucket's receipt without bucket and ETag. */
-export type VolumeReceipt = Extract<ReceiptData, { kind: 'database' }>
+export type VolumeReceipt = ReceiptData<typeof databaseReceipts>
 
 /** A copy on the volume. */
 export interface VolumeCopy {
@@ -227,7 +228,8 @@ async function receiptOf(value: VolumeReceipt | EarlierReceipt, tier: Tier): Pro
   // The schema library takes 0.2 s to load.
   const { receiptErrors } = await import('../../store/receipt-schema.ts')
   const [first] = receiptErrors(receipt)
-  if (first) throw new Error(`${first.instancePath} ${first.message}`)
+  const problem = first ? `${first.instancePath} ${first.message}` : await detailsProblem(receipt, databaseReceipts)
+  if (problem) throw new Error(problem)
   return receipt
 }
 

@@ -13,6 +13,7 @@ import { startTime } from '../run/clock.ts'
 import { log } from '../run/log.ts'
 import { conclude, Failure, type Result } from '../run/outcome.ts'
 import { agentVersions } from '../run/versions.ts'
+import { kitReceipts } from './receipt.ts'
 import { type KitItem, type KitSettings, kitSettings } from './settings.ts'
 
 export const command: CommandModule = {
@@ -42,9 +43,8 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
     const object = await uploadVerified(store, { bucket, key: name, file })
     const { stdout: age } = await execa('age', ['--version'])
     const counts = { secrets: new Set(items.map(item => item.secret)).size, keys: items.length }
-    const receipt = await writeReceipt(store, {
+    const receipt = await writeReceipt(store, kitReceipts, {
       system,
-      kind: 'kit',
       start: start.toISOString(),
       end: store.clock.now().toISOString(),
       bucket,

@@ -7,13 +7,14 @@ import { sha256OfFile } from '../../store/upload.ts'
 import type { Drilled, DrillRequest } from '../run/drill-receipt.ts'
 import { Variables } from '../run/environment.ts'
 import { Failure } from '../run/outcome.ts'
+import type { kitReceipts } from './receipt.ts'
 
 /**
  * Open the kit with the drill key, and count its content.
  *
  * @throws Failure drill if the kit cannot be opened or does not match its receipt
  */
-export async function drillKit({ receipt, store, env, folder }: DrillRequest<'kit'>): Promise<Drilled> {
+export async function drillKit({ receipt, store, env, folder }: DrillRequest<typeof kitReceipts>): Promise<Drilled> {
   const variables = new Variables(env)
   const identity = variables.required('BACKUP_KIT_IDENTITY', "the drills' private key of age")
   variables.check()

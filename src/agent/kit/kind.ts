@@ -1,8 +1,9 @@
 import type { AgentKind } from '../run/agent-kind.ts'
-import type { DrillRequest } from '../run/drill-receipt.ts'
+import { kitReceipts } from './receipt.ts'
 
-export const kit: AgentKind = {
+export const kind: AgentKind<typeof kitReceipts> = {
+  receipts: kitReceipts,
   commands: { kit: () => import('./backup.ts') },
   impliedBy: { BACKUP_KIT_ITEMS: 'kit' },
-  drill: async request => (await import('./drill.ts')).drillKit(request as DrillRequest<'kit'>),
+  drill: async request => (await import('./drill.ts')).drillKit(request),
 }

@@ -1,7 +1,8 @@
 import type { AgentKind } from '../run/agent-kind.ts'
-import type { DrillRequest } from '../run/drill-receipt.ts'
+import { mediaReceipts } from './receipt.ts'
 
-export const media: AgentKind = {
+export const kind: AgentKind<typeof mediaReceipts> = {
+  receipts: mediaReceipts,
   commands: { replicate: () => import('./backup.ts') },
   impliedBy: { REPLICATE_DIRECTION: 'replicate' },
   restore: {
@@ -11,5 +12,5 @@ export const media: AgentKind = {
       return await restoreMedia(mediaRestoreSettings(env), env, stop)
     },
   },
-  drill: async request => (await import('./drill.ts')).drillMedia(request as DrillRequest<'media'>),
+  drill: async request => (await import('./drill.ts')).drillMedia(request),
 }

@@ -23,6 +23,7 @@ import { OWN_FOLDERS, objectKey, TRASH, trashName } from './bucket-layout.ts'
 import { type Destination, type Known, storeFile } from './file-upload.ts'
 import { lineOf, Manifest, type ManifestEntry, manifestPrefix, readManifest, writeManifest } from './manifest.ts'
 import { inWalkOrder, keyOf, shown } from './names.ts'
+import { mediaReceipts } from './receipt.ts'
 import type { ReplicateSettings } from './settings.ts'
 import { checkSize, checkSource, type TreeSize } from './source-check.ts'
 import { type Skipped, sameTime, type TreeEntry, walk } from './tree.ts'
@@ -30,7 +31,7 @@ import { type Skipped, sameTime, type TreeEntry, walk } from './tree.ts'
 /** Where a media system's copy goes, and how. */
 export type BucketMirror = Omit<ReplicateSettings, 'target'> & { bucket: string; prefix: string }
 
-type Details = Receipt<'media'>['details']
+type Details = Receipt<typeof mediaReceipts>['details']
 
 /** What a run did, as reported in its receipt and its result. */
 interface Done {
@@ -111,9 +112,9 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
       : last?.receipt.details.audit
     const written = await writeReceipt(
       store,
+      mediaReceipts,
       {
         system,
-        kind: 'media',
         start: start.toISOString(),
         end: store.clock.now().toISOString(),
         bucket,
@@ -186,19 +187,19 @@ async function lockSource(source: string, system: string): Promise<() => Promise
 async function lastReceipt(
   store: Store,
   settings: BucketMirror,
-): Promise<{ last: StoredReceipt<'media'> | undefined; unfinished: string[]; future: string[] }> {
+): Promise<{ last: StoredReceipt<typeof mediaReceipts> | undefined; unfinished: string[]; future: string[] }> {
   const { bucket, system, prefix } = settings
   const { receipts, problems, unfinished, future } = await readReceipts(store, {
     bucket,
     system,
-    kind: 'media',
+    kinds: [mediaReceipts],
     newest: prefix ? 14 : 1,
   })
   for (const problem of problems) log(problem)
   return { last: receipts.find(({ receipt }) => receipt.details.prefix === prefix), unfinished, future }
 }
 
-function isAuditDue(last: StoredReceipt<'media'>, days: number, now: Date): boolean {
+function isAuditDue(last: StoredReceipt<typeof mediaReceipts>, days: number, now: Date): boolean {
   const { audit } = last.receipt.details
   // After an audit with findings, the next run audits again, until there are none.
   if (!audit || (audit.differences > 0 && !audit.repaired)) return true

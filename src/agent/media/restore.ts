@@ -25,6 +25,7 @@ import { BucketContent, type Content, ContentCheck, objectsAsFiles, ReplicaConte
 import { type ManifestEntry, readManifest } from './manifest.ts'
 import { bytesOf, keyOf, shown } from './names.ts'
 import { leftovers, makeOwnFolder, type OwnFolder, removeOwnFolder } from './own-folder.ts'
+import { mediaReceipts } from './receipt.ts'
 import {
   attributesMatch,
   impossible,
@@ -169,7 +170,7 @@ async function find(settings: MediaRestoreSettings, env: Environment): Promise<S
       lacking: unnamed.map(key => `${bucket}/${key}: only a manifest knows its path`),
     }
   }
-  const { receipts, problems } = await readReceipts(store, { bucket, system, kind: 'media' })
+  const { receipts, problems } = await readReceipts(store, { bucket, system, kinds: [mediaReceipts] })
   for (const problem of problems) log(problem)
   const copies = receipts.map(stored => ({ ...copyOf(stored), stored }))
   const place = `the bucket ${bucket}`

@@ -10,6 +10,7 @@ import { unpack } from './archive.ts'
 import { type Container, type Docker, type Image, retryDocker } from './docker.ts'
 import { NETWORK_ISOLATED } from './isolation.ts'
 import { checkGuard, checkSelf, clearDrill, DRILL, findRancher } from './preflight.ts'
+import type { rancherReceipts } from './receipt.ts'
 import { fetchProven, findReceipt } from './restore.ts'
 import { LOG_LINES, type Run, seconds } from './run.ts'
 import { containerNames } from './settings.ts'
@@ -66,7 +67,7 @@ export async function drill(run: Run, wanted: Wanted): Promise<Result> {
 
 /** What the checks found, for the steps that follow. */
 interface Ready {
-  readonly receipt: Receipt<'rancher'>
+  readonly receipt: Receipt<typeof rancherReceipts>
   readonly rancher: Container
   /** The container of this run, whose image also isolates the second Rancher. */
   readonly self: Container
@@ -91,7 +92,7 @@ async function check(run: Run, wanted: Wanted): Promise<Ready & { detail: string
 }
 
 /** The image that the copy was made with, by its id or, if that is gone, its name. */
-async function findImage(docker: Docker, rancher: Container, receipt: Receipt<'rancher'>): Promise<Image> {
+async function findImage(docker: Docker, rancher: Container, receipt: Receipt<typeof rancherReceipts>): Promise<Image> {
   const wanted = receipt.versions.rancher
   const { imageId, image: name } = receipt.details
   for (const candidate of [imageId, name, rancher.Image]) {
@@ -122,7 +123,7 @@ const counted = [
 
 async function compareCounts(
   data: string,
-  receipt: Receipt<'rancher'>,
+  receipt: Receipt<typeof rancherReceipts>,
   stop: AbortSignal,
 ): Promise<Record<string, number>> {
   const entries = [...(await readTree(data, { changing: false, signal: stop })).entries.values()]

@@ -1,6 +1,8 @@
 import type { AgentKind } from '../run/agent-kind.ts'
+import { rancherReceipts } from './receipt.ts'
 
 /** Its restore and drill are actions of `snapshot`, because they need Docker and the guard. */
-export const rancher: AgentKind = {
+export const kind: AgentKind<typeof rancherReceipts> = {
+  receipts: rancherReceipts,
   commands: { snapshot: () => import('./snapshot.ts'), guard: () => import('./guard.ts') },
 }

@@ -1,5 +1,6 @@
 import type { Store } from '../../store/client.ts'
 import { readReceipts } from '../../store/receipt.ts'
+import { rancherReceipts } from './receipt.ts'
 
 // About two months of weekly runs.
 const SHOWN = 8
@@ -9,7 +10,7 @@ const SHOWN = 8
  * outages grow.
  */
 export async function outagesSoFar(store: Store, of: { bucket: string; system: string }): Promise<string[]> {
-  const { receipts } = await readReceipts(store, { ...of, kind: 'rancher', newest: SHOWN })
+  const { receipts } = await readReceipts(store, { ...of, kinds: [rancherReceipts], newest: SHOWN })
   return receipts.map(({ receipt: { taken, details } }) => {
     const [stopped, healthy] = [details.stoppedSeconds, details.healthySeconds].map(value => Number(value).toFixed(1))
     return `${taken.slice(0, 16)}Z  stopped ${stopped} s, healthy after ${healthy} s`

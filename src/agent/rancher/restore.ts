@@ -17,6 +17,7 @@ import { countEntries, unpack } from './archive.ts'
 import type { Container, Docker } from './docker.ts'
 import { type Exchange, forgetAside, makeAside, planExchange, putInPlace } from './exchange.ts'
 import { checkGuard, checkSelf, clearDrill, findRancher } from './preflight.ts'
+import { rancherReceipts } from './receipt.ts'
 import { arm, disarm, outage, type Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './run.ts'
 import type { RestoreOptions, SnapshotSettings } from './settings.ts'
 import { versionOf } from './version.ts'
@@ -98,7 +99,11 @@ function listed(receipts: readonly StoredReceipt[], bucket: string): string {
   return [`${receipts.length} copies in ${bucket}, newest first:`, ...lines].join('\n')
 }
 
-function wouldHappen(rancher: Container, receipt: Receipt<'rancher'>, { container, data }: SnapshotSettings): string {
+function wouldHappen(
+  rancher: Container,
+  receipt: Receipt<typeof rancherReceipts>,
+  { container, data }: SnapshotSettings,
+): string {
   const version = receipt.versions.rancher
   const before = rancher.State.Running ? `${container} would be stopped` : `${container} is ${rancher.State.Status}`
   return `${before}; the ${sized(receipt.details.treeBytes ?? 0)} of ${receipt.counts.files} files in it, of Rancher ${version} and taken ${receipt.taken}, would replace the contents of ${data}; ${container} (${rancher.Config.Image}, Rancher ${versionOf(rancher)}) would be started, and would get its previous data back if it does not become healthy.`
@@ -140,16 +145,16 @@ export async function findReceipt(
   store: Store,
   { bucket, system }: { bucket: string; system: string },
   wanted: Exclude<Wanted, { which: 'list' }>,
-): Promise<Receipt<'rancher'>> {
+): Promise<Receipt<typeof rancherReceipts>> {
   const newest = wanted.which === 'latest' ? { newest: 1 } : {}
-  const { receipts, problems } = await readReceipts(store, { bucket, system, kind: 'rancher', ...newest })
+  const { receipts, problems } = await readReceipts(store, { bucket, system, kinds: [rancherReceipts], ...newest })
   for (const problem of problems) log(problem)
   const copies = receipts.map(stored => ({ ...copyOf(stored), receipt: stored.receipt }))
   return choose(copies, wanted, `${bucket}, with a receipt of ${system}`).receipt
 }
 
 /** @throws Failure restore if the archive is of another version and that was not accepted */
-function checkVersion(receipt: Receipt<'rancher'>, rancher: Container, accept: boolean): void {
+function checkVersion(receipt: Receipt<typeof rancherReceipts>, rancher: Container, accept: boolean): void {
   const [copied, here] = [receipt.versions.rancher, versionOf(rancher)]
   if (copied === here) return
   const text = `the archive is of Rancher ${copied}, the container's image (${rancher.Config.Image}) is ${here}`
@@ -169,7 +174,7 @@ function checkVersion(receipt: Receipt<'rancher'>, rancher: Container, accept: b
  */
 export async function fetchProven(
   store: Store,
-  receipt: Receipt<'rancher'>,
+  receipt: Receipt<typeof rancherReceipts>,
   folder: string,
   stop: AbortSignal,
 ): Promise<{ archive: string; detail: string }> {

@@ -15,6 +15,7 @@ import { drill } from './drill.ts'
 import { isolateNetwork } from './isolation.ts'
 import { outagesSoFar } from './outages.ts'
 import { preflight, type Ready } from './preflight.ts'
+import { rancherReceipts } from './receipt.ts'
 import { type RunRecord, readRun } from './records.ts'
 import { restore } from './restore.ts'
 import { arm, disarm, outage, Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './run.ts'
@@ -182,9 +183,8 @@ async function receipt(
   const { settings, store, record } = run
   const { bucket, ...held } = object
   const count = (kind: string) => [...tree.entries.values()].filter(entry => entry.kind === kind).length
-  await writeReceipt(store, {
+  await writeReceipt(store, rancherReceipts, {
     system: settings.system,
-    kind: 'rancher',
     start: record.start,
     end: new Date().toISOString(),
     taken: record.steps.find(step => step.name === 'stop')?.start ?? record.start,

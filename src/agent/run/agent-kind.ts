@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs'
 import type { Environment } from '../../store/client.ts'
+import type { ReceiptKind } from '../../store/receipt.ts'
 import type { Drilled, DrillRequest } from './drill-receipt.ts'
 import type { Result } from './outcome.ts'
 
@@ -7,7 +8,9 @@ import type { Result } from './outcome.ts'
  * What the agent does with one kind of system. Each function imports the code that it needs when it is called: all of it
  * would take another 15 MB.
  */
-export interface AgentKind {
+export interface AgentKind<K extends ReceiptKind = ReceiptKind> {
+  /** Its receipts; their kind is the name of the kind's folder. */
+  readonly receipts: K
   /** The commands that only this kind has, by name. */
   readonly commands: Readonly<Record<string, () => Promise<{ command: CommandModule }>>>
   /** The variables that, set without a command, ask for one of them, in that order. */
@@ -18,5 +21,5 @@ export interface AgentKind {
     readonly run: (env: Environment, stop: AbortSignal) => Promise<Result>
   }
   /** Restores the copy of a receipt of this kind for the command `drill`. */
-  readonly drill?: (request: DrillRequest) => Promise<Drilled>
+  drill?(request: DrillRequest<K>): Promise<Drilled>
 }

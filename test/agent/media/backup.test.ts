@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { CreateMultipartUploadCommand, DeleteObjectCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { mediaReceipts } from '../../../src/agent/media/receipt.ts'
 import { differences } from '../../../src/lab/content/difference.ts'
 import { bytesOnly, fillTree, treeFingerprint } from '../../../src/lab/content/media-tree.ts'
 import { chainProblems, readReceipts } from '../../../src/store/receipt.ts'
@@ -219,7 +220,7 @@ describe('to the bucket', () => {
     const { receipts } = await readReceipts(target.store, {
       bucket: target.bucket,
       system: 'media',
-      kind: 'media',
+      kinds: [mediaReceipts],
       newest: 1,
     })
     expect(receipts[0]?.receipt.details.audit).toMatchObject({ differences: 3, repaired: false })
@@ -292,7 +293,11 @@ describe('to the bucket', () => {
     expect(await target.text('open')).toBe('open now')
     expect(await target.text('closed')).toBe('closed')
     expect(await target.copies()).not.toContain('doomed')
-    const { receipts } = await readReceipts(target.store, { bucket: target.bucket, system: 'media', kind: 'media' })
+    const { receipts } = await readReceipts(target.store, {
+      bucket: target.bucket,
+      system: 'media',
+      kinds: [mediaReceipts],
+    })
     expect(receipts[0]?.receipt.counts.missing).toBe(1)
     expect(receipts[0]?.receipt.details.missing).toMatchObject([{ path: 'closed' }])
     chmodSync(join(source, 'closed'), 0o644)

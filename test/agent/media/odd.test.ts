@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { expect, test } from 'vitest'
+import { mediaReceipts } from '../../../src/agent/media/receipt.ts'
 import { differences, type Facts } from '../../../src/lab/content/difference.ts'
 import { treeFingerprint } from '../../../src/lab/content/media-tree.ts'
 import { readReceipts } from '../../../src/store/receipt.ts'
@@ -200,7 +201,7 @@ test('every file that can be sent is sent; failing runs name the others and leav
   expect(left).toEqual([expect.stringMatching(/\/fine$/)])
   for (let run = 0; run < 2; run += 1) expect((await copy(failing)).code).toBe(10)
   expect(await trash(made)).toEqual(left)
-  const { receipts } = await readReceipts(store, { bucket, system: 'media', kind: 'media', newest: 1 })
+  const { receipts } = await readReceipts(store, { bucket, system: 'media', kinds: [mediaReceipts], newest: 1 })
   expect(receipts[0]?.receipt.counts.missing).toBe(2)
   expect((await runAgent(env, ['verify'])).log).toContain('the newest copy of media lacks 2 files')
   const target = await folder()

@@ -1,5 +1,6 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { drillReceipts } from '../../../src/agent/run/drill-receipt.ts'
 import { readReceipts } from '../../../src/store/receipt.ts'
 import { RancherHost } from '../../support/rancher-host.ts'
 
@@ -26,7 +27,8 @@ const verify = (variables: Record<string, unknown> = {}, environment: Record<str
   host.play({ playbook: 'playbooks/verify-backups.yml', variables, environment })
 
 const drills = async () =>
-  (await readReceipts(host.store, { bucket: host.bucket, system: `drill.${host.system}`, kind: 'drill' })).receipts
+  (await readReceipts(host.store, { bucket: host.bucket, system: `drill.${host.system}`, kinds: [drillReceipts] }))
+    .receipts
 
 /** Rancher was not touched, and nothing of a drill is left. */
 async function expectTidy(): Promise<void> {

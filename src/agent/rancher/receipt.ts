@@ -1,0 +1,16 @@
+import type { ReceiptKind } from '../../store/receipt.ts'
+
+/** The receipts of archives of Rancher's data. */
+export const rancherReceipts = {
+  kind: 'rancher',
+  details: ({ Type, Count, Seconds, StepSeconds }) =>
+    Type.Object({
+      image: Type.Optional(Type.String()),
+      imageId: Type.Optional(Type.String()),
+      engine: Type.Optional(Type.String()),
+      treeBytes: Type.Optional(Count),
+      stoppedSeconds: Type.Optional(Seconds),
+      healthySeconds: Type.Optional(Seconds),
+      steps: Type.Optional(StepSeconds),
+    }),
+} as const satisfies ReceiptKind
