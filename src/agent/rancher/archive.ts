@@ -1,5 +1,5 @@
 import { execa } from 'execa'
-import { programFailure } from './program.ts'
+import { programFailure } from './tree.ts'
 
 // igzip writes and reads gzip's format at several times gzip's speed.
 const COMPRESSOR = '--use-compress-program=igzip'

@@ -1,21 +1,22 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
 import type { Receipt } from '../../store/receipt.ts'
 import { writeDrillReceipt } from '../run/drill-receipt.ts'
+import { log } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
 import type { Wanted } from '../run/restore-settings.ts'
 import { checkRoom } from '../run/room.ts'
 import { unpack } from './archive.ts'
 import { type Container, type Docker, type Image, retryDocker } from './docker.ts'
-import { NETWORK_ISOLATED } from './isolation.ts'
-import { checkGuard, checkSelf, clearDrill, DRILL, findRancher } from './preflight.ts'
+import { checkGuard, checkSelf, clearDrill, DRILL } from './preflight.ts'
 import type { rancherReceipts } from './receipt.ts'
 import { fetchProven, findReceipt } from './restore.ts'
 import { LOG_LINES, type Run, seconds } from './run.ts'
+import { findRancher, untilHealthy, versionOf } from './server.ts'
 import { containerNames } from './settings.ts'
 import { readTree } from './tree.ts'
-import { versionOf } from './version.ts'
 
 const POLL_MS = 200
 const NETWORK_MS = 30_000
@@ -140,6 +141,13 @@ async function compareCounts(
   return counts
 }
 
+/** The line that `isolateNetwork` logs once Rancher may be started. */
+const NETWORK_ISOLATED = 'the isolated network is ready'
+
+// From the block for documentation (RFC 5737). K3s does not accept a link-local address as the node's.
+const ADDRESS = '203.0.113.254/31'
+const GATEWAY = '203.0.113.255'
+
 async function startAside(run: Run, { rancher, self, image }: Ready, data: string): Promise<void> {
   const { settings, docker, stop } = run
   const names = containerNames(settings.container)
@@ -190,6 +198,29 @@ async function startAside(run: Run, { rancher, self, image }: Ready, data: strin
     },
   })
   await docker.start(names.drill)
+}
+
+/**
+ * Give a network namespace without interfaces a default route that leads nowhere, then wait for Rancher in it.
+ *
+ * K3s inside Rancher does not start without a default route, from which it takes the node's address. This one goes over
+ * a pair of virtual interfaces with both ends in this namespace, so packets reach nothing. (A dummy interface would do
+ * too, but needs a kernel module that not every host has; every Docker host has veth.)
+ *
+ * @param url Rancher's health, as seen from inside
+ * @throws Failure drill with Rancher's last answer
+ */
+export async function isolateNetwork(url: string, timeoutMs: number): Promise<void> {
+  const ip = (text: string) => execa('ip', text.split(' '))
+  await ip('link set lo up')
+  await ip('link add rancher0 type veth peer name nowhere0')
+  await ip('link set nowhere0 up')
+  await ip('link set rancher0 up')
+  await ip(`address add ${ADDRESS} dev rancher0`)
+  await ip(`route add default via ${GATEWAY} dev rancher0`)
+  log(NETWORK_ISOLATED)
+  const said = await untilHealthy(url, timeoutMs)
+  if (said !== undefined) throw new Failure('drill', `${url}: ${said}, after ${timeoutMs / 1000} s`)
 }
 
 /** Rancher's health URL inside its container, whose port may differ from the host's. */

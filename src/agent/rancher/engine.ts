@@ -2,8 +2,7 @@ import { constants } from 'node:fs'
 import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { programFailure } from './program.ts'
-import { onlyVanished, type Tree } from './tree.ts'
+import { onlyVanished, programFailure, type Tree } from './tree.ts'
 
 /** A way to copy a tree while it is in use. */
 export interface Engine {

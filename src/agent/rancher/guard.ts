@@ -4,9 +4,9 @@ import { heartbeat } from '../run/heartbeat.ts'
 import { log, logTail } from '../run/log.ts'
 import { asFailure, failures } from '../run/outcome.ts'
 import { Docker, retryDocker } from './docker.ts'
-import { untilHealthy } from './health.ts'
 import { type GuardRecord, readGuard, writeGuard } from './records.ts'
 import { rollBack } from './restore.ts'
+import { untilHealthy } from './server.ts'
 import { containerNames, type GuardSettings, guardSettings } from './settings.ts'
 
 const POLL_MS = 1_000

@@ -4,5 +4,5 @@ import { rancherReceipts } from './receipt.ts'
 /** Its restore and drill are actions of `snapshot`, because they need Docker and the guard. */
 export const kind: AgentKind<typeof rancherReceipts> = {
   receipts: rancherReceipts,
-  commands: { snapshot: () => import('./snapshot.ts'), guard: () => import('./guard.ts') },
+  commands: { snapshot: () => import('./backup.ts'), guard: () => import('./guard.ts') },
 }

@@ -11,8 +11,8 @@ import { Failure } from '../run/outcome.ts'
 import { takenOf } from './archive.ts'
 import type { Container, Docker } from './docker.ts'
 import { busyFiles, chooseEngine, type Engine } from './engine.ts'
-import { untilHealthy } from './health.ts'
 import { type RunRecord, readGuard } from './records.ts'
+import { findRancher, untilHealthy } from './server.ts'
 import { containerNames, type SnapshotSettings } from './settings.ts'
 import { readTree, treeBytes } from './tree.ts'
 import { describeWindow, insideWindow } from './window.ts'
@@ -126,31 +126,6 @@ async function checkPrevious(settings: SnapshotSettings, last: RunRecord | undef
     'rancher',
     `the guard of run ${guard.run} intervened, so ${settings.container} is not stopped again until a person accepts that: ${story}. Then launch once with "Run despite the guard's last intervention?" answered yes (rancher_backup_accept_previous)`,
   )
-}
-
-/** Rancher's container, which survives being stopped and mounts the data at the expected place. */
-export async function findRancher({ container, data }: SnapshotSettings, docker: Docker): Promise<Container> {
-  const rancher = await docker.inspect(container)
-  if (!rancher) {
-    throw new Failure(
-      'source',
-      `there is no container ${container}: set rancher_backup_container to its name (docker ps), or create it as Rancher's documentation does`,
-    )
-  }
-  if (rancher.HostConfig.AutoRemove) {
-    throw new Failure(
-      'source',
-      `${container} was created with --rm and would be removed when stopped: create it again without`,
-    )
-  }
-  const mount = rancher.Mounts.find(({ Destination }) => Destination === '/var/lib/rancher')
-  if (mount?.Source !== data) {
-    throw new Failure(
-      'source',
-      `${container} keeps /var/lib/rancher at ${mount?.Source ?? 'no mount'}, not at ${data}: set rancher_backup_data_directory to it`,
-    )
-  }
-  return rancher
 }
 
 async function checkRancher(settings: SnapshotSettings, docker: Docker): Promise<Container> {

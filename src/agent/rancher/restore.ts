@@ -16,11 +16,11 @@ import { checkRoom } from '../run/room.ts'
 import { countEntries, unpack } from './archive.ts'
 import type { Container, Docker } from './docker.ts'
 import { type Exchange, forgetAside, makeAside, planExchange, putInPlace } from './exchange.ts'
-import { checkGuard, checkSelf, clearDrill, findRancher } from './preflight.ts'
+import { checkGuard, checkSelf, clearDrill } from './preflight.ts'
 import { rancherReceipts } from './receipt.ts'
 import { arm, disarm, outage, type Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './run.ts'
+import { findRancher, versionOf } from './server.ts'
 import type { RestoreOptions, SnapshotSettings } from './settings.ts'
-import { versionOf } from './version.ts'
 
 /** The state of a restore, for whoever must roll it back: `restore.json` of the staging folder. */
 const RECORD = 'restore.json'

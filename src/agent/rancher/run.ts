@@ -4,9 +4,9 @@ import { type Environment, openStore, type Store } from '../../store/client.ts'
 import { log } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
 import { type Container, Docker, retryDocker } from './docker.ts'
-import { untilHealthy } from './health.ts'
 import { COPY } from './preflight.ts'
 import { forgetGuard, type RunRecord, readGuard, type Step, writeRun } from './records.ts'
+import { untilHealthy } from './server.ts'
 import { containerNames, guardEnvironment, type SnapshotSettings } from './settings.ts'
 
 const ARM_MS = 30_000

@@ -1,8 +1,7 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { execa } from 'execa'
-import { stagingFull } from './program.ts'
-import { attributesOf, type Tree } from './tree.ts'
+import { attributesOf, stagingFull, type Tree } from './tree.ts'
 
 // Files compared at once, and concurrent reads of each: as many as libuv does at once.
 const AT_ONCE = 4

@@ -1,8 +1,8 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
-import type { Environment } from '../../store/client.ts'
-import { writeReceipt } from '../../store/receipt.ts'
+import type { Environment, Store } from '../../store/client.ts'
+import { readReceipts, writeReceipt } from '../../store/receipt.ts'
 import { prune } from '../../store/retention.ts'
 import { uploadVerified, type VerifiedObject } from '../../store/upload.ts'
 import { log, progress, sized } from '../run/log.ts'
@@ -11,17 +11,15 @@ import { withSecrets } from '../run/secrets.ts'
 import { archiveName, countEntries, pack, tagOf, takenOf } from './archive.ts'
 import { type Copied, checkCopy, copyChanges, copyWhileRunning } from './copy.ts'
 import type { Container } from './docker.ts'
-import { drill } from './drill.ts'
-import { isolateNetwork } from './isolation.ts'
-import { outagesSoFar } from './outages.ts'
+import { drill, isolateNetwork } from './drill.ts'
 import { preflight, type Ready } from './preflight.ts'
 import { rancherReceipts } from './receipt.ts'
 import { type RunRecord, readRun } from './records.ts'
 import { restore } from './restore.ts'
 import { arm, disarm, outage, Run, seconds, startRancher, stopRancher, waitUntilHealthy } from './run.ts'
+import { versionOf } from './server.ts'
 import { isolationSettings, restoreOptions, snapshotSettings } from './settings.ts'
 import { flush, type Tree, treeBytes } from './tree.ts'
-import { versionOf } from './version.ts'
 
 // The share of the deadline for copying; the rest is for starting Rancher, so the guard acts only if this cannot.
 const COPY_SHARE = 0.75
@@ -202,6 +200,21 @@ async function receipt(
       healthySeconds: record.healthySeconds ?? 0,
       steps: run.stepSeconds(),
     },
+  })
+}
+
+// About two months of weekly runs.
+const SHOWN = 8
+
+/**
+ * How long Rancher was down in the newest runs, from their receipts: a line of text each, newest first, which shows if
+ * outages grow.
+ */
+async function outagesSoFar(store: Store, of: { bucket: string; system: string }): Promise<string[]> {
+  const { receipts } = await readReceipts(store, { ...of, kinds: [rancherReceipts], newest: SHOWN })
+  return receipts.map(({ receipt: { taken, details } }) => {
+    const [stopped, healthy] = [details.stoppedSeconds, details.healthySeconds].map(value => Number(value).toFixed(1))
+    return `${taken.slice(0, 16)}Z  stopped ${stopped} s, healthy after ${healthy} s`
   })
 }
 
