@@ -11,7 +11,6 @@ const commands: Record<string, () => Promise<{ command: CommandModule }>> = {
   restore: () => import('./restore.ts'),
   verify: () => import('./verify.ts'),
   drill: () => import('./drill.ts'),
-  selftest: () => import('./selftest.ts'),
   'set-aside': () => import('./set-aside.ts'),
   ...Object.assign({}, ...agentKinds.map(kind => kind.commands)),
 }

@@ -235,7 +235,7 @@ export interface RunbookChapter<S> {
 
 /**
  * One kind of system: everything that the rest of the code must know about it. To add a kind, add one file in this
- * folder and its entry in `index.ts`; the lab's part is in `src/lab/kinds/`, the agent's in `src/agent/`.
+ * folder and its entry in `index.ts`; the lab's part is in `src/lab/kinds/`, the agent's is a folder in `src/agent/`.
  */
 export interface SystemKind<S extends { kind: string; name: string }> {
   readonly kind: S['kind']

@@ -1,11 +1,12 @@
 import { globSync, readFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import { reachable, readRooms } from '../../src/generate/architecture.ts'
 
 const page = 'docs/ARCHITECTURE.md'
 const rooms = readRooms(readFileSync(join(projectRoot, page), 'utf8'))
+const kindsOfAgent = globSync('src/agent/*/kind.ts', { cwd: projectRoot }).map(path => path.split('/')[2] ?? '')
 const files = globSync('{src,tools}/**/*.{ts,js}', { cwd: projectRoot }).map(path => ({
   path,
   room: roomOf(path),
@@ -21,11 +22,12 @@ const effects: Record<string, RegExp> = {
   terminal: /\bprocess\.(stdin|stdout|stderr)\b|\bconsole\./,
 }
 
-/** `src/config/rules/rule.ts` → `src/config`; each of the agent's folders is a room. */
+/** `src/config/rules/rule.ts` → `src/config`. The agent's folders are rooms, of which those with a `kind.ts` share a row. */
 function roomOf(path: string): string {
   const [top = '', room = '', inner = ''] = dirname(path).split('/')
   if (top !== 'src') return top
-  return room === 'agent' && inner ? `src/agent/${inner}` : `src/${room}`
+  if (room !== 'agent' || !inner) return `src/${room}`
+  return kindsOfAgent.includes(inner) ? 'src/agent/<kind>' : `src/agent/${inner}`
 }
 
 function importsOf(room: string): string[] {
@@ -57,6 +59,23 @@ describe.each(rooms)('$name', ({ name, imports, mayNot }) => {
       )
     expect(used).toEqual([])
   })
+})
+
+test('no kind of the agent imports another', () => {
+  const found = files
+    .filter(({ room }) => room === 'src/agent/<kind>')
+    .flatMap(({ path, text }) =>
+      [...text.matchAll(/'\.\.\/([^/']+)\//g)]
+        .filter(([, folder = '']) => kindsOfAgent.includes(folder))
+        .map(([, folder]) => `${path} imports ${folder}`),
+    )
+  expect(found).toEqual([])
+})
+
+test.each(kindsOfAgent)('src/agent/%s has the files that every kind has', kind => {
+  const own = files.filter(({ path }) => dirname(path) === `src/agent/${kind}`).map(({ path }) => basename(path))
+  const wanted = ['backup.ts', 'drill.ts', 'kind.ts', 'receipt.ts', 'settings.ts']
+  expect(wanted.filter(name => !own.includes(name))).toEqual([])
 })
 
 test('no room reaches itself by its imports', () => {

@@ -1,6 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { agentKinds } from '../../src/agent/kinds.ts'
+import { kinds } from '../../src/kinds/index.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -28,6 +30,15 @@ test('no source outside src/kinds and src/lab/kinds asks which kind a system is'
     })
   }
   expect(found).toEqual([])
+})
+
+test('the agent has every kind of system, in a folder of its name', async () => {
+  const folders = (await readdir(join(root, 'src/agent'), { recursive: true }))
+    .filter(path => path.endsWith('/kind.ts'))
+    .map(path => path.split('/')[0])
+  const names = Object.keys(kinds).sort()
+  expect(agentKinds.map(({ receipts }) => receipts.kind)).toEqual(names)
+  expect(folders.sort()).toEqual(names)
 })
 
 async function sources(folder: string): Promise<string[]> {

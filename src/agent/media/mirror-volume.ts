@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { execa } from 'execa'
 import { lock } from '../run/lock.ts'
-import { log, progress } from '../run/log.ts'
+import { log, passOn, progress } from '../run/log.ts'
 import { Failure, type Result } from '../run/outcome.ts'
 import { bytesOf, rawOf, shown } from './names.ts'
 import { lockName, markLock } from './own-folder.ts'
@@ -106,7 +106,7 @@ async function rsync(
   const args = ['--archive', '--modify-window=-1', '--sparse', '--files-from=-', '--from0', '--stats', ...how]
   args.push(settings.quiet ? '--info=progress2' : '--verbose')
   if (settings.bandwidth) args.push(`--bwlimit=${Math.max(1, Math.floor(settings.bandwidth / 1024))}`)
-  const process = execa('rsync', [...args, `${settings.source}/`, settings.target], {
+  const rsync = execa('rsync', [...args, `${settings.source}/`, settings.target], {
     reject: false,
     cancelSignal: stop,
     // Without "./", a name that begins with # or ; would be read as a comment.
@@ -115,10 +115,10 @@ async function rsync(
     buffer: false,
   })
   const [stats, complaint] = await Promise.all([
-    follow(process.stdout, settings.quiet ? progress('rsync', bytes) : undefined),
-    lastLine(process.stderr),
+    follow(rsync.stdout, settings.quiet ? progress('rsync', bytes) : undefined),
+    lastLine(rsync.stderr),
   ])
-  const { exitCode, signal } = await process
+  const { exitCode, signal } = await rsync
   stop.throwIfAborted()
   if (exitCode !== 0 && exitCode !== VANISHED) {
     throw new Failure(
@@ -151,7 +151,7 @@ async function follow(stdout: Readable, tell: ((bytes: number) => void) | undefi
   let tail = ''
   for await (const chunk of stdout) {
     tail = (tail + chunk).slice(-TAIL)
-    if (!tell) process.stderr.write(chunk)
+    if (!tell) passOn(chunk)
     const done = /.*\r\s*([\d,]+)\s+\d+%/s.exec(tail)?.[1]
     if (done) tell?.(number(done))
   }

@@ -19,6 +19,10 @@ export interface AgentKind<K extends ReceiptKind = ReceiptKind> {
   readonly restore?: {
     readonly isFor?: (env: Environment) => boolean
     readonly run: (env: Environment, stop: AbortSignal) => Promise<Result>
+    /** For `restore --help`: an example, with what it does, a line each. */
+    readonly examples: readonly (readonly [example: string, does: string])[]
+    /** For `restore --help`: the variables that only this kind reads, with a heading. */
+    readonly variables: string
   }
   /** Restores the copy of a receipt of this kind for the command `drill`. */
   drill?(request: DrillRequest<K>): Promise<Drilled>

@@ -15,6 +15,11 @@ export function log(text: string): void {
   while (kept > TAIL_BYTES && lines.length > 1) kept -= lines.shift()?.length ?? 0
 }
 
+/** Write a program's output to stderr as it is. */
+export function passOn(chunk: Uint8Array): void {
+  stderr.write(chunk)
+}
+
 /** The end of the log so far. */
 export function logTail(): string {
   return lines.join('')

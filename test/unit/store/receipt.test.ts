@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { chainProblems, type StoredReceipt } from '../../../src/store/receipt.ts'
+import { databaseReceipts } from '../../../src/agent/database/receipt.ts'
+import { chainProblems, detailsProblem, type ReceiptData, type StoredReceipt } from '../../../src/store/receipt.ts'
 
 function chain(...days: number[]): StoredReceipt[] {
   return days.map((day, index) => {
@@ -28,4 +29,14 @@ test('a receipt that was taken away or changed breaks it', () => {
 
 test('gaps are no break beyond the days after which receipts are removed', () => {
   expect(chainProblems(chain(0, 1, 40, 70, 100).toSpliced(3, 1))).toEqual([])
+})
+
+test.each([
+  [{ tier: 'daily', database: null }, undefined],
+  [{ tier: 'daily', database: null, ofALaterVersion: 1 }, undefined],
+  [{ tier: '', database: null }, '/details/tier must not have fewer than 1 characters'],
+  [{ tier: 'daily' }, '/details must have required properties database'],
+])('the details %j of a dump are checked by the schema of their kind', async (details, problem) => {
+  const receipt = { kind: 'database', details } as unknown as ReceiptData
+  expect(await detailsProblem(receipt, databaseReceipts)).toBe(problem)
 })
