@@ -117,6 +117,7 @@ export async function testEnvironment(lab: Lab, log: (line: string) => void): Pr
   const credentials = await readCredentials(lab.credentials)
   const postgres = await exportPostgres(lab.dockerHost, labImages.drill, log)
   const tests = credentials[testsCredential]
+  const writer = credentials[writerCredential]
   return {
     BACKUP_POSTGRES_PROGRAMS: postgres.programs,
     PATH: `${postgres.newest}:${process.env.PATH ?? ''}`,
@@ -124,6 +125,8 @@ export async function testEnvironment(lab: Lab, log: (line: string) => void): Pr
     BACKUPS_TEST_S3_ENDPOINT: lab.config.store.endpoint,
     BACKUPS_TEST_S3_ACCESS_KEY_ID: String(tests?.access_key_id),
     BACKUPS_TEST_S3_SECRET_ACCESS_KEY: String(tests?.secret_access_key),
+    BACKUPS_TEST_S3_WRITER_ACCESS_KEY_ID: String(writer?.access_key_id),
+    BACKUPS_TEST_S3_WRITER_SECRET_ACCESS_KEY: String(writer?.secret_access_key),
   }
 }
 
@@ -135,6 +138,8 @@ const inventoryFile = join(inventoryFolder, 'hosts.yml')
 const credentialsFile = join(labState, 'credentials.yml')
 /** A user of the store who may create buckets, for tests. */
 const testsCredential = 'Store: tests'
+/** A user of the store, `tests-writer`, who owns nothing: policies of buckets say what it may do. */
+const writerCredential = 'Store: tests-writer'
 
 function variables({ plan, site }: WantedLab, { kubeconfig, registry }: LabChoices): Record<string, unknown> {
   return {
