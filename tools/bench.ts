@@ -4,7 +4,7 @@ import type { Argv } from 'yargs'
 import { ensureVenv, projectRoot } from '../src/ansible/venv.ts'
 import { raiseLab, testEnvironment } from '../src/lab/lab.ts'
 import { ensureTestTools } from '../src/lab/test-tools.ts'
-import { exitCodes, Failure } from '../src/report/failure.ts'
+import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { table } from '../src/report/table.ts'
 import { requireConfig } from './options.ts'
 
@@ -35,7 +35,7 @@ export async function handler({ name, format }: { name?: string; format: 'text' 
   const known = (await readdir(folder)).filter(file => file.endsWith('.ts')).map(file => file.slice(0, -3))
   const files = known.filter(file => name === undefined || name === file || name.startsWith(`${file}-`))
   if (files.length === 0) {
-    throw new Failure(exitCodes.usage, `there is no bench \`${name}\``, `take one of ${known.join(', ')}`)
+    throw new CommandFailure(exitCodes.usage, `there is no bench \`${name}\``, `take one of ${known.join(', ')}`)
   }
   await ensureVenv(log)
   if (files.some(file => file !== 'config')) {

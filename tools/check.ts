@@ -1,4 +1,4 @@
-import { exitCodes, Failure } from '../src/report/failure.ts'
+import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { runCheckers } from '../src/validate/checkers.ts'
 
 export const command = 'check'
@@ -8,7 +8,7 @@ export const builder = {}
 export async function handler(): Promise<void> {
   const failed = await runCheckers(['biome', 'tsc', 'vitest'], line => process.stderr.write(`check: ${line}\n`))
   if (failed.length > 0) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.findings,
       `${failed.join(', ')} failed`,
       'see the output above; `npm run format` mends what can be mended by itself',

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs'
 import { readCredentials } from '../src/launch/credentials.ts'
 import { storeCredential, storeEnvironment } from '../src/launch/stores.ts'
-import { exitCodes, Failure } from '../src/report/failure.ts'
+import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { memoryFolder } from '../src/status/memory.ts'
 import { reportCopies } from '../src/status/report-copies.ts'
 import { readSystem } from '../src/status/status.ts'
@@ -32,19 +32,19 @@ export async function handler(args: Args): Promise<void> {
   const system = config.systems.find(({ name }) => name === args.system)
   if (!system) {
     const names = config.systems.map(({ name }) => name).join(', ')
-    throw new Failure(exitCodes.usage, `there is no system \`${args.system}\``, `name one of ${names}`)
+    throw new CommandFailure(exitCodes.usage, `there is no system \`${args.system}\``, `name one of ${names}`)
   }
   const credentials = args.credentials === undefined ? {} : await readCredentials(args.credentials)
   const environment = storeEnvironment(config, system, credentials)
   if (!environment) {
     const missing = `the credential \`${storeCredential(system)}\` is missing`
-    throw new Failure(exitCodes.unreachable, missing, 'add it to the file that --credentials names')
+    throw new CommandFailure(exitCodes.unreachable, missing, 'add it to the file that --credentials names')
   }
   const store = openStore(environment)
   const { assessment, findings } = await readSystem(store, system, memoryFolder(process.env), new Date())
   store.s3.destroy()
   const [first] = findings
-  if (!assessment) throw new Failure(exitCodes.unreachable, first?.message ?? 'no answer', first?.next ?? '')
+  if (!assessment) throw new CommandFailure(exitCodes.unreachable, first?.message ?? 'no answer', first?.next ?? '')
   process.stdout.write(reportCopies(assessment, args.format, new Date()))
   for (const { message } of findings) process.stderr.write(`copies: ${message}\n`)
 }

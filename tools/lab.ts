@@ -4,7 +4,7 @@ import { projectRoot } from '../src/ansible/venv.ts'
 import { endLab, raiseLab } from '../src/lab/lab.ts'
 import { type MainJobRow, mainJob } from '../src/lab/main-job.ts'
 import { type RecoveryRow, recover } from '../src/lab/recover.ts'
-import { exitCodes, Failure } from '../src/report/failure.ts'
+import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { table } from '../src/report/table.ts'
 import { configOption, requireConfig } from './options.ts'
 
@@ -51,7 +51,7 @@ export async function handler(args: Args): Promise<void> {
   }
   if (args.action === 'down') return endLab(log, args.kubeconfig)
   if ((args.kubeconfig === undefined) !== (args.registry === undefined)) {
-    throw new Failure(exitCodes.usage, '--kubeconfig and --registry go together', 'give both, or neither')
+    throw new CommandFailure(exitCodes.usage, '--kubeconfig and --registry go together', 'give both, or neither')
   }
   const interrupt = new AbortController()
   process.once('SIGINT', () => interrupt.abort())
@@ -80,7 +80,11 @@ export async function handler(args: Args): Promise<void> {
 
 function finish(lost: readonly { readonly system: string }[]): void {
   if (lost.length === 0) return
-  throw new Failure(exitCodes.findings, `${lost.map(row => row.system).join(', ')}: not restored`, 'see the table')
+  throw new CommandFailure(
+    exitCodes.findings,
+    `${lost.map(row => row.system).join(', ')}: not restored`,
+    'see the table',
+  )
 }
 
 function mainJobAsText(rows: readonly MainJobRow[]): string {

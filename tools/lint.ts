@@ -1,4 +1,4 @@
-import { exitCodes, Failure } from '../src/report/failure.ts'
+import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { runCheckers } from '../src/validate/checkers.ts'
 
 export const command = 'lint'
@@ -9,5 +9,6 @@ export async function handler(): Promise<void> {
   const failed = await runCheckers(['biome', 'tsc', 'knip', 'ansible-lint'], line =>
     process.stderr.write(`lint: ${line}\n`),
   )
-  if (failed.length > 0) throw new Failure(exitCodes.findings, `${failed.join(', ')} failed`, 'see the output above')
+  if (failed.length > 0)
+    throw new CommandFailure(exitCodes.findings, `${failed.join(', ')} failed`, 'see the output above')
 }

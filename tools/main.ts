@@ -1,6 +1,6 @@
 import yargs, { type CommandModule } from 'yargs'
 import { hideBin } from 'yargs/helpers'
-import { exitCodes, Failure } from '../src/report/failure.ts'
+import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 
 const names = [
   'bench',
@@ -33,7 +33,7 @@ try {
     .strict()
     .fail((message, error, parser) => {
       if (error) throw error
-      throw new Failure(
+      throw new CommandFailure(
         exitCodes.usage,
         message,
         `see \`${parser.parsed ? 'backups <command> --help' : 'backups --help'}\``,
@@ -43,7 +43,7 @@ try {
     .wrap(Math.min(110, process.stdout.columns ?? 110))
     .parseAsync()
 } catch (error) {
-  if (error instanceof Failure) {
+  if (error instanceof CommandFailure) {
     process.stderr.write(`backups: ${error.message}\n  → ${error.next}\n`)
     process.exitCode = error.exitCode
   } else {

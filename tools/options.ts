@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { projectRoot } from '../src/ansible/venv.ts'
 import type { Config } from '../src/config/index.ts'
 import { loadConfig } from '../src/config/index.ts'
-import { exitCodes, Failure } from '../src/report/failure.ts'
+import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { type Format, formats, reportProblems } from '../src/report/problems.ts'
 
 export const configOption = {
@@ -27,10 +27,11 @@ export function colourful(stream: NodeJS.WriteStream): boolean {
   return process.env.NO_COLOR === undefined && process.env.CI === undefined && stream.isTTY === true
 }
 
-/** The config. If it is invalid, prints its problems to standard error and throws a `Failure`. */
+/** The config. If it is invalid, prints its problems to standard error and throws a `CommandFailure`. */
 export async function requireConfig(file: string): Promise<Config> {
   const { config, problems } = await loadConfig(file)
   process.stderr.write(reportProblems(problems, 'text', colourful(process.stderr)))
-  if (!config) throw new Failure(exitCodes.usage, `${file} is not a valid config`, 'fix the problems listed above')
+  if (!config)
+    throw new CommandFailure(exitCodes.usage, `${file} is not a valid config`, 'fix the problems listed above')
   return config
 }

@@ -7,7 +7,7 @@ import { compareWithBuckets } from '../src/plan/buckets.ts'
 import { compareWithClusters } from '../src/plan/clusters.ts'
 import type { Comparison } from '../src/plan/difference.ts'
 import { reportPlan, summarise } from '../src/plan/report.ts'
-import { exitCodes, Failure } from '../src/report/failure.ts'
+import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { colourful, configOption, inventoryOption, requireConfig } from './options.ts'
 
 const parts = ['awx', 'clusters', 'buckets'] as const
@@ -65,7 +65,7 @@ async function reached(part: Part, compare: () => Promise<Comparison>): Promise<
   try {
     return await compare()
   } catch (error) {
-    if (!(error instanceof Failure) || error.exitCode !== exitCodes.unreachable) throw error
+    if (!(error instanceof CommandFailure) || error.exitCode !== exitCodes.unreachable) throw error
     return { differences: [], compared: 0, unreachable: [{ what: part, why: error.message, next: error.next }] }
   }
 }

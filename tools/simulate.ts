@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { readCredentials } from '../src/launch/credentials.ts'
-import { exitCodes, Failure } from '../src/report/failure.ts'
+import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { type Fault, type FaultKind, faultKinds } from '../src/simulate/faults.ts'
 import { brokenPromises } from '../src/simulate/promise.ts'
 import { type Judged, reportOutcomes, reportTrials } from '../src/simulate/report.ts'
@@ -68,7 +68,7 @@ export async function handler(args: Args): Promise<void> {
   to.setUTCFullYear(to.getUTCFullYear() + args.years)
   const faults = args.fault.map(faultOf)
   const unknown = args.systems.find(name => !config.systems.some(system => system.name === name))
-  if (unknown) throw new Failure(exitCodes.usage, `there is no system \`${unknown}\``, 'name one of the config')
+  if (unknown) throw new CommandFailure(exitCodes.usage, `there is no system \`${unknown}\``, 'name one of the config')
   const systems = config.systems.filter(({ name }) => args.systems.length === 0 || args.systems.includes(name))
   const measured = args.credentials === undefined ? new Map() : await measure(args.credentials)
 
@@ -108,7 +108,7 @@ export async function handler(args: Args): Promise<void> {
 function faultOf(text: string): Fault {
   const [, kind = '', begin = '', end] = /^([\w-]+)@(.+?)(?:\.\.(.+))?$/.exec(text) ?? []
   if (!(kind in faultKinds)) {
-    throw new Failure(exitCodes.usage, `"${text}" is no fault`, `write <kind>@<UTC>[..<UTC>]; see --help`)
+    throw new CommandFailure(exitCodes.usage, `"${text}" is no fault`, `write <kind>@<UTC>[..<UTC>]; see --help`)
   }
   return { kind: kind as FaultKind, from: moment(begin), ...(end && { to: moment(end) }) }
 }
@@ -116,6 +116,6 @@ function faultOf(text: string): Fault {
 function moment(text: string): Date {
   const at = new Date(/T/.test(text) && !/(Z|[+-]\d\d:?\d\d)$/.test(text) ? `${text}Z` : text)
   if (Number.isNaN(at.getTime()))
-    throw new Failure(exitCodes.usage, `"${text}" is no time`, 'write one such as 2026-03-29T01:00Z')
+    throw new CommandFailure(exitCodes.usage, `"${text}" is no time`, 'write one such as 2026-03-29T01:00Z')
   return at
 }

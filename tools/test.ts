@@ -4,7 +4,7 @@ import { ensureVenv, projectRoot } from '../src/ansible/venv.ts'
 import { raiseLab, testEnvironment } from '../src/lab/lab.ts'
 import { runTests } from '../src/lab/test-run.ts'
 import { ensureTestTools } from '../src/lab/test-tools.ts'
-import { exitCodes, Failure } from '../src/report/failure.ts'
+import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { requireConfig } from './options.ts'
 
 export const command = 'test [words..]'
@@ -30,7 +30,7 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
   const counts = await runTests(words, startLab, line => process.stdout.write(`${line}\n`))
   process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`)
   if (!counts.succeeded || counts.passed === 0) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.findings,
       counts.passed + counts.failed === 0 ? 'no test was run' : 'not every test passed',
       'see above; `npm test -- <word>` runs the tests whose path contains the word',

@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { type Environment, openStore, type Store } from '../store/client.ts'
 import { isFromFuture } from '../store/clock.ts'
+import { SET_ASIDE, TRASH } from '../store/folders.ts'
 import { type ListedObject, listObjects } from '../store/list.ts'
 import { drillSystem, readReceipt, readReceipts } from '../store/receipt.ts'
 import { moveAside } from '../store/set-aside.ts'
@@ -88,7 +89,7 @@ async function fromFutureIn(
       dumps !== undefined && object.key.startsWith(dumps === '' ? '' : `${dumps}/`)
         ? takenAt(basename(object.key))
         : undefined
-    const isAside = object.key.startsWith('.set-aside/') || object.key.startsWith('.trash/')
+    const isAside = [SET_ASIDE, TRASH].some(folder => object.key.startsWith(folder))
     if (wanted.has(object.key) || (taken && !isAside && isFromFuture(taken, object.modified))) found.push(object)
   }
   return found

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 
 /** The project's root: the folder that holds `package.json`, `ansible.cfg` and `.venv`. */
 export const projectRoot = join(import.meta.dirname, '../..')
 
 /** There is no Python that can run Ansible, or its installation failed. */
-export class VenvError extends Failure {
+export class VenvError extends CommandFailure {
   override name = 'VenvError'
   constructor(message: string, next: string) {
     super(exitCodes.unreachable, message, next)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 
 /** An object as AWX's API shows it. */
 export interface LiveObject {
@@ -24,7 +24,7 @@ export interface Controller {
 }
 
 /** AWX refused a request; `status` is HTTP's. */
-export class ControllerRefusal extends Failure {
+export class ControllerRefusal extends CommandFailure {
   override name = 'ControllerRefusal'
   readonly status: number
   constructor(status: number, message: string, next: string) {
@@ -56,7 +56,7 @@ export interface ControllerOptions {
  * `CONTROLLER_OAUTH_TOKEN`, or by `CONTROLLER_USERNAME` and `CONTROLLER_PASSWORD`. Sends nothing yet. Set
  * `NODE_EXTRA_CA_CERTS` to trust a private certificate authority.
  *
- * @throws Failure if the environment does not name an AWX and a login
+ * @throws CommandFailure if the environment does not name an AWX and a login
  */
 export function openController(
   environment: ControllerEnvironment,
@@ -64,7 +64,7 @@ export function openController(
 ): Controller {
   const { CONTROLLER_HOST, CONTROLLER_OAUTH_TOKEN, CONTROLLER_USERNAME, CONTROLLER_PASSWORD } = environment
   if (!CONTROLLER_HOST) {
-    throw new Failure(exitCodes.unreachable, 'no AWX is named', "set CONTROLLER_HOST to AWX's address")
+    throw new CommandFailure(exitCodes.unreachable, 'no AWX is named', "set CONTROLLER_HOST to AWX's address")
   }
   const authorization = CONTROLLER_OAUTH_TOKEN
     ? `Bearer ${CONTROLLER_OAUTH_TOKEN}`
@@ -72,7 +72,7 @@ export function openController(
       ? `Basic ${Buffer.from(`${CONTROLLER_USERNAME}:${CONTROLLER_PASSWORD}`).toString('base64')}`
       : undefined
   if (authorization === undefined) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.unreachable,
       `no login for ${CONTROLLER_HOST}`,
       'set CONTROLLER_OAUTH_TOKEN, or CONTROLLER_USERNAME and CONTROLLER_PASSWORD',
@@ -83,7 +83,7 @@ export function openController(
     '',
   )
   if (!URL.canParse(host)) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.usage,
       `CONTROLLER_HOST is not an address: ${CONTROLLER_HOST}`,
       'write it as https://awx.example, with the path below which AWX is served if it has one',
@@ -103,7 +103,8 @@ export function openController(
       try {
         return await sendOnce<T>(method, url, body)
       } catch (error) {
-        const lost = error instanceof ControllerRefusal ? passing.includes(error.status) : error instanceof Failure
+        const lost =
+          error instanceof ControllerRefusal ? passing.includes(error.status) : error instanceof CommandFailure
         if (!lost || performance.now() + wait > end) throw error
         await sleep(wait)
       }
@@ -123,7 +124,7 @@ export function openController(
       text = await response.text()
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
-      throw new Failure(
+      throw new CommandFailure(
         exitCodes.unreachable,
         `AWX at ${host} cannot be reached: ${cause}`,
         'check CONTROLLER_HOST, the network, and the certificate (NODE_EXTRA_CA_CERTS)',
@@ -166,7 +167,7 @@ function parse<T>(text: string, host: string): T {
   try {
     return (text ? JSON.parse(text) : undefined) as T
   } catch {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.unreachable,
       `${host} answers with something that is not JSON: ${text.slice(0, 80)}`,
       "check CONTROLLER_HOST: it may be a proxy's or a login page's address, not AWX's",

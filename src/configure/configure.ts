@@ -9,7 +9,7 @@ import { writeFolder } from '../generate/folder.ts'
 import { inventoryFiles } from '../inventory/files.ts'
 import { type CredentialInputs, readCredentials } from '../launch/credentials.ts'
 import { type AwxComparison, compareWithAwx } from '../plan/awx.ts'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 import { nearest } from '../report/problem.ts'
 
 /** Arguments of `configure`. */
@@ -37,7 +37,7 @@ export interface ConfigureReport {
  * prerequisites are checked before anything is changed.
  *
  * @returns whether AWX now matches the config
- * @throws Failure if something is missing, or AWX refuses a change
+ * @throws CommandFailure if something is missing, or AWX refuses a change
  */
 export async function configure(
   all: Definitions,
@@ -51,7 +51,7 @@ export async function configure(
   const found = await compareWithAwx(all, controller)
   const missing = missingSecrets(all, found, request.rotate, given, environment)
   if (missing.length > 0) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.usage,
       `${missing.length} secrets are missing, and nothing was changed:\n${missing.map(line => `    ${line}`).join('\n')}`,
       'add them to the file that --credentials names, or set the variables',
@@ -71,7 +71,7 @@ export async function configure(
   const done = left.differences.filter(({ sign }) => sign !== '-')
   if (done.length > 0) {
     show(left)
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.findings,
       `${done.length} differences are left after configure-awx`,
       'see them above; run `npm run configure` again if somebody changes AWX at the same time',
@@ -87,7 +87,7 @@ function refuseUnknown({ controller_credentials }: Definitions, rotate: readonly
   const unknown = rotate.find(name => !known.includes(name))
   if (unknown === undefined) return
   const near = nearest(unknown, known)
-  throw new Failure(
+  throw new CommandFailure(
     exitCodes.usage,
     `there is no credential \`${unknown}\` to rotate`,
     near[0] ? `did you mean \`${near[0]}\`?` : `use one of: ${known.join('; ')}`,
@@ -185,7 +185,7 @@ async function apply(
       { log: line => log.push(line) },
     )
     if (exitCode === 0) return
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.findings,
       `configure-awx failed:\n${failure(output)}`,
       'correct that, and run `npm run configure` again: it continues with what still differs',

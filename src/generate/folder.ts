@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 
 /** The result of `writeFolder`: paths below the folder. */
 export interface Written {
@@ -28,14 +28,14 @@ const hasRegions = (text: string) => / *# BEGIN generated /.test(text)
  * Makes a folder's generated files those given: writes what differs, each whole or not at all, and removes what was
  * generated and is no longer made. A file without the mark of a generated one is never changed or removed.
  *
- * @throws Failure, before anything is written, if a file without the mark is in the way
+ * @throws CommandFailure, before anything is written, if a file without the mark is in the way
  */
 export async function writeFolder(folder: string, files: ReadonlyMap<string, string>): Promise<Written> {
   const present = await filesIn(folder)
   for (const path of files.keys()) {
     const now = present.get(path)
     if (now !== undefined && !mark.test(now) && !hasRegions(now)) {
-      throw new Failure(
+      throw new CommandFailure(
         exitCodes.findings,
         `${join(folder, path)} was not generated, and would be overwritten`,
         'move it away, or remove it if nobody needs it, and run `npm run generate` again',

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 import { type ImageName, images, release, type Suite } from './chosen.ts'
 import type { LockedPackage } from './lock.ts'
 
@@ -17,7 +17,7 @@ interface Available {
  * Resolve with apt the current versions of the chosen packages and their dependencies. The machine's own apt is not
  * changed: lists and state are in a temporary folder.
  *
- * @throws Failure unreachable if apt or its mirror does not answer; usage if the chosen packages cannot be installed
+ * @throws CommandFailure unreachable if apt or its mirror does not answer; usage if the chosen packages cannot be installed
  */
 export async function resolvePackages(): Promise<LockedPackage[]> {
   const folder = await mkdtemp(join(tmpdir(), 'images-'))
@@ -89,7 +89,7 @@ async function privateApt(folder: string): Promise<PrivateApt> {
       env: { LC_ALL: 'C' },
     })
     if (!failed) return stdout
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.unreachable,
       `${program} ${args[0]} failed: ${errorsIn(`${stdout}\n${stderr}`)}`,
       'see that this machine has apt, and that its Debian mirror answers',
@@ -113,7 +113,7 @@ async function mirrorsOf(): Promise<{ main: string; security: string }> {
   const uri = (label: string) => new RegExp(`^Debian ${label} (\\S+?)/?$`, 'm').exec(stdout)?.[1]
   const main = uri('Debian')
   if (main === undefined) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.unreachable,
       "this machine's apt knows no mirror of Debian",
       'run this on a machine with Debian, after `apt-get update`',

@@ -240,7 +240,7 @@ ${inPod(system, surroundings, ['replica'], '$k exec restore-by-hand -- rsync -a 
 
 or from the bucket:
 
-${inPod(system, surroundings, [], `$k exec restore-by-hand -- rclone copy store:${system.bucket} /volume-b --exclude '/.receipts/**' --exclude '/.manifests/**' --exclude '/.trash/**' --transfers 8 --stats-one-line`)}
+${inPod(system, surroundings, [], `$k exec restore-by-hand -- rclone copy store:${system.bucket} /volume-b --exclude '/.receipts/**' --exclude '/.manifests/**' --exclude '/.trash/**' --exclude '/.set-aside/**' --transfers 8 --stats-one-line`)}
 
 The bucket's objects have no owners, modes, links or empty folders; they are in the manifest, one line of JSON for each entry:
 

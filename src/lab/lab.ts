@@ -10,7 +10,7 @@ import { inventoryOf } from '../generate/inventories.ts'
 import { inventoryFiles } from '../inventory/files.ts'
 import { kindOf } from '../kinds/index.ts'
 import { readCredentials } from '../launch/credentials.ts'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 import { labConfig } from './config.ts'
 import { labKindOf } from './kinds/index.ts'
 import { withLock } from './lock.ts'
@@ -49,7 +49,7 @@ export interface LabOptions {
 /**
  * Starts the lab for a config: machines, cluster, store, databases, media, Rancher. Parts that are up already are used.
  *
- * @throws Failure that says what this machine lacks, or which step failed
+ * @throws CommandFailure that says what this machine lacks, or which step failed
  */
 export async function raiseLab(production: Config, options: LabOptions): Promise<Lab> {
   const wanted = await wantedLab(production, options)
@@ -91,7 +91,7 @@ async function siteOf({ kubeconfig, registry }: LabChoices): Promise<LabSite> {
       reject: false,
     })
     if (!failed && stdout !== '') return stdout
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.unreachable,
       `\`kubectl ${args[0]}\` failed for the cluster of ${kubeconfig}: ${stderr || 'it printed nothing'}`,
       'install a kubectl that fits the cluster, and check that it can list the nodes',
@@ -216,7 +216,7 @@ async function play(
   if (exitCode === 0) return
   // The last failure is the one that no rescue handled.
   const failed = lines.findLastIndex(line => /^fatal/.test(line))
-  throw new Failure(
+  throw new CommandFailure(
     exitCodes.unreachable,
     `${playbook} failed (ansible-playbook: ${exitCode})\n${lines.slice(failed === -1 ? -30 : failed, failed === -1 ? undefined : failed + 30).join('\n')}`,
     'see the task above; the next run keeps the parts that are up and continues from there',

@@ -4,14 +4,14 @@ import type { TemplateUse } from '../kinds/kind.ts'
 import { readCredentials } from '../launch/credentials.ts'
 import { launchLocal } from '../launch/launch-local.ts'
 import { findTemplate } from '../launch/launchable.ts'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 import { inParallel } from '../store/parallel.ts'
 import type { Lab } from './lab.ts'
 
 /** How many systems are worked on at once, as AWX runs jobs of different templates: most of the time goes into waiting for pods. */
 export const AT_ONCE = 3
 
-/** Launches a job template by its name with answers to its survey; returns how long it took, in seconds. @throws Failure if it fails */
+/** Launches a job template by its name with answers to its survey; returns how long it took, in seconds. @throws CommandFailure if it fails */
 export type Launch = (name: string, answers?: Readonly<Record<string, string>>) => Promise<number>
 
 /** Launches on the lab what AWX would launch: its definitions, with the credentials it would inject. */
@@ -35,7 +35,7 @@ export async function launcher(lab: Lab, log: (line: string) => void, signal: Ab
       },
     })
     if (exitCode === 0) return (performance.now() - started) / 1000
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.findings,
       `the job "${name}" failed (ansible-playbook: ${exitCode})\n${lines.slice(-40).join('\n')}`,
       'see its last lines above',

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 
 /** Where users without privileges may read it, unlike the cache of root. */
 const place = '/var/cache/fragalysis-backups'
@@ -60,7 +60,11 @@ async function relocate(folder: string, root: string): Promise<void> {
   })
   const interpreter = loader.split(' ').find(path => existsSync(join(folder, path)))
   if (interpreter === undefined) {
-    throw new Failure(exitCodes.unreachable, `${folder} has no loader of glibc`, 'see what the drill image is built on')
+    throw new CommandFailure(
+      exitCodes.unreachable,
+      `${folder} has no loader of glibc`,
+      'see what the drill image is built on',
+    )
   }
   for (const major of await readdir(join(folder, 'usr/lib/postgresql'))) {
     const bin = join(folder, 'usr/lib/postgresql', major, 'bin')

@@ -36,7 +36,7 @@ export async function prove(
   const receipts = await Promise.all(systems.map(system => newestReceipt(system, lab).catch(asError)))
   const work = systems.map((system, index) => ({ system, receipt: receipts[index] as Receipt | Error }))
   // The largest copies first, so that none of them is left to run alone at the end.
-  const largestFirst = work.toSorted((a, b) => bytesOf(b.receipt) - bytesOf(a.receipt))
+  const largestFirst = work.toSorted((a, b) => sizeOf(b.receipt) - sizeOf(a.receipt))
   const rows = new Map<System, ProofRow>()
   await inParallel(largestFirst, PROOFS_AT_ONCE, async ({ system, receipt }) => {
     rows.set(system, await proveOne(system, receipt, lab, step => log(`${system.name}: ${step}`)))
@@ -44,7 +44,7 @@ export async function prove(
   return systems.map(system => rows.get(system) as ProofRow)
 }
 
-const bytesOf = (receipt: Receipt | Error) => (receipt instanceof Error ? 0 : receipt.bytes)
+const sizeOf = (receipt: Receipt | Error) => (receipt instanceof Error ? 0 : receipt.bytes)
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error))
@@ -69,7 +69,7 @@ async function proveOne(
     system: system.name,
     bucket: system.bucket,
     object: receipt instanceof Error ? '' : receipt.object.key,
-    bytes: bytesOf(receipt),
+    bytes: sizeOf(receipt),
     seconds: (performance.now() - started) / 1000,
     restored,
     why,

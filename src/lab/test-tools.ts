@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { execa } from 'execa'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 
 /** The programs that tests of the agent call on this machine, as Debian's packages bring them. */
 const packages: Readonly<Record<string, string>> = {
@@ -39,7 +39,7 @@ export async function ensureTestTools(log: (line: string) => void): Promise<void
   await execa('apt-get', ['update'], options)
   const installed = await execa('apt-get', ['install', '--yes', '--no-install-recommends', ...wanted], options)
   if (installed.failed) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.unreachable,
       `apt-get install ${wanted.join(' ')} failed: ${String(installed.all).trim().split('\n').at(-1)}`,
       'install these packages by hand',

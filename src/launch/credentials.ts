@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { load } from 'js-yaml'
 import type { Credential, CredentialType } from '../awx/definitions.ts'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 
 /** A credentials file: the name of an AWX credential → its inputs, in the words of its credential type. */
 export type CredentialInputs = Readonly<Record<string, Readonly<Record<string, string | boolean>>>>
@@ -15,13 +15,13 @@ export interface Injection {
   readonly user?: string
 }
 
-/** Reads a credentials file (YAML or JSON). Throws a `Failure` that names the file, never what is in it. */
+/** Reads a credentials file (YAML or JSON). Throws a `CommandFailure` that names the file, never what is in it. */
 export async function readCredentials(file: string): Promise<CredentialInputs> {
   try {
     return load(await readFile(file, 'utf8')) as CredentialInputs
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? `: ${String(error.code)}` : ''
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.unreachable,
       `the credentials file ${file} cannot be read${code}`,
       'name a file that maps each AWX credential to its inputs, with --credentials',
@@ -52,7 +52,7 @@ export async function withInjection<T>(
     for (const credential of credentials) {
       const given = { ...credential.inputs, ...inputs[credential.name] }
       if (inputs[credential.name] === undefined) {
-        throw new Failure(
+        throw new CommandFailure(
           exitCodes.unreachable,
           `the credential \`${credential.name}\` (${credential.credential_type}) is missing`,
           'add it to the credentials file: its name, and below it its inputs',
@@ -61,7 +61,7 @@ export async function withInjection<T>(
       const need = (key: string) => {
         const value = given[key]
         if (value !== undefined && value !== '') return String(value)
-        throw new Failure(
+        throw new CommandFailure(
           exitCodes.unreachable,
           `the credential \`${credential.name}\` has no \`${key}\``,
           'add it to the credentials file',

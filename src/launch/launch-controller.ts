@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Controller, ControllerRefusal, type LiveObject } from '../awx/controller.ts'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 import { isWorkflow, type Launchable, surveyAnswers } from './launchable.ts'
 
 /** How a launch on AWX is watched. */
@@ -34,7 +34,7 @@ const final = ['successful', 'failed', 'error', 'canceled']
 /**
  * Launches a job template or a workflow on AWX and follows it to its end.
  *
- * @throws Failure if AWX cannot be reached, has no such template, or refuses the answers; once the job is launched, the
+ * @throws CommandFailure if AWX cannot be reached, has no such template, or refuses the answers; once the job is launched, the
  *   message says that it continues
  */
 export async function launchOnController(
@@ -49,7 +49,7 @@ export async function launchOnController(
     organization__name: launchable.organization,
   })
   if (!live) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.findings,
       `AWX at ${controller.host} has no ${workflow ? 'workflow' : 'job template'} \`${launchable.name}\` in the organisation ${launchable.organization}`,
       'run `npm run configure`; `npm run plan -- --only awx` shows what is missing',
@@ -68,8 +68,8 @@ export async function launchOnController(
     const status = await watch(look, () => cancel(controller, job), options)
     return { status: status as JobEnd['status'], address }
   } catch (error) {
-    if (!(error instanceof Failure)) throw error
-    throw new Failure(
+    if (!(error instanceof CommandFailure)) throw error
+    throw new CommandFailure(
       exitCodes.unreachable,
       `${title} can no longer be watched, and continues on AWX: ${error.message}`,
       `see ${address} for how it ends`,
@@ -83,8 +83,8 @@ async function launched(controller: Controller, live: LiveObject, name: string, 
   try {
     return await controller.post(`${live.url}launch/`, body)
   } catch (error) {
-    if (error instanceof ControllerRefusal || !(error instanceof Failure)) throw error
-    throw new Failure(
+    if (error instanceof ControllerRefusal || !(error instanceof CommandFailure)) throw error
+    throw new CommandFailure(
       exitCodes.unreachable,
       `whether \`${name}\` was launched is not known: ${error.message}`,
       `see ${controller.host}/#/jobs before you launch it again`,

@@ -1,5 +1,5 @@
 import type { Definitions, Workflow, WorkflowNode } from '../awx/definitions.ts'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 import { type LaunchOptions, launchLocal } from './launch-local.ts'
 import { findTemplate } from './launchable.ts'
 
@@ -18,7 +18,7 @@ export interface WorkflowOptions extends Omit<LaunchOptions, 'answers'> {
  * Runs a workflow's jobs here with ansible-playbook, in the order and on the conditions that AWX would.
  *
  * @returns whether AWX would call it successful: every step that failed has a step for that
- * @throws Failure if a step names no job template, or a credential is missing
+ * @throws CommandFailure if a step names no job template, or a credential is missing
  */
 export async function launchWorkflowLocal(
   definitions: Definitions,
@@ -39,7 +39,7 @@ export async function launchWorkflowLocal(
     })
     options.progress(`${template.name}: ${exitCode === 0 ? 'succeeded' : `failed (${signal ?? exitCode})`}`)
     if (options.signal.aborted) {
-      throw new Failure(
+      throw new CommandFailure(
         exitCodes.findings,
         `\`${workflow.name}\` was stopped during \`${template.name}\``,
         'see its output',

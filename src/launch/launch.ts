@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { openController } from '../awx/controller.ts'
 import { type Definitions, definitions, type Workflow } from '../awx/definitions.ts'
 import type { Config } from '../config/index.ts'
-import { exitCodes, Failure } from '../report/failure.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 import { readCredentials } from './credentials.ts'
 import { launchOnController } from './launch-controller.ts'
 import { launchLocal } from './launch-local.ts'
@@ -31,24 +31,28 @@ export interface LaunchRequest {
 /**
  * Launches a job template or a workflow, on the AWX that the environment names or here, and follows it to its end.
  *
- * @throws Failure if it cannot be launched, does not succeed, or can no longer be followed
+ * @throws CommandFailure if it cannot be launched, does not succeed, or can no longer be followed
  */
 export async function launch(config: Config, request: LaunchRequest, terminal: Terminal): Promise<void> {
   const all = definitions(config)
   const launchable = findLaunchable(all, request.template)
   if (request.local) return here(request, all, launchable, terminal)
   if (!process.env.CONTROLLER_HOST) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.unreachable,
       'CONTROLLER_HOST is not set',
       "set CONTROLLER_HOST to AWX's address, or add --local to run it here",
     )
   }
   if (request.check) {
-    throw new Failure(exitCodes.usage, '--check is for --local: no template lets a launch choose it', 'add --local')
+    throw new CommandFailure(
+      exitCodes.usage,
+      '--check is for --local: no template lets a launch choose it',
+      'add --local',
+    )
   }
   if (request.approve) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.usage,
       '--approve is for --local: on AWX a person approves, in their own name',
       'leave it out, or add --local',
@@ -78,12 +82,13 @@ async function here(
       progress: terminal.progress,
       approve: approver(request, launchable, terminal),
     })
-    if (!succeeded) throw new Failure(exitCodes.findings, `\`${launchable.name}\` failed`, 'see its output above')
+    if (!succeeded)
+      throw new CommandFailure(exitCodes.findings, `\`${launchable.name}\` failed`, 'see its output above')
     return
   }
   const { exitCode, signal } = await launchLocal(all, launchable, { ...options, answers })
   if (exitCode !== 0) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.findings,
       `\`${launchable.name}\` failed (ansible-playbook: ${signal ?? exitCode})`,
       'see its output above',
@@ -99,7 +104,7 @@ function approver(
 ): (approval: Approval) => Promise<boolean> {
   if (request.check || request.approve) return async () => true
   if (!terminal.interactive && workflow.nodes.some(node => node.approval_node)) {
-    throw new Failure(
+    throw new CommandFailure(
       exitCodes.usage,
       `\`${workflow.name}\` asks for approvals, and there is no terminal to ask at`,
       'run it at a terminal, or add --approve to give all of them beforehand',
@@ -126,9 +131,9 @@ async function onAwx(request: LaunchRequest, launchable: Launchable, terminal: T
   })
   if (status === 'successful') return
   if (status === 'left') {
-    throw new Failure(exitCodes.findings, `\`${launchable.name}\` continues on AWX, unwatched`, `see ${address}`)
+    throw new CommandFailure(exitCodes.findings, `\`${launchable.name}\` continues on AWX, unwatched`, `see ${address}`)
   }
-  throw new Failure(
+  throw new CommandFailure(
     exitCodes.findings,
     `\`${launchable.name}\` ended as ${status}`,
     `see its output above, or ${address}`,

@@ -1,7 +1,7 @@
 import type { Definitions, JobTemplate } from '../awx/definitions.ts'
 import type { CredentialInputs } from '../launch/credentials.ts'
 import { launchLocal } from '../launch/launch-local.ts'
-import { Failure } from '../report/failure.ts'
+import { CommandFailure } from '../report/failure.ts'
 import type { Comparison, Difference, FieldDifference } from './difference.ts'
 
 /** One host's result of one task, from Ansible's JSON callback. */
@@ -75,7 +75,7 @@ async function check(
     })
     output = play.output
   } catch (error) {
-    if (error instanceof Failure) return away(error.message, error.next)
+    if (error instanceof CommandFailure) return away(error.message, error.next)
     throw error
   }
   // Warnings go before and after it.

@@ -2,8 +2,8 @@
 export const exitCodes = { success: 0, findings: 1, usage: 2, unreachable: 3 } as const
 
 /** A command cannot continue. `message` says where and why, `next` what to do; `tools/main.ts` prints both. */
-export class Failure extends Error {
-  override name = 'Failure'
+export class CommandFailure extends Error {
+  override name = 'CommandFailure'
   readonly exitCode: number
   readonly next: string
 

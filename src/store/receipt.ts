@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { DeleteObjectCommand } from '@aws-sdk/client-s3'
 import type { Store } from './client.ts'
 import { fromFuture, isFromFuture } from './clock.ts'
+import { RECEIPTS } from './folders.ts'
 import { deleteKeys, type ListedObject, listObjects, readObject } from './list.ts'
 import { inParallel } from './parallel.ts'
 import type { ReceiptData, ReceiptKind } from './receipt-schema.ts'
@@ -29,11 +30,9 @@ export type StoredReceipt<K extends ReceiptKind = ReceiptKind> = {
   sha256: string
 }
 
-const FOLDER = '.receipts/'
-
 /** The folder of a system's receipts, with a trailing slash. */
 export function receiptPrefix(system: string): string {
-  return `${FOLDER}${system}/`
+  return `${RECEIPTS}${system}/`
 }
 
 /** The name for the receipts of a system's drills. No system's name contains a dot. */
@@ -44,13 +43,13 @@ export function drillSystem(system: string): string {
 /** The systems that have receipts in a bucket; those of drills count as systems. One LIST for each. */
 export async function systemsIn(store: Store, bucket: string): Promise<string[]> {
   const systems: string[] = []
-  for (let startAfter = FOLDER; ; ) {
-    const { value: next } = await listObjects(store, { bucket, prefix: FOLDER, startAfter }).next()
+  for (let startAfter = RECEIPTS; ; ) {
+    const { value: next } = await listObjects(store, { bucket, prefix: RECEIPTS, startAfter }).next()
     if (!next) return systems
-    const system = next.key.slice(FOLDER.length).split('/')[0] ?? ''
+    const system = next.key.slice(RECEIPTS.length).split('/')[0] ?? ''
     systems.push(system)
     // The character after the slash: skips everything of that system.
-    startAfter = `${FOLDER}${system}0`
+    startAfter = `${RECEIPTS}${system}0`
   }
 }
 

@@ -1,13 +1,12 @@
 import type { Store } from './client.ts'
 import { copyWithin } from './copy.ts'
+import { SET_ASIDE } from './folders.ts'
 import { deleteKeys, listObjects } from './list.ts'
-
-const FOLDER = '.set-aside/'
 
 /** Keys of the objects set aside below a prefix. */
 export async function setAside(store: Store, bucket: string, prefix: string): Promise<string[]> {
   const keys: string[] = []
-  for await (const { key } of listObjects(store, { bucket, prefix: FOLDER + prefix })) keys.push(key)
+  for await (const { key } of listObjects(store, { bucket, prefix: SET_ASIDE + prefix })) keys.push(key)
   return keys
 }
 
@@ -20,7 +19,7 @@ export async function moveAside(
   bucket: string,
   object: { key: string; bytes: number; etag: string },
 ): Promise<string> {
-  const to = FOLDER + object.key
+  const to = SET_ASIDE + object.key
   await copyWithin(store, { bucket, from: object.key, to, object })
   await deleteKeys(store, bucket, [object.key])
   return to

@@ -3,12 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { databaseReceipts } from '../../src/agent/database/receipt.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import { deleteKeys } from '../../src/store/list.ts'
-import { markStarted, writeReceipt } from '../../src/store/receipt.ts'
-import { putVerified } from '../../src/store/upload.ts'
+import { markStarted } from '../../src/store/receipt.ts'
 import { freshBucket, storeEnvironment, type TestBucket } from '../support/bucket.ts'
+import { storeDump } from '../support/receipts.ts'
 
 const HOUR_MS = 3_600_000
 let folder: string
@@ -60,22 +59,10 @@ const status = async (buckets: Record<string, string>) => {
 }
 
 /** A run of the nightly database, so many hours ago: the copy, then its receipt. */
-async function run({ bucket, store }: TestBucket, hoursAgo: number, bytes = 1000): Promise<string> {
+async function run(target: TestBucket, hoursAgo: number, bytes = 1000): Promise<string> {
   const taken = new Date(Date.now() - hoursAgo * HOUR_MS)
-  const key = `hourly/backup-${taken.toISOString().slice(0, 19)}Z-dumpall.sql.gz`
-  const object = await putVerified(store, { bucket, key, body: Buffer.alloc(bytes, hoursAgo % 256) })
-  await writeReceipt(store, databaseReceipts, {
-    system: 'infra-db-production',
-    start: taken.toISOString(),
-    end: new Date(taken.getTime() + 60_000).toISOString(),
-    bucket,
-    object: { key, bytes, sha256: object.sha256, etag: object.etag },
-    bytes,
-    versions: {},
-    counts: { databases: 3 },
-    details: { tier: 'hourly', database: null },
-  })
-  return key
+  const body = Buffer.alloc(bytes, hoursAgo % 256)
+  return await storeDump(target, { system: 'infra-db-production', taken, body, counts: { databases: 3 } })
 }
 
 it('a healthy system: exit 0, three requests when nothing is new, and what can be restored', async () => {

@@ -1,33 +1,18 @@
 import { PutBucketAclCommand } from '@aws-sdk/client-s3'
 import { expect, it } from 'vitest'
-import { databaseReceipts } from '../../src/agent/database/receipt.ts'
 import { verify } from '../../src/agent/verify.ts'
 import { deleteKeys } from '../../src/store/list.ts'
-import { writeReceipt } from '../../src/store/receipt.ts'
-import { putVerified } from '../../src/store/upload.ts'
 import { freshBucket } from '../support/bucket.ts'
+import { storeDump } from '../support/receipts.ts'
 
 /** A bucket with copies of a database, one an hour, the newest an hour old. */
 async function copies(sizes: readonly number[]) {
   const test = await freshBucket()
-  const { bucket, store, env } = test
+  const { bucket, env } = test
   const keys: string[] = []
   for (const [index, bytes] of sizes.entries()) {
     const taken = new Date(Date.now() - (sizes.length - index) * 3_600_000)
-    const key = `hourly/backup-${taken.toISOString().slice(0, 19)}Z-dumpall.sql.gz`
-    const object = await putVerified(store, { bucket, key, body: Buffer.alloc(bytes, index + 1) })
-    keys.push(key)
-    await writeReceipt(store, databaseReceipts, {
-      system: 'db',
-      start: taken.toISOString(),
-      end: new Date(taken.getTime() + 60_000).toISOString(),
-      bucket,
-      object: { key, bytes, sha256: object.sha256, etag: object.etag },
-      bytes,
-      versions: {},
-      counts: {},
-      details: { tier: 'hourly', database: null },
-    })
+    keys.push(await storeDump(test, { system: 'db', taken, body: Buffer.alloc(bytes, index + 1) }))
   }
   const run = (more: Record<string, string> = {}) =>
     verify({ ...env, BACKUP_SYSTEM: 'db', S3_BUCKET_NAME: bucket, ...more })

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
+import { databaseReceipts } from '../../src/agent/database/receipt.ts'
 import type { Observed } from '../../src/store/assess.ts'
-import type { Receipt, StoredReceipt } from '../../src/store/receipt.ts'
+import { type Receipt, type StoredReceipt, writeReceipt } from '../../src/store/receipt.ts'
+import { putVerified } from '../../src/store/upload.ts'
+import type { TestBucket } from './bucket.ts'
 
 /** A moment in UTC, from the format of receipts. */
 export const at = (text: string) => new Date(text)
@@ -73,6 +76,28 @@ export function observed(receipts: readonly StoredReceipt[], more: Partial<Obser
     removed: [],
     ...more,
   }
+}
+
+/** Store an object and a receipt that says it is a dump taken then. @returns its key */
+export async function storeDump(
+  { store, bucket }: Pick<TestBucket, 'store' | 'bucket'>,
+  dump: { system: string; taken: Date; body: Buffer; counts?: Record<string, number> },
+): Promise<string> {
+  const { system, taken, body, counts = {} } = dump
+  const key = `hourly/backup-${taken.toISOString().slice(0, 19)}Z-dumpall.sql.gz`
+  const { sha256, etag } = await putVerified(store, { bucket, key, body })
+  await writeReceipt(store, databaseReceipts, {
+    system,
+    start: taken.toISOString(),
+    end: new Date(taken.getTime() + 60_000).toISOString(),
+    bucket,
+    object: { key, bytes: body.length, sha256, etag },
+    bytes: body.length,
+    versions: {},
+    counts,
+    details: { tier: 'hourly', database: null },
+  })
+  return key
 }
 
 const hash = (text: string) => createHash('sha256').update(text).digest('hex')

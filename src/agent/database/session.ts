@@ -121,7 +121,8 @@ export class Session {
    */
   async run(statement: string | Buffer): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.#client.query(new RawStatement(bytesOf(statement), done(resolve, reject)))
+      const bytes = typeof statement === 'string' ? Buffer.from(statement) : statement
+      this.#client.query(new RawStatement(bytes, done(resolve, reject)))
     })
   }
 
@@ -147,7 +148,7 @@ export class Session {
    */
   async copy(statement: Buffer): Promise<CopyTarget> {
     return await new Promise<CopyTarget>((resolve, reject) => {
-      const raw = new RawStatement(bytesOf(statement), error => reject(error ?? new Error('the server wants no rows')))
+      const raw = new RawStatement(statement, error => reject(error ?? new Error('the server wants no rows')))
       raw.onCopy = connection => resolve(new CopyTarget(raw, connection))
       this.#client.query(raw)
     })
@@ -208,10 +209,6 @@ export async function inDatabase<T>(
 
 function done(resolve: () => void, reject: (error: Error) => void): (error?: Error) => void {
   return error => (error ? reject(error) : resolve())
-}
-
-function bytesOf(statement: string | Buffer): Buffer {
-  return typeof statement === 'string' ? Buffer.from(statement, 'utf8') : statement
 }
 
 /** What pg's own classes provide to a statement that they execute. */

@@ -1,14 +1,9 @@
 import { createHash } from 'node:crypto'
+import { ownFolders, TRASH } from '../../store/folders.ts'
 import { keyOf } from './names.ts'
-
-/** Where replaced and deleted objects are kept for some days: `.trash/<start of the run>/<key>`. */
-export const TRASH = '.trash/'
 
 /** Where files are stored whose path cannot be a key: `.by-hash/<SHA-256 of the path>`. The manifest has the path. */
 export const BY_HASH = '.by-hash/'
-
-/** Objects that are not copies of files: receipts, manifests, the trash, what was set aside. */
-export const OWN_FOLDERS = ['.receipts/', '.manifests/', TRASH, '.set-aside/']
 
 // S3's limit for a key in UTF-8.
 const KEY_BYTES = 1024
@@ -23,7 +18,7 @@ const TRASH_BYTES = `${TRASH}${new Date(0).toISOString()}/`.length
 export function objectKey(prefix: string, path: string): string {
   const key = keyOf(path)
   const top = `${path.split('/', 1)[0]}/`
-  const isOwn = top === BY_HASH || OWN_FOLDERS.includes(top)
+  const isOwn = top === BY_HASH || ownFolders.includes(top)
   return isOwn || tooLong(prefix + key) ? `${prefix}${BY_HASH}${hashOf(path, 'latin1')}` : prefix + key
 }
 

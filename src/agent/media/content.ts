@@ -3,10 +3,11 @@ import { createReadStream, type Stats, statSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
 import type { Store } from '../../store/client.ts'
+import { ownFolders, TRASH } from '../../store/folders.ts'
 import { bareEtag, listObjects } from '../../store/list.ts'
 import { inParallel } from '../../store/parallel.ts'
 import { EtagHash, partBytesOf } from '../../store/upload.ts'
-import { BY_HASH, OWN_FOLDERS, objectKey, TRASH, trashName } from './bucket-layout.ts'
+import { BY_HASH, objectKey, trashName } from './bucket-layout.ts'
 import type { ManifestEntry } from './manifest.ts'
 import { bytesOf, keyOf, rawOf } from './names.ts'
 import { isGone } from './tree.ts'
@@ -181,7 +182,7 @@ export async function objectsAsFiles(
   const unnamed: string[] = []
   for await (const { key, bytes, etag } of listObjects(store, { bucket })) {
     // An empty object whose key ends in a slash is a folder marker that some tools create.
-    if (OWN_FOLDERS.some(folder => key.startsWith(folder)) || (key.endsWith('/') && bytes === 0)) continue
+    if (ownFolders.some(folder => key.startsWith(folder)) || (key.endsWith('/') && bytes === 0)) continue
     if (key.startsWith(BY_HASH)) {
       unnamed.push(key)
       continue

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gunzipSync, gzip } from 'node:zlib'
 import type { Store } from '../../store/client.ts'
+import { MANIFESTS } from '../../store/folders.ts'
 import { readObject } from '../../store/list.ts'
 import { putVerified, type VerifiedObject } from '../../store/upload.ts'
 import { Failure } from '../run/outcome.ts'
@@ -55,7 +56,7 @@ export function entryOf(line: string): ManifestEntry {
 
 /** The folder of a system's manifests, with its slash. */
 export function manifestPrefix(system: string): string {
-  return `.manifests/${system}/`
+  return `${MANIFESTS}${system}/`
 }
 
 /** Store a manifest. Compression level 1: a fifth larger than level 6, in a third of the time. */

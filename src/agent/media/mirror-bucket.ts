@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { HeadObjectCommand } from '@aws-sdk/client-s3'
 import { type Environment, openStore, type Store } from '../../store/client.ts'
 import { copyWithin } from '../../store/copy.ts'
+import { ownFolders, TRASH } from '../../store/folders.ts'
 import { bareEtag, deleteEach, deleteKeys, listObjects } from '../../store/list.ts'
 import { inParallel } from '../../store/parallel.ts'
 import {
@@ -19,7 +20,7 @@ import { lock } from '../run/lock.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
 import { agentVersions } from '../run/versions.ts'
-import { OWN_FOLDERS, objectKey, TRASH, trashName } from './bucket-layout.ts'
+import { objectKey, trashName } from './bucket-layout.ts'
 import { type Destination, type Known, storeFile } from './file-upload.ts'
 import { lineOf, Manifest, type ManifestEntry, manifestPrefix, readManifest, writeManifest } from './manifest.ts'
 import { inWalkOrder, keyOf, shown } from './names.ts'
@@ -390,7 +391,7 @@ async function list(store: Store, { bucket, prefix }: BucketMirror): Promise<Map
       prefix,
       ...(startAfter ? { startAfter } : {}),
     })) {
-      const own = OWN_FOLDERS.find(folder => key.startsWith(folder))
+      const own = ownFolders.find(folder => key.startsWith(folder))
       if (own) {
         // Continue after the folder: a full trash is as large as the tree.
         startAfter = `${own}\u{10ffff}`

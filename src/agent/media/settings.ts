@@ -1,7 +1,6 @@
 import type { Environment } from '../../store/client.ts'
 import { storeVariables, usesBucket, Variables } from '../run/environment.ts'
 import { commonRestoreSettings, type RestoreSettings } from '../run/restore-settings.ts'
-import { WEEKDAYS } from '../run/weekdays.ts'
 
 /** The settings of `replicate`. */
 export interface ReplicateSettings {
@@ -72,8 +71,7 @@ export function replicateSettings(env: Environment): ReplicateSettings {
 
 /** Today's weekday in this machine's time zone, as the old images name their folders: `Sunday`. */
 function today(): string {
-  const name = WEEKDAYS[(new Date().getDay() + 6) % 7] ?? ''
-  return name.charAt(0).toUpperCase() + name.slice(1)
+  return new Date().toLocaleString('en', { weekday: 'long' })
 }
 
 /** The settings of a media restore. */

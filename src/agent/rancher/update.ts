@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { execa } from 'execa'
+import { inParallel } from '../../store/parallel.ts'
 import { attributesOf, stagingFull, type Tree } from './tree.ts'
 
 // Files compared at once, and concurrent reads of each: as many as libuv does at once.
@@ -17,6 +18,17 @@ const HELD_BYTES = 64 * 1024 * 1024
 const OTHER_NOW = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'])
 
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT'])
+
+/** For each concurrent read of a file a buffer for its source and one for its copy. */
+type Room = readonly (readonly [Buffer, Buffer])[]
+
+function newRoom(): Room {
+  return Array.from({ length: AT_ONCE }, () => [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)] as const)
+}
+
+function* takenFrom(queue: string[]): Generator<string> {
+  for (let path = queue.pop(); path !== undefined; path = queue.pop()) yield path
+}
 
 interface Page {
   readonly at: number
@@ -49,27 +61,18 @@ export class Update {
    * @throws Failure volume if the disk is full
    */
   async compare(queue: string[], signal?: AbortSignal): Promise<void> {
-    const worker = async () => {
-      // Allocated once for many files: it is 8 MiB.
-      const room = Array.from(
-        { length: AT_ONCE },
-        () => [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)] as const,
-      )
-      for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
-        const pages: Page[] = []
-        this.#found.set(path, pages)
-        await unlessOther(() => this.#compareFile(path, pages, room, signal))
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, worker))
+    // Allocated once for many files: each is 8 MiB.
+    const rooms = Array.from({ length: Math.min(AT_ONCE, queue.length) }, newRoom)
+    await inParallel(takenFrom(queue), rooms.length, async path => {
+      const pages: Page[] = []
+      this.#found.set(path, pages)
+      const room = rooms.pop() ?? newRoom()
+      await unlessOther(() => this.#compareFile(path, pages, room, signal))
+      rooms.push(room)
+    })
   }
 
-  async #compareFile(
-    path: string,
-    pages: Page[],
-    room: readonly (readonly [Buffer, Buffer])[],
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  async #compareFile(path: string, pages: Page[], room: Room, signal: AbortSignal | undefined): Promise<void> {
     // It may be a pipe now: do not block on it.
     const { O_RDONLY, O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants
     await using from = await open(within(this.#source, path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)

@@ -1,5 +1,3 @@
-import { WEEKDAYS } from '../run/weekdays.ts'
-
 /** When a run may stop Rancher: from a local time, for a number of minutes. */
 export interface Window {
   /** `monday` … `sunday`; undefined: every day. */
@@ -22,8 +20,7 @@ export function parseWindow(text: string): Window | string {
   }
   if (typeof value !== 'object' || value === null) return 'is not an object'
   const { weekday, from, minute, minutes, timezone } = value
-  if (weekday !== undefined && !WEEKDAYS.some(day => day === weekday))
-    return `has a weekday that is not one of ${WEEKDAYS.join(', ')}`
+  if (weekday !== undefined && !isWeekday(weekday)) return 'has a "weekday" that is not one like "monday"'
   if (from !== undefined ? !/^([01]\d|2[0-3]):[0-5]\d$/.test(from) : !Number.isInteger(minute)) {
     return 'has neither a "from" like "18:00" nor a "minute"'
   }
@@ -59,6 +56,12 @@ export function insideWindow(window: Window, now: Date): boolean {
     if (onDay && atTime) return true
   }
   return false
+}
+
+/** Whether a text is the English name of a day of the week, in lower case. */
+function isWeekday(text: string): boolean {
+  const days = Array.from({ length: 7 }, (_, day) => new Date(Date.UTC(2024, 0, day + 1)))
+  return days.some(day => day.toLocaleString('en', { weekday: 'long', timeZone: 'UTC' }).toLowerCase() === text)
 }
 
 /** A window for people: `friday from 18:00, 120 minutes, Europe/London`. */

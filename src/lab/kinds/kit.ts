@@ -38,13 +38,13 @@ export const labKit: LabKind<KitSystem> = {
 
   /** By the runbook's commands, which need an operator's private key and nothing else. */
   async bringBack(system, lab) {
-    const manifests = await openKit(system, await newestReceipt(system, lab), lab, () => undefined)
+    const manifests = await decryptByHand(system, await newestReceipt(system, lab), lab, () => undefined)
     await kubectl(lab, ['apply', '-f', '-'], manifests)
   },
 
   /** Opens the kit with age alone, and compares its content with the cluster's Secrets. */
   async prove(system, receipt, lab, log) {
-    const list = await openKit(system, receipt, lab, log)
+    const list = await decryptByHand(system, receipt, lab, log)
     const kept = (JSON.parse(list) as { items: { kind: string; metadata: { name: string }; data: Facts }[] }).items
     const inKit = Object.fromEntries(
       kept.filter(item => item.kind === 'Secret').map(item => [item.metadata.name, item.data]),
@@ -70,7 +70,7 @@ async function secretsInCluster({ namespace, secrets }: KitSystem, lab: LabAcces
  * @returns the manifests in it, JSON that `kubectl apply` takes
  * @throws Error if the object is not what its receipt says
  */
-async function openKit(
+async function decryptByHand(
   system: KitSystem,
   { bucket, object }: Receipt,
   lab: LabAccess,

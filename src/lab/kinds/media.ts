@@ -1,14 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { stripTypeScriptTypes } from 'node:module'
 import type { MediaSystem } from '../../kinds/index.ts'
+import { ownFolders } from '../../store/folders.ts'
 import { differences, type Facts } from '../content/difference.ts'
 import { bytesOnly } from '../content/media-tree.ts'
 import { emptyVolume, type InContainer, toolsContainer, withPod, withVolume } from '../pod.ts'
 import { rcloneRemote } from '../reach.ts'
 import { claimOf, type LabKind, labNamespace, labVolume } from './kind.ts'
-
-/** What the agent keeps in the bucket beside the files. */
-const agentFolders = ['.receipts', '.manifests', '.trash']
 
 /** A tree of files on a volume, and a second volume that stands for the NFS export. */
 export const labMedia: LabKind<MediaSystem> = {
@@ -80,7 +78,7 @@ export const labMedia: LabKind<MediaSystem> = {
       const original = await fingerprint('/original')
 
       log(`fetching the files of ${receipt.bucket} with rclone`)
-      const without = agentFolders.flatMap(folder => ['--exclude', `/${folder}/**`])
+      const without = ownFolders.flatMap(folder => ['--exclude', `/${folder}**`])
       // The manifest restores the times; asking the bucket for them would double the requests.
       const how = ['--use-server-modtime', '--transfers=8', '--quiet']
       await inContainer('tools', ['rclone', 'copy', `store:${receipt.bucket}`, '/copy/files', ...without, ...how])
