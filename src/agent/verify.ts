@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto'
 import type { CommandModule } from 'yargs'
 import { assess, type FindingId, type ListedCopy } from '../store/assess.ts'
 import { leftovers, openToAll, publicAcl } from '../store/bucket-state.ts'
+import { checkReceipts } from '../store/check-receipt.ts'
 import { type Environment, openStore, type Store } from '../store/client.ts'
 import { listObjects, readObject } from '../store/list.ts'
 import { drillSystem, readReceipts, receiptPrefix, type StoredReceipt } from '../store/receipt.ts'
 import { setAside } from '../store/set-aside.ts'
 import { receiptKinds } from './kinds.ts'
+import { type CheckedCopies, readCopiesBack } from './read-back.ts'
 import { drillReceipts } from './run/drill-receipt.ts'
 import { bucketPlace, Variables } from './run/environment.ts'
 import { log } from './run/log.ts'
@@ -17,23 +19,36 @@ export const command: CommandModule = {
   command: 'verify',
   describe: 'Check that every copy is in the bucket and intact, the newest new enough, and the bucket private',
   builder: yargs =>
-    yargs.example(
-      'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_MAXIMUM_AGE_H=26 $0 verify',
-      'the newest receipt, and the object that it vouches for',
-    ),
-  handler: () => {
+    yargs
+      .option('deep', { type: 'boolean', default: false, describe: 'Read copies back, too, as BACKUP_DEEP=yes does' })
+      .example(
+        'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_MAXIMUM_AGE_H=26 $0 verify',
+        'the receipts, and the objects that they vouch for',
+      )
+      .example(
+        'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_DEEP_BYTES=20G $0 verify --deep',
+        'reads 20 GiB of the copies, those first that were never read or longest ago',
+      ),
+  handler: ({ deep }) => {
     // A verification is not a backup: the check that waits for backups must not hear of it.
-    const env = { ...withSecrets(process.env), BACKUP_HEARTBEAT_URL: undefined }
-    return conclude('verify', env, () => verify(env))
+    const env = {
+      ...withSecrets(process.env),
+      BACKUP_HEARTBEAT_URL: undefined,
+      ...(deep === true && { BACKUP_DEEP: 'yes' }),
+    }
+    return conclude('verify', env, stop => verify(env, stop))
   },
 }
 
 const HOUR_MS = 3_600_000
+// What a check reads at most if it is not told: 20 minutes at 10 MB/s.
+const DEEP_BYTES = 10 * 1024 ** 3
 
 // Findings of which the copies are fine, or will be by themselves: they are told, and the run succeeds.
 const TOLD_ONLY: ReadonlySet<FindingId> = new Set([
   'client-behind',
   'grown',
+  'leftovers',
   'slower',
   'longer-outage',
   'run-unfinished',
@@ -44,11 +59,11 @@ const STALE: ReadonlySet<FindingId> = new Set(['no-copy', 'overdue', 'drill-over
 
 /**
  * Judge a system's copies by its receipts, one LIST of its copies and the store's clock, and its bucket by what others
- * may do with it. The objects' own times are ignored.
+ * may do with it. The objects' own times are ignored. If asked to, read copies back, and write a receipt for each.
  *
  * @throws Failure stale, or verification, with every finding
  */
-export async function verify(env: Environment): Promise<Result> {
+export async function verify(env: Environment, stop = new AbortController().signal): Promise<Result> {
   const variables = new Variables(env)
   const system = variables.required('BACKUP_SYSTEM', 'the system whose copies are verified')
   const place = env.S3_BUCKET_NAME || env.USE_RCLONE_BUCKET_AND_PATH || ''
@@ -58,17 +73,20 @@ export async function verify(env: Environment): Promise<Result> {
   const oldest = variables.count('BACKUP_MAXIMUM_AGE_H', 26, 1)
   const oldestDrill = variables.count('BACKUP_DRILL_MAXIMUM_AGE_H', 0)
   const keep = variables.count('BACKUP_COUNT', 1, 1)
+  const deep = variables.yes('BACKUP_DEEP', false)
+  const budget = variables.rate('BACKUP_DEEP_BYTES') ?? DEEP_BYTES
   variables.check()
   const store = openStore(env)
-  const { receipts, problems, future, unfinished } = await readReceipts(store, {
+  const { receipts, problems, future, unfinished, guarded } = await readReceipts(store, {
     bucket,
     system,
     kinds: receiptKinds,
   })
-  const drills =
-    oldestDrill > 0
-      ? await readReceipts(store, { bucket, system: drillSystem(system), kinds: [drillReceipts], newest: 1 })
-      : undefined
+  const proofs = await readReceipts(store, {
+    bucket,
+    system: drillSystem(system),
+    kinds: [drillReceipts, checkReceipts],
+  })
   const leftOut = await hashesOf(store, bucket, [...future, ...(await setAside(store, bucket, receiptPrefix(system)))])
   const expected = {
     system,
@@ -77,26 +95,33 @@ export async function verify(env: Environment): Promise<Result> {
     writesReceipts: true,
     endsWithinMs: oldest * HOUR_MS,
     dueBy: (taken: Date) => new Date(taken.getTime() + oldest * HOUR_MS),
-    ...(drills && { drillDueBy: (last: Date) => new Date(last.getTime() + oldestDrill * HOUR_MS) }),
+    ...(oldestDrill > 0 && { drillDueBy: (last: Date) => new Date(last.getTime() + oldestDrill * HOUR_MS) }),
   }
   const observed = {
     receipts,
-    drills: drills?.receipts ?? [],
+    drills: proofs.receipts,
     objects: await copiesOf(store, bucket, receipts),
     unfinished,
-    unreadable: [...problems, ...(drills?.problems ?? [])],
+    guarded,
+    unreadable: [...problems, ...proofs.problems],
     fromFuture: [],
     removed: [],
     setAside: [...leftOut],
+    open: await answerOf(publicAcl(store, bucket), openToAll(store.endpoint, bucket)),
+    leftovers: await answerOf(leftovers(store, bucket, store.clock.now())),
   }
-  const { findings, good, lastDrill } = assess(expected, observed, store.clock.now())
-  const open = await openness(store, bucket)
+  let assessment = assess(expected, observed, store.clock.now())
+  let read: CheckedCopies = { checks: [], bytes: 0 }
+  if (deep) {
+    read = await readCopiesBack(store, { system, good: assessment.good, earlier: proofs.receipts, budget, stop })
+    assessment = assess(expected, { ...observed, drills: [...read.checks, ...proofs.receipts] }, store.clock.now())
+  }
+  const { findings, good, lastDrill } = assessment
   for (const { message, next } of findings) log(`${message}: ${next}`)
-  for (const message of open) log(message)
   const failed = findings.filter(({ id }) => !TOLD_ONLY.has(id))
-  if (failed.length + open.length > 0) {
-    const kind = open.length === 0 && failed.every(({ id }) => STALE.has(id)) ? 'stale' : 'verification'
-    throw new Failure(kind, [...failed.map(({ message, next }) => `${message}: ${next}`), ...open].join('; '))
+  if (failed.length > 0) {
+    const kind = failed.every(({ id }) => STALE.has(id)) ? 'stale' : 'verification'
+    throw new Failure(kind, failed.map(({ message, next }) => `${message}: ${next}`).join('; '))
   }
   return {
     system,
@@ -105,6 +130,7 @@ export async function verify(env: Environment): Promise<Result> {
     newest: good[0]?.taken ?? null,
     object: good[0]?.key ?? null,
     drilled: lastDrill?.receipt.end ?? null,
+    ...(deep && { readBack: read.checks.length, bytes: read.bytes }),
     warnings: findings.map(({ message }) => message),
   }
 }
@@ -124,12 +150,11 @@ async function copiesOf(store: Store, bucket: string, receipts: readonly StoredR
   return copies
 }
 
-/** What others may do with the bucket, and what takes space in it. A key that may not ask is no finding. */
-async function openness(store: Store, bucket: string): Promise<string[]> {
-  const checks = [publicAcl(store, bucket), openToAll(store.endpoint, bucket), leftovers(store, bucket)]
-  const answers = await Promise.allSettled(checks)
+/** What was found by these questions about the bucket. A key that may not ask is no finding. */
+async function answerOf(...questions: readonly Promise<string[]>[]): Promise<string[]> {
+  const answers = await Promise.allSettled(questions)
   return answers.flatMap(answer => {
-    if (answer.status === 'fulfilled') return answer.value.map(problem => `${bucket}: ${problem}`)
+    if (answer.status === 'fulfilled') return answer.value
     log(`not checked: ${answer.reason instanceof Error ? answer.reason.message : String(answer.reason)}`)
     return []
   })

@@ -336,15 +336,19 @@ function schedules(config: Config): Schedule[] {
     kindOf(system)
       .templates(system)
       .filter(use => use.scheduled)
-      .map(use => ({
-        name: use.name,
-        description: marked(use.description),
-        unified_job_template: use.name,
-        organization: config.organisation,
-        rrule: rrule(use.schedule ?? system.schedule),
-        enabled: true,
-        extra_data: Object.fromEntries(use.survey.map(question => [question.variable, question.default])),
-      })),
+      .flatMap(use => {
+        const answers = Object.fromEntries(use.survey.map(question => [question.variable, question.default]))
+        const { name, description, schedule = system.schedule, also = [] } = use
+        return [{ name, description, schedule, answers }, ...also].map(each => ({
+          name: each.name,
+          description: marked(each.description),
+          unified_job_template: use.name,
+          organization: config.organisation,
+          rrule: rrule(each.schedule),
+          enabled: true,
+          extra_data: each.answers,
+        }))
+      }),
   )
 }
 

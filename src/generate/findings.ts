@@ -29,6 +29,11 @@ const meaning: Readonly<Record<FindingId, string>> = {
   'no-copy': 'Nothing can be restored from the bucket.',
   'newest-copy-lost':
     'A receipt says what the newest copy is, and the bucket holds something else or nothing. A restore takes the newest copy that is still what its receipt says.',
+  damaged:
+    'The agent read the copy back from the bucket, all of it, as it does with `verify --deep`. Its bytes have another hash than when they were stored, or what they hold does not end as it should. Its size and ETag are those of before, so that no listing shows it.',
+  'not-private': 'Anyone, or anyone with an account, may list, read or write the bucket.',
+  'guard-acted':
+    'The guard starts Rancher again if the run that stopped it cannot. It was armed, and its run did not disarm it. No backup stops Rancher again until a person has accepted that.',
   incomplete:
     'Some files could not be read or sent; the others are in the copy. The receipt names those that are missing.',
   overdue:
@@ -48,6 +53,7 @@ const meaning: Readonly<Record<FindingId, string>> = {
     'Debian updated the server, or the installation did, and the image still has the client of before. Such a client may leave out what the server has since, or write what no server accepts. Drills show whether the copies restore all the same.',
   'drill-overdue': 'Only a restore proves a copy. Two drills in a row were not made or failed.',
   'run-unfinished': 'A run marked its start in the bucket and did not end in the time that it may take.',
+  leftovers: 'Uploads in parts began more than two days ago and were neither completed nor aborted.',
   'no-receipts':
     'An old image made the copies. Whether they are complete, what they hold and whether they were changed cannot be known.',
   grown: 'The copy is larger than those before by more than the ordinary changes. Room and time may run out.',
@@ -59,6 +65,18 @@ const more: Readonly<Partial<Record<FindingId, readonly string[]>>> = {
   'no-copy': [runBackup],
   overdue: [runBackup],
   'newest-copy-lost': [runBackup, whoChanged],
+  damaged: [
+    '`npm run copies -- <system>` lists the other copies. The receipt of the check is in `.receipts/drill.<system>/` of the bucket. Once the object is removed or good again, the next `verify --deep` ends the finding.',
+  ],
+  'not-private': [
+    '`aws s3api get-bucket-acl --bucket <bucket>` shows who may do what, and `aws s3api put-bucket-acl --bucket <bucket> --acl private` makes it private.',
+  ],
+  'guard-acted': [
+    'On the Docker host, `docker logs <container>-guard` says what it did, and `guard.json` in the staging folder keeps it. The next run that disarms its guard ends the finding.',
+  ],
+  leftovers: [
+    '`aws s3api list-multipart-uploads --bucket <bucket>` lists them, and `aws s3api abort-multipart-upload` removes one.',
+  ],
   'receipt-invalid': [whoChanged],
   'chain-broken': [verify, whoChanged],
   'copy-lost': [verify, whoChanged],

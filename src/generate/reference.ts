@@ -117,7 +117,7 @@ function optionRow(table: OptionTable, option: JobOption): string {
   const values = choicesOf(option).length > 0 ? choicesOf(option).join(', ') : option.type
   const cells = [
     `\`${variableOf(table, option.name)}\``,
-    { main: 'backup', restore: 'restore', drill: 'drill' }[table.entryPoint],
+    { main: 'backup', restore: 'restore', drill: 'drill', verify: 'verify' }[table.entryPoint],
     option.unasked ? '(not asked)' : option.question,
     values,
     option.default === '' ? '' : `\`${option.default}\``,

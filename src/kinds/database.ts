@@ -28,6 +28,7 @@ import {
   restoreTable,
   restoreTemplate,
   systemVariables,
+  verifyTable,
   verifyTemplate,
 } from './restore.ts'
 import { byHand, confirmation, kubectl, launch, portOf, shellWord } from './runbook.ts'
@@ -170,6 +171,7 @@ export const database: SystemKind<DatabaseSystem> = {
         secretEnvironment,
         volumes: { backup: system.volume },
         runAs,
+        keep: system.keep,
         ages: clusterGoodCopy(system),
         // A dump is restored into a server, which only this image contains.
         drillImage: surroundings.agent.drillImage,
@@ -203,7 +205,7 @@ export const database: SystemKind<DatabaseSystem> = {
         ]
       : []),
   ],
-  options: [ofServer, ofDatabase],
+  options: [ofServer, ofDatabase, verifyTable],
   templates: system => [
     runNowTemplate(system),
     restoreTemplate(system, restoreOptions(system), {

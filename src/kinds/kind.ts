@@ -142,6 +142,13 @@ export interface TemplateUse {
   readonly scheduled: boolean
   /** AWX's schedule, if it differs from the system's own. */
   readonly schedule?: Schedule
+  /** Further schedules, with other answers to the survey. */
+  readonly also?: readonly {
+    readonly name: string
+    readonly description: string
+    readonly schedule: Schedule
+    readonly answers: Readonly<Record<string, string>>
+  }[]
   /** Whether a run stops the system briefly, so that nothing that needs it may start at about the same time. */
   readonly interrupts?: boolean
   /** For a job that is part of a full recovery: the answers that the workflow gives to its survey. */

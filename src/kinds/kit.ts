@@ -25,6 +25,7 @@ import {
   drillSchedule,
   drillTemplate,
   systemVariables,
+  verifyTable,
   verifyTemplate,
 } from './restore.ts'
 
@@ -101,6 +102,7 @@ export const kit: SystemKind<KitSystem> = {
         secretEnvironment: [...store.secret, ...(identity ? [{ name: 'BACKUP_KIT_IDENTITY', ...identity }] : [])],
         volumes: {},
         runAs: agentUser,
+        keep: system.keep,
         ages: goodCopy(system),
         drillImage: surroundings.agent.image,
       }),
@@ -115,7 +117,7 @@ export const kit: SystemKind<KitSystem> = {
   }),
   cronjobs: cronjobNames,
   check: system => imageFindings(system, undefined),
-  options: [],
+  options: [verifyTable],
   templates: system => [
     runNowTemplate(system),
     ...(system.drillIdentity ? [drillTemplate(system)] : []),

@@ -21,6 +21,7 @@ import {
   restoreTable,
   restoreTemplate,
   systemVariables,
+  verifyTable,
   verifyTemplate,
 } from './restore.ts'
 import { byHand, confirmation, kubectl, launch } from './runbook.ts'
@@ -146,6 +147,7 @@ export const media: SystemKind<MediaSystem> = {
         secretEnvironment: store.secret,
         volumes,
         runAs,
+        keep: system.keep,
         ages: clusterGoodCopy(system),
         drillImage: surroundings.agent.image,
         restore: {
@@ -183,7 +185,7 @@ export const media: SystemKind<MediaSystem> = {
           },
         ]),
   ],
-  options: [restoreOptions, drillOptions],
+  options: [restoreOptions, drillOptions, verifyTable],
   templates: system => [
     runNowTemplate(system),
     restoreTemplate(system, restoreOptions, {

@@ -28,7 +28,7 @@ export interface JobOption {
 /** The options of one entry point of a role. */
 export interface OptionTable {
   readonly role: 'backup_system' | 'rancher_backup'
-  readonly entryPoint: 'main' | 'restore' | 'drill'
+  readonly entryPoint: 'main' | 'restore' | 'drill' | 'verify'
   readonly options: readonly JobOption[]
 }
 

@@ -9,6 +9,7 @@ import {
   drillSchedule,
   restoreTemplate,
   sharedOptions,
+  verifyTable,
   verifyTemplate,
   verifyVariables,
 } from './restore.ts'
@@ -144,7 +145,10 @@ export const rancher: SystemKind<RancherSystem> = {
       S3_BUCKET_NAME: system.bucket,
     },
     backup_system_run_as: agentUser,
-    ...verifyVariables({ maximumAgeHours: maximumAgeHours(system), drillMaximumAgeHours }),
+    ...verifyVariables({
+      ages: { maximumAgeHours: maximumAgeHours(system), drillMaximumAgeHours },
+      keep: system.keep,
+    }),
   }),
   copies: system => ({
     objects: { prefix: 'rancher-data-backup-', pattern: /^rancher-data-backup-.+-(\d{4}-\d\d-\d\dT[\d-]+Z)\.tar\.gz$/ },
@@ -167,7 +171,7 @@ export const rancher: SystemKind<RancherSystem> = {
             suggest: `write at most ${windowMinutes * 60}`,
           },
         ],
-  options: [backupOptions, restoreOptions],
+  options: [backupOptions, restoreOptions, verifyTable],
   templates: system => [
     {
       name: `Back up: ${system.name}`,

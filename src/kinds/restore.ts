@@ -37,6 +37,8 @@ interface Work {
   readonly volumes: Readonly<Record<string, Volume>>
   readonly runAs: RunAs
   readonly ages: { readonly maximumAgeHours: number; readonly drillMaximumAgeHours?: number }
+  /** How many copies should be kept. */
+  readonly keep: number
   readonly drillImage: string
   readonly restore?: {
     readonly table: OptionTable
@@ -62,7 +64,7 @@ export function systemVariables(system: InCluster, { agent }: Surroundings, work
       'nfs' in volume ? { name, nfs: volume.nfs } : { name, claim: volume.claim },
     ),
     backup_system_run_as: work.runAs,
-    ...verifyVariables(work.ages),
+    ...verifyVariables(work),
     ...(system.serviceAccount !== undefined && { backup_system_service_account: system.serviceAccount }),
     ...(system.nodePreference !== undefined && { backup_system_node_preference: system.nodePreference }),
     ...(work.restore && {
@@ -76,8 +78,10 @@ export function systemVariables(system: InCluster, { agent }: Surroundings, work
 }
 
 /** The variables of `verify`. */
-export function verifyVariables({ maximumAgeHours, drillMaximumAgeHours }: Work['ages']): Record<string, number> {
+export function verifyVariables({ ages, keep }: Pick<Work, 'ages' | 'keep'>): Record<string, number> {
+  const { maximumAgeHours, drillMaximumAgeHours } = ages
   return {
+    backup_system_keep: keep,
     backup_system_maximum_age_hours: maximumAgeHours,
     ...(drillMaximumAgeHours !== undefined && { backup_system_drill_maximum_age_hours: drillMaximumAgeHours }),
   }
@@ -141,6 +145,34 @@ export function restoreTable(own: readonly JobOption[]): OptionTable {
     ],
   }
 }
+
+/** The options of every kind's verification. */
+export const verifyTable: OptionTable = {
+  role: 'backup_system',
+  entryPoint: 'verify',
+  options: [
+    {
+      name: 'deep',
+      question: 'Read copies back?',
+      help: 'Read copies from the bucket and compare them with their hashes, those first that were never read or longest ago',
+      type: 'boolean',
+      default: 'no',
+      environment: 'BACKUP_DEEP',
+    },
+    {
+      name: 'deep_bytes',
+      question: 'How much?',
+      help: 'How much of the copies is read back, as 500M or 20G',
+      type: 'text',
+      default: '10G',
+      required: true,
+      environment: 'BACKUP_DEEP_BYTES',
+    },
+  ],
+}
+
+/** When copies are read back: late on a Sunday morning, after the drills. */
+const deepSchedule: Schedule = { every: 'week', on: 'sunday', at: '11:30' }
 
 /** The options that every kind's restore has, for a kind with its own role. */
 export const sharedOptions = { copy, dryRun, confirm } as const
@@ -209,10 +241,18 @@ export function verifyTemplate({ name, description }: Known, credentials: readon
     playbook: 'playbooks/verify-backups.yml',
     limit: name,
     credentials,
-    survey: [],
-    // The role's own limit is a quarter of an hour, plus the same time for a pod to start.
-    timeout: 3600,
+    survey: surveyOf(verifyTable),
+    // The role's own limit is two hours, for what is read back; a pod may take a quarter of an hour to start.
+    timeout: 9000,
     scheduled: true,
     schedule: { every: 'day', at: '08:30' },
+    also: [
+      {
+        name: `Read back: ${name}`,
+        description: `Read copies of ${name} back from the bucket, and compare them with their hashes. ${description}`,
+        schedule: deepSchedule,
+        answers: answersOf(verifyTable, { deep: 'yes' }),
+      },
+    ],
   }
 }

@@ -61,7 +61,7 @@ async function compareBucket(config: Config, system: System, credentials: Creden
   const notes = await Promise.all([
     publicAcl(store, system.bucket),
     openToAll(config.store.endpoint, system.bucket),
-    leftovers(store, system.bucket),
+    leftovers(store, system.bucket, store.clock.now()),
     lifecycle(store, system.bucket),
     clientBehind(store, system),
   ])

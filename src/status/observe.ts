@@ -9,6 +9,7 @@ import { inParallel } from '../store/parallel.ts'
 import {
   chainProblems,
   drillSystem,
+  GUARDED,
   HISTORY_DAYS,
   readReceipt,
   receiptPrefix,
@@ -58,6 +59,7 @@ export async function observe(store: Store, system: System, folder: string, now:
     drills: drills.receipts(now),
     objects: copies,
     unfinished: runs.unfinished,
+    guarded: runs.guarded,
     unreadable: [...runs.unreadable, ...drills.unreadable],
     fromFuture: [...runs.fromFuture, ...drills.fromFuture],
     removed: runs.removed.filter(({ key }) => !aside.some(moved => moved.endsWith(key))),
@@ -106,9 +108,11 @@ async function readFolder(store: Store, of: { bucket: string; system: string }, 
   const from = memory.size < PAGE ? prefix : horizon
   const listed: ListedObject[] = []
   const unfinished: string[] = []
+  const guarded: string[] = []
   for await (const object of listObjects(store, { bucket: of.bucket, prefix, startAfter: from })) {
     if (object.key.endsWith('.json')) listed.push(object)
     else if (object.key.endsWith(UNFINISHED)) unfinished.push(object.key)
+    else if (object.key.endsWith(GUARDED)) guarded.push(object.key)
   }
   const unreadable: string[] = []
   const fromFuture: { message: string; since: Date; sha256: string }[] = []
@@ -136,6 +140,7 @@ async function readFolder(store: Store, of: { bucket: string; system: string }, 
   return {
     memory,
     unfinished,
+    guarded,
     unreadable,
     fromFuture,
     removed: gone.flatMap(key => memory.get(key) ?? []),

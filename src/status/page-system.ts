@@ -1,4 +1,5 @@
 import { drillSeconds, outageSeconds, runSeconds } from '../store/assess.ts'
+import { checkReceipts } from '../store/check-receipt.ts'
 import type { PageSystem } from './page.ts'
 import type { SystemStatus } from './status.ts'
 
@@ -13,7 +14,8 @@ export function pageSystem({ system, row, observed }: SystemStatus): PageSystem 
       ...(outage !== undefined && { outage }),
     }
   })
-  const drills = (observed?.drillHistory() ?? []).reverse().map(({ receipt }) => ({
+  const history = (observed?.drillHistory() ?? []).filter(({ receipt }) => receipt.kind !== checkReceipts.kind)
+  const drills = history.reverse().map(({ receipt }) => ({
     end: new Date(receipt.end),
     seconds: drillSeconds(receipt) ?? runSeconds(receipt),
   }))

@@ -1,3 +1,4 @@
+import { checkReceipts } from './check-receipt.ts'
 import { CLOCK_TOLERANCE_MS } from './clock.ts'
 import type { ListedObject } from './list.ts'
 import { movedPast, moveOn } from './postgres-client.ts'
@@ -26,12 +27,18 @@ export interface Expected {
 export interface Observed {
   /** Newest first. */
   readonly receipts: readonly StoredReceipt[]
-  /** The receipts of its drills, newest first. */
+  /** The receipts of its drills and of the checks that read copies back, newest first. */
   readonly drills: readonly StoredReceipt[]
   /** Objects with the name of a copy. */
   readonly objects: readonly ListedCopy[]
   /** Keys of the marks left by killed runs. */
   readonly unfinished: readonly string[]
+  /** Keys of the marks of guards that were armed and not disarmed. */
+  readonly guarded?: readonly string[]
+  /** What others may do with the bucket, a sentence each; missing if it was not asked. */
+  readonly open?: readonly string[]
+  /** What takes space in the bucket and belongs to nothing, a sentence each; missing if it was not asked. */
+  readonly leftovers?: readonly string[]
   /** Objects among the receipts that are not receipts, a message each. */
   readonly unreadable: readonly string[]
   /** Receipts that claim to be newer than the time at which the store received them. */
@@ -77,6 +84,21 @@ export const findingKinds = {
     severity: 'critical',
     title: 'The newest copy is missing or was changed',
     next: 'find out who changed the bucket, then run the backup',
+  },
+  damaged: {
+    severity: 'critical',
+    title: 'A copy was read back, and is not what was stored',
+    next: 'restore from another copy if you must now; ask the operators of the store about the object, and run the backup',
+  },
+  'not-private': {
+    severity: 'critical',
+    title: 'Others may read or write the bucket',
+    next: 'make the bucket private, and change its keys if others may write',
+  },
+  'guard-acted': {
+    severity: 'critical',
+    title: 'The guard had to act',
+    next: 'read the logs of the guard and of the last run on the host, then launch the backup once with "Run despite the guard\'s last intervention?"',
   },
   incomplete: {
     severity: 'critical',
@@ -137,6 +159,11 @@ export const findingKinds = {
     severity: 'warning',
     title: 'A run began and never ended',
     next: 'read its log; the next run resumes it',
+  },
+  leftovers: {
+    severity: 'warning',
+    title: 'Unfinished uploads take space in the bucket',
+    next: 'find out why runs are killed; the next run that succeeds aborts the uploads of its own keys',
   },
   'no-receipts': {
     severity: 'warning',
@@ -241,6 +268,9 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
       `the newest copy of ${expected.system} lacks ${missing} files`,
       new Date(newest.receipt.receipt.end),
     )
+  damages(observed.drills, good, expected, found)
+  for (const message of observed.open ?? []) found('not-private', `${expected.bucket}: ${message}`)
+  for (const message of observed.leftovers ?? []) found('leftovers', `${expected.bucket} ${message}`)
   const behind = newest && clientBehind(newest.receipt.receipt)
   if (behind) found('client-behind', behind, newest.taken)
   let dueBy: Date | undefined
@@ -282,7 +312,9 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
   }
 
   counted(observed, good, expected, now, found)
-  const lastDrill = observed.drills.find(({ receipt }) => time(receipt.end) <= latest)
+  const lastDrill = observed.drills.find(
+    ({ receipt }) => receipt.kind !== checkReceipts.kind && time(receipt.end) <= latest,
+  )
   const first = lastDrill?.receipt.end ?? receipts.at(-1)?.receipt.end
   if (expected.drillDueBy && first) {
     const due = expected.drillDueBy(new Date(first))
@@ -303,6 +335,14 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
     const limit = time(start) + expected.endsWithinMs
     moments.push(limit)
     if (limit <= now.getTime()) found('run-unfinished', `the run of ${start} left ${key}`, new Date(limit))
+  }
+  for (const key of observed.guarded ?? []) {
+    const armed = new Date(/([\dT:.-]+Z)\.guarded$/.exec(key)?.[1] ?? Number.NaN)
+    const limit = armed.getTime() + GUARD_MS
+    if (Number.isNaN(limit)) continue
+    moments.push(limit)
+    if (limit <= now.getTime())
+      found('guard-acted', `the guard was armed at ${iso(armed)}, and its run did not disarm it: ${key}`, armed)
   }
   trends(receipts, found)
 
@@ -372,6 +412,25 @@ function goodCopies(receipts: readonly StoredReceipt[], objects: readonly Listed
     else copies.set(object.key, { taken: at, from, key: object.key, bytes, receipt: stored })
   }
   return [...copies.values()].sort(byTaken)
+}
+
+/** What the last check of each copy found; a media copy is read in parts, of which the last check carries all. */
+function damages(drills: readonly StoredReceipt[], good: readonly Copy[], { bucket }: Expected, found: Found): void {
+  const standing = new Set(good.map(({ key }) => key))
+  const seen = new Set<string>()
+  for (const { receipt } of drills) {
+    if (receipt.kind !== checkReceipts.kind) continue
+    const { until, damaged } = receipt.details as Receipt<typeof checkReceipts>['details']
+    const inParts = until !== undefined
+    const of = inParts ? 'parts' : receipt.object.key
+    if (seen.has(of)) continue
+    seen.add(of)
+    const first = damaged?.[0]
+    if (!first || !(inParts || standing.has(receipt.object.key))) continue
+    const count = receipt.counts.damaged ?? 1
+    const more = count > 1 ? `, and ${count - 1} more objects are damaged` : ''
+    found('damaged', `${bucket}/${first.key}: ${first.why}${more}`, new Date(receipt.end))
+  }
 }
 
 /** Copies that were changed, and missing ones that pruning cannot have removed, as it removes the oldest first. */
@@ -457,6 +516,8 @@ const BEYOND_ORDINARY = 3
 // and at least this: a fifth less, or half more.
 const SHRUNK = 0.8
 const GROWN = 1.5
+// A guard is disarmed after minutes: it is armed only while the system is stopped, and until it is healthy.
+const GUARD_MS = 3_600_000
 // Runs and outages count as longer if the last three take twice the time of the history, and at least this many seconds
 // more.
 const DRIFT_RUNS = 3

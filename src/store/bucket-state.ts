@@ -22,10 +22,10 @@ export async function openToAll(endpoint: string, bucket: string): Promise<strin
   return response.ok ? ['anybody can list it without a key; it should be private'] : []
 }
 
-/** Uploads that were started long ago and never finished. */
-export async function leftovers(store: Store, bucket: string): Promise<string[]> {
+/** Uploads that were started long before `now` and never finished. */
+export async function leftovers(store: Store, bucket: string, now: Date): Promise<string[]> {
   const { Uploads = [], IsTruncated } = await store.s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }))
-  const before = Date.now() - leftoverHours * 3_600_000
+  const before = now.getTime() - leftoverHours * 3_600_000
   const old = Uploads.filter(({ Initiated }) => Initiated !== undefined && Initiated.getTime() < before)
   if (old.length === 0) return []
   const count = `${old.length}${IsTruncated ? ' or more' : ''}`

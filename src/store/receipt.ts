@@ -35,7 +35,10 @@ export function receiptPrefix(system: string): string {
   return `${RECEIPTS}${system}/`
 }
 
-/** The name for the receipts of a system's drills. No system's name contains a dot. */
+/**
+ * The name for the receipts of a system's drills and of the checks that read its copies back. No system's name contains
+ * a dot.
+ */
 export function drillSystem(system: string): string {
   return `drill.${system}`
 }
@@ -96,6 +99,21 @@ export function newestCopy<K extends ReceiptKind>(receipts: readonly StoredRecei
 /** The suffix of the keys of `markStarted`. */
 export const UNFINISHED = '.unfinished'
 
+/** The suffix of the keys of `markGuarded`. */
+export const GUARDED = '.guarded'
+
+/**
+ * Write a mark beside the receipts that a guard was armed. It is removed when the guard is disarmed; a mark that remains
+ * shows that the run ended without doing so, and that the guard had to act.
+ *
+ * @returns the mark's key
+ */
+export async function markGuarded(store: Store, run: { bucket: string; system: string; armed: Date }): Promise<string> {
+  const key = `${receiptPrefix(run.system)}${run.armed.toISOString()}${GUARDED}`
+  await putVerified(store, { bucket: run.bucket, key, body: '' })
+  return key
+}
+
 /**
  * Write a mark beside the receipts that a run is about to change the bucket. It is removed after the receipt was
  * written; a mark that remains shows the next run that this one was killed.
@@ -106,6 +124,15 @@ export async function markStarted(store: Store, run: { bucket: string; system: s
   const key = `${receiptPrefix(run.system)}${run.start.toISOString()}${UNFINISHED}`
   await putVerified(store, { bucket: run.bucket, key, body: '' })
   return key
+}
+
+/** Remove every mark of `markGuarded` of a system: the guard of a later run was disarmed. */
+export async function clearGuarded(store: Store, of: { bucket: string; system: string }): Promise<void> {
+  const marks: string[] = []
+  for await (const { key } of listObjects(store, { bucket: of.bucket, prefix: receiptPrefix(of.system) })) {
+    if (key.endsWith(GUARDED)) marks.push(key)
+  }
+  await clearMarks(store, of.bucket, marks)
 }
 
 /** Remove the marks of runs. */
@@ -128,6 +155,8 @@ export interface Receipts<K extends ReceiptKind = ReceiptKind> {
   future: string[]
   /** The marks of killed runs (`markStarted`). */
   unfinished: string[]
+  /** The marks of guards that were not disarmed (`markGuarded`). */
+  guarded: string[]
 }
 
 /**
@@ -146,7 +175,7 @@ export async function readReceipts<K extends ReceiptKind = ReceiptKind>(
 ): Promise<Receipts<K>> {
   const { bucket, kinds } = where
   const listed: ListedObject[] = []
-  const found: Receipts<K> = { receipts: [], problems: [], future: [], unfinished: [] }
+  const found: Receipts<K> = { receipts: [], problems: [], future: [], unfinished: [], guarded: [] }
   const prefix = receiptPrefix(where.system)
   const startAfter = where.since !== undefined ? { startAfter: prefix + where.since } : {}
   const leaveOut = (object: ListedObject, claimed: Date): void => {
@@ -158,6 +187,7 @@ export async function readReceipts<K extends ReceiptKind = ReceiptKind>(
     if (where.before !== undefined && object.key >= prefix + where.before) break
     const claimed = new Date(object.key.slice(prefix.length).replace(/\.json$/, ''))
     if (object.key.endsWith(UNFINISHED)) found.unfinished.push(object.key)
+    else if (object.key.endsWith(GUARDED)) found.guarded.push(object.key)
     else if (!object.key.endsWith('.json')) continue
     else if (isFromFuture(claimed, object.modified)) leaveOut(object, claimed)
     else listed.push(object)

@@ -155,11 +155,16 @@ async function download(store: Store, work: string, bucket: string, object: { ke
   return { path, remove: () => rm(path, { force: true }) }
 }
 
+/** Decompresses a dump as its name says. */
+export function unpackerFor(name: string): Transform {
+  return name.endsWith('.zst') ? createZstdDecompress() : createGunzip()
+}
+
 /** The SQL in a dump file, decompressed as its file name says. */
 export function sqlOf(path: string, tap?: (chunk: Buffer) => void): AsyncIterable<Buffer> {
   const file = createReadStream(path, { highWaterMark: 1024 * 1024 })
   if (tap) file.on('data', chunk => tap(chunk as Buffer))
-  const unpack = path.endsWith('.zst') ? createZstdDecompress() : createGunzip()
+  const unpack = unpackerFor(path)
   file.on('error', error => unpack.destroy(error))
   return file.pipe(unpack)
 }

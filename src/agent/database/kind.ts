@@ -23,4 +23,5 @@ export const kind: AgentKind<typeof databaseReceipts> = {
   DATABASE_EXPECTED_COUNT      how many databases the copy of a server must contain at least`,
   },
   drill: async request => (await import('./drill.ts')).drillDatabase(request),
+  readBack: async request => (await import('./read-back.ts')).readBackDump(request),
 }

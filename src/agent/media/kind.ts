@@ -20,4 +20,6 @@ export const kind: AgentKind<typeof mediaReceipts> = {
   RESTORE_PATHS                folders or files, one a line; empty: all`,
   },
   drill: async request => (await import('./drill.ts')).drillMedia(request),
+  readBack: async request => (await import('./read-back.ts')).readBackMedia(request),
+  readsInParts: true,
 }

@@ -5,4 +5,5 @@ import { rancherReceipts } from './receipt.ts'
 export const kind: AgentKind<typeof rancherReceipts> = {
   receipts: rancherReceipts,
   commands: { snapshot: () => import('./backup.ts'), guard: () => import('./guard.ts') },
+  readBack: async request => (await import('./read-back.ts')).readBackArchive(request),
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Environment, openStore, type Store } from '../../store/client.ts'
+import { clearGuarded, markGuarded } from '../../store/receipt.ts'
 import { log } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
 import { type Container, Docker, retryDocker } from './docker.ts'
@@ -121,6 +122,9 @@ export async function arm(
     return `${source}:${destination}`
   }
   await forgetGuard(settings.staging)
+  await told(run, 'mark in the bucket that the guard is armed', () =>
+    markGuarded(run.store, { ...settings, armed: run.store.clock.now() }),
+  )
   await docker.create(name, {
     Image: self.Image,
     Cmd: ['guard'],
@@ -155,6 +159,16 @@ export async function arm(
 export async function disarm(run: Run): Promise<void> {
   await retryDocker(() => run.docker.remove(containerNames(run.settings.container).guard), Date.now() + ARM_MS)
   await forgetGuard(run.settings.staging)
+  await told(run, 'clear the mark that the guard is armed', () => clearGuarded(run.store, run.settings))
+}
+
+/** Do what only `status` needs: its failure is logged, and costs neither the copy nor Rancher. */
+async function told(run: Run, what: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    log(`${run.settings.bucket}: could not ${what}: ${(error as Error).message}`)
+  }
 }
 
 export async function stopRancher(

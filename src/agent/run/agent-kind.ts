@@ -3,6 +3,7 @@ import type { Environment } from '../../store/client.ts'
 import type { ReceiptKind } from '../../store/receipt.ts'
 import type { Drilled, DrillRequest } from './drill-receipt.ts'
 import type { Result } from './outcome.ts'
+import type { ReadBack, ReadBackRequest } from './read-back.ts'
 
 /**
  * What the agent does with one kind of system. Each function imports the code that it needs when it is called: all of it
@@ -26,4 +27,8 @@ export interface AgentKind<K extends ReceiptKind = ReceiptKind> {
   }
   /** Restores the copy of a receipt of this kind for the command `drill`. */
   drill?(request: DrillRequest<K>): Promise<Drilled>
+  /** Reads a copy back for `verify --deep`. The kind without it has nothing to check beyond the hash of the object. */
+  readBack?(request: ReadBackRequest<K>): Promise<ReadBack>
+  /** Whether only the newest copy is read back, in parts, because copies share their objects. */
+  readonly readsInParts?: boolean
 }

@@ -28,6 +28,7 @@ const limits = new Map([
   ['playbooks/drill-rancher.yml', ['rancher_backup_healthy_timeout_seconds']],
   ['playbooks/restore-system.yml', ['backup_system_restore_seconds']],
   ['playbooks/drill-system.yml', ['backup_system_drill_seconds']],
+  ['playbooks/verify-backups.yml', ['backup_system_verify_seconds']],
 ])
 
 function longestWork(playbook: string, limit: string, { inventory, options }: Project): number {

@@ -39,6 +39,18 @@ function nightly(days: number, change: (age: number) => Partial<Run> = () => ({}
 const drills = receiptsOf({ ...place, system: 'drill.db' }, [{ taken: at('2026-11-22T05:30:00Z') }])
 const healthy = observed(nightly(28), { drills })
 
+/** A check that read back the newest copy, or one that is gone, with what it found damaged. */
+function checks(which: 'hourly' | 'gone', ...damaged: readonly string[]): StoredReceipt[] {
+  const taken = at('2026-11-25T03:07:02Z')
+  const keyOf = which === 'gone' ? () => 'hourly/gone' : () => place.keyOf(taken)
+  const [stored] = receiptsOf({ ...place, system: 'drill.db', kind: 'check', keyOf }, [
+    { taken: at('2026-11-22T12:00:00Z'), counts: { damaged: damaged.length } },
+  ])
+  const { receipt } = stored as StoredReceipt
+  const details = { damaged: damaged.map(why => ({ key: receipt.object.key, why })) }
+  return [{ ...(stored as StoredReceipt), receipt: { ...receipt, details } }]
+}
+
 const told = (bucket: Observed, more: Partial<Expected> = {}, when = now) =>
   assess({ ...expected, ...more }, bucket, when).findings.map(
     ({ id, message, since }) => `${id}: ${message}${since ? ` (since ${since.toISOString()})` : ''}`,
@@ -219,6 +231,42 @@ describe('a bucket made wrong in one way has one finding', () => {
       [
         'run-unfinished: the run of 2026-11-24T03:07:00.000Z left .receipts/db/2026-11-24T03:07:00.000Z.unfinished (since 2026-11-24T23:07:00.000Z)',
       ],
+    ],
+    [
+      'a copy that was read back and is damaged',
+      { ...healthy, drills: [...drills, ...checks('hourly', 'its content is damaged', 'its content is damaged')] },
+      {},
+      [
+        `damaged: db-backup/${healthy.objects[0]?.key}: its content is damaged, and 1 more objects are damaged (since 2026-11-22T12:05:00.000Z)`,
+      ],
+    ],
+    ['a damaged copy that is gone', { ...healthy, drills: [...drills, ...checks('gone', 'damaged')] }, {}, []],
+    [
+      'a damaged copy that a later check found good',
+      { ...healthy, drills: [...drills, ...checks('hourly'), ...checks('hourly', 'damaged')] },
+      {},
+      [],
+    ],
+    [
+      'a bucket that others may read',
+      { ...healthy, open: ['anybody can list it without a key'] },
+      {},
+      ['not-private: db-backup: anybody can list it without a key'],
+    ],
+    ['abandoned uploads', { ...healthy, leftovers: ['holds 2 uploads'] }, {}, ['leftovers: db-backup holds 2 uploads']],
+    [
+      'a guard that was not disarmed',
+      { ...healthy, guarded: ['.receipts/db/2026-11-25T03:07:00.000Z.guarded'] },
+      {},
+      [
+        'guard-acted: the guard was armed at 2026-11-25T03:07:00Z, and its run did not disarm it: .receipts/db/2026-11-25T03:07:00.000Z.guarded (since 2026-11-25T03:07:00.000Z)',
+      ],
+    ],
+    [
+      'a guard that was armed just now',
+      { ...healthy, guarded: ['.receipts/db/2026-11-25T08:07:00.000Z.guarded'] },
+      {},
+      [],
     ],
     [
       'the copy is half its size since two days',

@@ -1,0 +1,16 @@
+import { Readable } from 'node:stream'
+import { progress } from '../run/log.ts'
+import { type ReadBack, type ReadBackRequest, readBackObject } from '../run/read-back.ts'
+import { readDump } from './dump-facts.ts'
+import { unpackerFor } from './dump-file.ts'
+import type { databaseReceipts } from './receipt.ts'
+
+/** Read a dump back: its hash, its compression, all of its SQL, and the marker at its end. */
+export async function readBackDump(request: ReadBackRequest<typeof databaseReceipts>): Promise<ReadBack> {
+  return await readBackObject(request, async content => {
+    const { key } = request.receipt.object
+    const sql = Readable.from(content).compose(unpackerFor(key))
+    const { complete } = await readDump(sql, progress(`read back ${key}`))
+    if (!complete) throw new Error('its last words ("dump complete") are missing: it was cut off')
+  })
+}
