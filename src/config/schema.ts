@@ -59,6 +59,12 @@ export const configSchema = Type.Object(
             format: 'http-address',
             description: "The Kubernetes API's address",
           }),
+          podSecurity: Type.Optional(
+            Type.Enum(['require', 'label'], {
+              description:
+                'What `deploy-backups` does with a namespace that enforces no Pod Security level: `require` refuses it, `label` makes it enforce `baseline`. Default: `require`',
+            }),
+          ),
         },
         { additionalProperties: false },
       ),

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Config } from '../config/index.ts'
 import type { Problem } from '../report/problem.ts'
+import { accessManifests } from './access.ts'
 import { architecturePicture, readRooms } from './architecture.ts'
 import { findingsPage } from './findings.ts'
 import { compareFolder, type Drift, type Written, writeFolder } from './folder.ts'
@@ -25,7 +26,7 @@ async function generatedFolders(
 ): Promise<Map<string, Map<string, string>>> {
   const folders = new Map([
     [join(root, 'inventories'), inventoriesOf(config)],
-    [join(root, 'docs'), new Map([['RUNBOOK.md', runbook(config)]])],
+    [join(root, 'docs'), new Map([['RUNBOOK.md', runbook(config)], ...accessManifests(config)])],
   ])
   if (root !== project) return folders
   const architecture = await readFile(join(project, 'docs/ARCHITECTURE.md'), 'utf8')

@@ -113,6 +113,8 @@ export function cronjobVariables(
     ansible_python_interpreter: playbookPython,
     backup_cronjob_name: system.name,
     backup_cronjob_namespace: system.namespace,
+    backup_cronjob_pod_security:
+      surroundings.clusters.find(({ name }) => name === system.cluster)?.podSecurity ?? 'require',
     backup_cronjob_schedule: cron(system.schedule),
     backup_cronjob_timezone: timezoneOf(system.schedule),
     backup_cronjob_image: system.image ?? surroundings.agent.image,

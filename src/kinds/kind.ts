@@ -106,7 +106,11 @@ export type Volume = Type.Static<typeof volumeSchema>
 export interface Surroundings {
   readonly store: { readonly endpoint: string; readonly region: string; readonly provider: string }
   readonly agent: { readonly image: string; readonly drillImage: string; readonly postgres?: readonly number[] }
-  readonly clusters: readonly { readonly name: string; readonly api: string }[]
+  readonly clusters: readonly {
+    readonly name: string
+    readonly api: string
+    readonly podSecurity?: 'require' | 'label'
+  }[]
   /** The whole config's systems, for a kind that stores the config. */
   readonly systems: readonly object[]
 }

@@ -95,7 +95,9 @@ const drillOptions: OptionTable = {
   ],
 }
 
-// rsync preserves owners and reads files of every owner: that needs root with exactly these capabilities.
+// rsync preserves owners and reads files of every owner: that needs root with exactly these capabilities. So pods of media
+// pass the Pod Security level `baseline` and not `restricted`, as all others do; an NFS export in the pod is not in
+// `restricted` either.
 const runAs: RunAs = { user: 0, group: 0, capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'] }
 
 /** A tree of files: its latest state on another volume (rsync) and in a bucket (by manifest). */

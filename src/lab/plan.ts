@@ -1,4 +1,5 @@
 import type { Config } from '../config/index.ts'
+import { accessRules, grant } from '../generate/access.ts'
 import { kindOf, type System } from '../kinds/index.ts'
 import { labKindOf } from './kinds/index.ts'
 import { type LabSize, labStorageClass, labVolumeSize } from './kinds/kind.ts'
@@ -25,6 +26,8 @@ export interface LabPlan {
     readonly name: string
     readonly credential: string
     readonly namespaces: readonly string[]
+    /** What it may do in each, as production's administrators grant it. */
+    readonly rules: Readonly<Record<string, readonly object[]>>
   }[]
   /** One user of the store for each store credential, with the buckets that it owns. */
   readonly stores: readonly {
@@ -42,12 +45,16 @@ export function labPlan(config: Config, size: LabSize): LabPlan {
   const needs = systems.map(system => labKindOf(system).needs(system, size))
   return {
     content: contentOf(needs.flatMap(({ content = [] }) => content)),
-    volumes: distinct(systems.flatMap(claims), ({ namespace, claim }) => `${namespace}/${claim}`),
+    volumes: distinct(
+      [...systems.flatMap(claims), ...needs.flatMap(need => (need.claims ?? []).map(volumeFor))],
+      ({ namespace, claim }) => `${namespace}/${claim}`,
+    ),
     secrets: secretsOf(needs.flatMap(({ secrets = [] }) => secrets)),
     tenants: config.clusters.map(({ name }) => ({
       name,
       credential: `Kubernetes: ${name}`,
       namespaces: [...new Set(systems.flatMap(system => namespacesIn(system, name)))].sort(),
+      rules: Object.fromEntries([...accessRules(config, name)].map(([namespace, rules]) => [namespace, grant(rules)])),
     })),
     stores: stores(systems),
     hosts: [
@@ -70,13 +77,20 @@ function contentOf(all: readonly Content[]): Record<string, object[]> {
   return lists
 }
 
+const volumeFor = ({ namespace, claim }: { namespace: string; claim: string }) => ({
+  namespace,
+  claim,
+  size: labVolumeSize,
+  storage_class: labStorageClass,
+})
+
 /** The claims that a system needs. */
 function claims(system: System): LabPlan['volumes'] {
   return kindOf(system)
     .places(system)
     .flatMap(({ at }) => {
       if (!('claim' in at)) return []
-      return [{ namespace: at.namespace, claim: at.claim, size: labVolumeSize, storage_class: labStorageClass }]
+      return [volumeFor(at)]
     })
 }
 

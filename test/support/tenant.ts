@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { dump, load } from 'js-yaml'
-import { projectRoot } from '../../src/ansible/venv.ts'
+import { dump } from 'js-yaml'
+import production from '../../backups.config.ts'
+import { accessRules, grant } from '../../src/generate/access.ts'
 
 const state = process.env.BACKUPS_TEST_LAB_STATE
 if (!state) throw new Error('BACKUPS_TEST_LAB_STATE is not set: `npm test -- cluster` raises the lab and sets it')
@@ -29,20 +30,30 @@ export interface Tenant {
   remove(): Promise<void>
 }
 
-// What an operator grants to AWX's account, and nothing else.
-const { rules } = load(await readFile(join(projectRoot, 'roles/kubernetes_access/files/role.yaml'), 'utf8')) as {
-  rules: object[]
-}
+// What an operator grants to AWX's account in production's namespaces, and nothing else; but not by name, because the
+// objects of a test have other names.
+const granted = production.clusters.flatMap(({ name }) => [...accessRules(production, name).values()].flat())
+const allRules: readonly object[] = grant(granted).map(({ resourceNames, ...rule }) => rule)
 
-/** Creates a namespace with an account that has the permissions that the plays need. */
-export async function makeTenant(): Promise<Tenant> {
+const enforced = { 'pod-security.kubernetes.io/enforce': 'baseline' }
+
+/**
+ * Creates a namespace with an account that has the permissions that the plays need.
+ *
+ * @param options.labels of the namespace
+ * @param options.rules other than those that the plays need
+ */
+export async function makeTenant(
+  options: { labels?: Record<string, string>; rules?: readonly object[] } = {},
+): Promise<Tenant> {
+  const { labels, rules } = { labels: enforced, rules: allRules, ...options }
   const namespace = `test-${randomBytes(4).toString('hex')}`
   const metadata = { name: 'plays', namespace }
   const rbac = 'rbac.authorization.k8s.io'
   await kubectl(
     ['apply', '-f', '-'],
     [
-      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } },
       { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
       { apiVersion: `${rbac}/v1`, kind: 'Role', metadata, rules },
       {

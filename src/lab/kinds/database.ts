@@ -26,6 +26,7 @@ export const labDatabase: LabKind<DatabaseSystem> = {
     }
     return {
       content: [{ list: 'lab_servers', key: `${namespace}/${service}/${database ?? ''}`, item }],
+      claims: [{ namespace, claim: `${service}-data` }],
       secrets: [{ namespace, name: password.secret }],
     }
   },

@@ -19,6 +19,8 @@ export interface Needs {
    * share the item.
    */
   readonly content?: readonly { readonly list: string; readonly key: string; readonly item: object }[]
+  /** Claims beside those of its `places`: of the servers that the lab runs. */
+  readonly claims?: readonly { readonly namespace: string; readonly claim: string }[]
   /** Secrets of the applications, in plain text; one without data is created by the role that runs its server. */
   readonly secrets?: readonly {
     readonly namespace: string

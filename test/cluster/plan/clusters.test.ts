@@ -112,6 +112,15 @@ it('shows manual changes, field by field', async () => {
   ])
 })
 
+it('a namespace that enforces no Pod Security level is reported', async () => {
+  const label = 'pod-security.kubernetes.io/enforce'
+  await kubectl(['label', 'namespace', tenant.namespace, `${label}-`])
+  expect((await plan()).differences.map(({ sign, note }) => `${sign} ${note}`)).toContainEqual(
+    expect.stringContaining(`! The namespace ${tenant.namespace} has no label ${label}`),
+  )
+  await kubectl(['label', 'namespace', tenant.namespace, `${label}=baseline`])
+})
+
 it.each([
   ['an API that is not there', { host: 'https://127.0.0.1:9' }],
   ['a token that opens nothing', { bearer_token: 'guessed' }],

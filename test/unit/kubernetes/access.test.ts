@@ -1,8 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { load, YAML11_SCHEMA } from 'js-yaml'
+import { load, loadAll, YAML11_SCHEMA } from 'js-yaml'
 import { expect, it } from 'vitest'
+import production from '../../../backups.config.ts'
 import { projectRoot } from '../../../src/ansible/venv.ts'
+import type { Config } from '../../../src/config/index.ts'
+import { accessManifests, accessRules } from '../../../src/generate/access.ts'
 
 type Task = Record<string, unknown>
 interface K8s {
@@ -57,14 +60,56 @@ async function needed(): Promise<Map<string, string>> {
   return found
 }
 
-it("the Role of AWX's account allows what the roles' tasks do in a cluster", async () => {
-  const { rules } = load(await readFile(join(projectRoot, 'roles/kubernetes_access/files/role.yaml'), 'utf8')) as {
-    rules: { resources: string[]; verbs: string[] }[]
+/** Every namespace's rules, of production with every option that adds one. */
+const rules = production.clusters.flatMap(({ name }) => {
+  const config: Config = {
+    ...production,
+    clusters: production.clusters.map(cluster => ({ ...cluster, podSecurity: 'label' as const })),
+    systems: production.systems.map(system =>
+      system.kind === 'rancher' ? system : { ...system, serviceAccount: 'backups' },
+    ),
   }
+  return [...accessRules(config, name).values()].flat()
+})
+
+it("the Role of AWX's account allows what the roles' tasks do in a cluster", async () => {
   const allowed = new Set(
     rules.flatMap(({ resources, verbs }) => resources.flatMap(resource => verbs.map(verb => `${verb} ${resource}`))),
   )
   const all = await needed()
   expect(all.size).toBeGreaterThan(8)
   expect([...all].filter(([need]) => !allowed.has(need))).toEqual([])
+})
+
+it('no rule lets it read a Secret that the config does not name, or change what is not ours', () => {
+  const unnamed = rules.filter(({ resourceNames }) => resourceNames === undefined)
+  expect(
+    unnamed.flatMap(({ verbs, resources }) => verbs.flatMap(verb => resources.map(of => `${verb} ${of}`))),
+  ).toEqual(
+    expect.not.arrayContaining(['get secrets', 'list secrets', 'patch secrets', 'update secrets', 'patch cronjobs']),
+  )
+  for (const { resourceNames } of rules) expect(resourceNames ?? ['any']).not.toEqual([])
+  expect(rules.flatMap(({ verbs }) => verbs)).not.toContain('delete')
+})
+
+it('an administrator applies a Role and its binding in each namespace, which names exactly its Secrets', () => {
+  const text = accessManifests(production).get('access/production.yaml') ?? ''
+  const manifests = loadAll(text) as {
+    kind: string
+    metadata: { namespace: string }
+    rules?: { resources: string[]; verbs: string[]; resourceNames?: string[] }[]
+  }[]
+  expect(manifests.map(({ kind, metadata }) => `${kind} ${metadata.namespace}`)).toEqual(
+    ['awx', 'im-infra', 'production-stack'].flatMap(namespace => [`Role ${namespace}`, `RoleBinding ${namespace}`]),
+  )
+  const secrets = manifests.flatMap(({ metadata, rules: granted = [] }) =>
+    granted
+      .filter(({ resources, verbs }) => resources.includes('secrets') && verbs.includes('get'))
+      .map(({ resourceNames }) => [metadata.namespace, resourceNames]),
+  )
+  expect(secrets).toEqual([
+    ['awx', ['awx-postgres-configuration', 'awx-secret-key', 'backup-store']],
+    ['im-infra', ['im-postgres', 'im-s3']],
+    ['production-stack', ['backup-store', 'database']],
+  ])
 })
