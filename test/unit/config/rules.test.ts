@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import production from '../../../backups.config.ts'
 import { type Config, checkConfig } from '../../../src/config/index.ts'
+import { kinds } from '../../../src/kinds/index.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a config that is about to be broken fits no type
 type Breakable = any
@@ -63,7 +64,11 @@ describe('a config with one mistake gives one line: place, what is wrong, what t
       c => {
         c.systems[4].kind = 'medai'
       },
-      "shape systems[4] (production-stack-media).kind: there is no kind of system \"medai\" → write one of 'rancher', 'database', 'media', 'kit'; did you mean 'media'?",
+      `shape systems[4] (production-stack-media).kind: there is no kind of system "medai" → write one of ${Object.keys(
+        kinds,
+      )
+        .map(kind => `'${kind}'`)
+        .join(', ')}; did you mean 'media'?`,
     ],
     [
       'a bucket used twice',
