@@ -29,7 +29,7 @@ export const command: CommandModule = {
 /**
  * Restore the copy that the newest receipt vouches for, measure how long it takes, and write a receipt of the drill.
  *
- * @throws Failure drill when what was restored is not what the receipt says
+ * @throws Failure drill when what was restored does not match the receipt
  */
 export async function drill(env: Environment, stop: AbortSignal): Promise<Result> {
   const variables = new Variables(env)

@@ -15,12 +15,12 @@ import { conclude, type Result } from './run/outcome.ts'
 
 export const command: CommandModule = {
   command: 'set-aside',
-  describe: 'Move receipts and copies that claim to be from the future to .set-aside/',
+  describe: 'Move receipts and copies that are dated in the future to .set-aside/',
   builder: yargs =>
     yargs
       .example('RESTORE_DRY_RUN=yes BACKUP_SYSTEM=… S3_BUCKET_NAME=… $0 set-aside', 'list what would be moved')
       .epilogue(
-        'The clock of the run that wrote them was ahead. Until they are moved, they vouch for nothing, and every run and "verify" name them. BACKUP_VOLUME names a backup volume whose dumps are looked at, too.',
+        'The clock of the run that wrote them was ahead. Until they are moved, they do not count as copies, and every run and "verify" report them. BACKUP_VOLUME names a backup volume whose dumps are checked too.',
       ),
   handler: () => conclude('set-aside', process.env, () => setAside(process.env)),
 }
@@ -28,7 +28,7 @@ export const command: CommandModule = {
 /** Move what claims a later time than that at which the store, or the volume, took it in. */
 export async function setAside(env: Environment): Promise<Result> {
   const variables = new Variables(env)
-  const system = variables.required('BACKUP_SYSTEM', 'the system whose copies are looked at')
+  const system = variables.required('BACKUP_SYSTEM', 'the system whose copies are checked')
   const { bucket, path } = bucketPlace(env.S3_BUCKET_NAME || env.USE_RCLONE_BUCKET_AND_PATH || '')
   const volume = variables.optional('BACKUP_VOLUME')
   if (!bucket && !volume) {
@@ -56,7 +56,7 @@ export async function setAside(env: Environment): Promise<Result> {
       }
     }
   }
-  if (moved.length === 0) log('nothing claims to be from the future')
+  if (moved.length === 0) log('nothing is dated in the future')
   return { system, moved, ...(dryRun && { dryRun }) }
 }
 

@@ -20,10 +20,10 @@ export const command: CommandModule = {
   describe: 'Check that every copy is in the bucket and intact, the newest new enough, and the bucket private',
   builder: yargs =>
     yargs
-      .option('deep', { type: 'boolean', default: false, describe: 'Read copies back, too, as BACKUP_DEEP=yes does' })
+      .option('deep', { type: 'boolean', default: false, describe: 'Also read copies back, as with BACKUP_DEEP=yes' })
       .example(
         'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_MAXIMUM_AGE_H=26 $0 verify',
-        'the receipts, and the objects that they vouch for',
+        'the receipts and their objects',
       )
       .example(
         'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_DEEP_BYTES=20G $0 verify --deep',

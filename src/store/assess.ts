@@ -118,7 +118,7 @@ export const findingKinds = {
   'from-the-future': {
     severity: 'critical',
     title: 'A receipt is dated in the future',
-    next: 'correct the clock that the backup ran under; the copy counts for nothing until its receipt is set aside',
+    next: 'correct the clock that the backup ran under; the copy does not count until its receipt is set aside',
   },
   'receipt-invalid': {
     severity: 'critical',
@@ -143,7 +143,7 @@ export const findingKinds = {
   'too-few-copies': {
     severity: 'warning',
     title: 'Fewer copies are kept than promised',
-    next: 'find out what removes copies; it resolves itself if `keep` was raised lately',
+    next: 'find out what removes copies; no action is needed if `keep` was raised recently',
   },
   'client-behind': {
     severity: 'warning',
@@ -152,7 +152,7 @@ export const findingKinds = {
   },
   'drill-overdue': {
     severity: 'warning',
-    title: 'No restore was tested for too long',
+    title: 'No restore has been tested for too long',
     next: 'run the drill, and read the log of the last one',
   },
   'run-unfinished': {
@@ -247,7 +247,7 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
   for (const message of observed.unreadable) found('receipt-invalid', message)
   for (const [message, since] of contradictions(receipts)) found('receipt-invalid', message, since)
   const leftOut = new Set([...observed.fromFuture.flatMap(({ sha256 }) => sha256 ?? []), ...(observed.setAside ?? [])])
-  for (const { key } of observed.removed) found('chain-broken', `${key} was there and is gone`)
+  for (const { key } of observed.removed) found('chain-broken', `${key} existed and is missing now`)
   for (const message of chainProblems(merged(present, observed.removed), leftOut)) found('chain-broken', message)
 
   const good = goodCopies(receipts, observed.objects)
@@ -278,7 +278,7 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
     dueBy = expected.dueBy(candidate.taken)
     moments.push(dueBy.getTime())
     if (dueBy <= now) {
-      const proof = candidate.receipt ? '' : ', going by its name alone'
+      const proof = candidate.receipt ? '' : ', judged by its name only'
       const newer =
         unproven[0] && unproven[0].taken > candidate.taken ? `; ${unproven[0].key} is newer and has no receipt` : ''
       found(
@@ -456,7 +456,7 @@ function lost(
       const is = `${there.bytes} bytes with ETag ${there.etag}`
       found(id(), `${place} has ${is}, its receipt says ${bytes} bytes with ${etag}`, there.modified)
     } else if (!there && time(receipt.taken) >= oldest) {
-      found(id(), `${place} is missing, its receipt says that it was there`)
+      found(id(), `${place} is missing, although it has a receipt`)
     }
   }
 }

@@ -49,7 +49,7 @@ export function isFromFuture(claimed: Date, written: Date): boolean {
 /** Why a copy or receipt from the future is not trusted, and what to do. */
 export function fromFuture(place: string, claimed: Date, written: Date): string {
   return (
-    `${place} claims to be of ${claimed.toISOString()}, but was written at ${written.toISOString()}: ` +
-    'the clock of its run was ahead, and it vouches for nothing. Set it aside with "agent set-aside"'
+    `${place} is dated ${claimed.toISOString()}, but was written at ${written.toISOString()}: ` +
+    'the clock of its run was ahead, so it does not count. Set it aside with "agent set-aside"'
   )
 }

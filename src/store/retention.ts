@@ -91,7 +91,7 @@ export async function receiptsOf(
  * Prune a system's copies in its bucket by `copiesToRemove`, and its receipts by `expireReceipts`. Objects that
  * are not copies of this system are neither counted nor touched.
  *
- * @param request.receipts the receipts of its copies, where the caller has them already
+ * @param request.receipts the receipts of its copies, if the caller has them already
  * @returns the keys of the copies that were removed
  */
 export async function prune(

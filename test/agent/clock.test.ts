@@ -104,7 +104,7 @@ test('a dump under a clock 400 days ahead: LATEST restores the newest state, and
   expect(await server.sql('frag', 'select count(*) from t')).toBe('3')
 })
 
-test('a receipt and a copy from the future vouch for nothing, are named by every run, and can be set aside', async () => {
+test('a receipt and a copy dated in the future do not count, are reported by every run, and can be set aside', async () => {
   const { bucket, env, store, objects } = await freshBucket()
   const source = await folder()
   writeFileSync(join(source, 'file'), 'now')
@@ -125,7 +125,7 @@ test('a receipt and a copy from the future vouch for nothing, are named by every
     taken: future,
     object: { key, bytes, sha256, etag },
   })
-  const named = `.receipts/media/${future}.json claims to be of ${future}`
+  const named = `.receipts/media/${future}.json is dated ${future}`
 
   const verified = await runAgent(media, ['verify'])
   expect(verified.code).toBe(6)
@@ -151,7 +151,7 @@ test('a receipt and a copy from the future vouch for nothing, are named by every
   expect((await objects()).map(({ key: name }) => name).filter(name => name.startsWith('.set-aside/'))).toHaveLength(2)
 })
 
-test('a dump from the future on the volume alone is named, neither pruned nor counted, and set aside', async () => {
+test('a dump dated in the future on the volume is reported, neither pruned nor counted, and set aside', async () => {
   const server = await startServer()
   const volume = await folder()
   const system = { ...server.env, BACKUP_SYSTEM: 'db', BACKUP_VOLUME: volume, BACKUP_COUNT: '1' }
@@ -161,7 +161,7 @@ test('a dump from the future on the volume alone is named, neither pruned nor co
   for (let run = 0; run < 2; run += 1) {
     const dumped = await runAgent(system, ['dump'])
     expect(dumped.code, dumped.log).toBe(0)
-    expect(dumped.log).toContain(`${name} claims to be of 2099-01-01`)
+    expect(dumped.log).toContain(`${name} is dated 2099-01-01`)
     await new Promise(resolve => setTimeout(resolve, 1001))
   }
   const left = () => readdirSync(join(volume, 'hourly')).filter(file => file.startsWith('backup-'))

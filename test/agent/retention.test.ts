@@ -34,7 +34,7 @@ async function copiesOf(days: readonly number[]) {
   return { store, bucket, copies }
 }
 
-test('receipts are deleted when they are 35 days old and their copy is gone, not before', async () => {
+test('receipts are deleted when they are 35 days old and their copy no longer exists, not before', async () => {
   const { store, bucket, copies } = await copiesOf([50, 40, 20, 10, 1])
   expect(await prune(store, { ...copies, keep: 2 })).toHaveLength(3)
   const { receipts } = await readReceipts(store, { bucket, system: 's' })

@@ -126,7 +126,7 @@ it('everything that was made wrong on purpose is found, worst first, with since 
   expect(findings).toEqual([
     expect.stringContaining('overdue: the newest copy is 4 d old'),
     expect.stringContaining('receipt-invalid:'),
-    expect.stringMatching(/chain-broken: .* was there and is gone/),
+    expect.stringMatching(/chain-broken: .* existed and is missing now/),
     expect.stringMatching(/copy-lost: .* has 1000 bytes with ETag/),
     expect.stringContaining('run-unfinished:'),
   ])

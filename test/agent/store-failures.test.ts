@@ -36,7 +36,7 @@ test.each([
   expect(run.log).toContain(next)
 })
 
-test('a bucket that does not exist, a wrong key, and a store that is away', async () => {
+test('a bucket that does not exist, a wrong key, and a store that is unreachable', async () => {
   const { bucket, system } = await media()
   const missing = await runAgent({ ...system, S3_BUCKET_NAME: `${bucket}-x` })
   expect(missing.code).toBe(3)

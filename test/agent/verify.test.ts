@@ -49,7 +49,7 @@ it('copies that are what their receipts say', async () => {
   expect(await run()).toMatchObject({ copies: 3, object: keys[2], warnings: [] })
 })
 
-it('growth is told and fails nothing', async () => {
+it('growth is reported and does not fail the check', async () => {
   const { run } = await copies([100, 100, 100, 100, 100, 300])
   expect(await run({ BACKUP_COUNT: '4' })).toMatchObject({ copies: 6, warnings: ['bytes 100 → 300'] })
 })
@@ -62,7 +62,7 @@ it('a copy of half the size', async () => {
   })
 })
 
-it('an older copy that is gone', async () => {
+it('an older copy that is missing', async () => {
   const { run, keys, store, bucket } = await copies([100, 100, 100])
   await deleteKeys(store, bucket, [keys[1] ?? ''])
   await expect(run()).rejects.toMatchObject({

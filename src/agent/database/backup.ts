@@ -69,7 +69,7 @@ export async function dump(env: Environment, stop: AbortSignal): Promise<Result>
     if (settings.tier === 'hourly' && lacks.length > 0) {
       throw new Failure(
         'dump',
-        `the copy is stored, but the server has what it lacks: ${lacks.join(', ')}. See the warnings in the log for what to do`,
+        `the copy is stored, but it lacks ${lacks.join(', ')}. See the warnings in the log for what to do`,
       )
     }
     return { ...result, seconds: (clock.now().getTime() - start.getTime()) / 1000 }
@@ -221,9 +221,7 @@ async function dumpWithRetries(request: Parameters<typeof dumpToFile>[0]): Promi
     } catch (error) {
       const changed = error instanceof Failure && error.kind === 'dump' && GONE.test(error.message)
       if (!changed || attempt === TRIES) throw error
-      log(
-        `something was dropped while it was to be dumped, trying again (${attempt + 1} of ${TRIES}): ${error.message}`,
-      )
+      log(`an object was dropped during the dump, trying again (${attempt + 1} of ${TRIES}): ${error.message}`)
       await rm(request.file, { force: true })
     }
   }
@@ -239,7 +237,7 @@ async function promote(settings: DumpSettings, volume: BackupVolume): Promise<Vo
     return undefined
   }
   if ((await volume.copies(tier)).some(copy => copy.name === oldest.name && copy.receipt)) {
-    log(`nothing to do: ${tier}/${oldest.name} is there already`)
+    log(`nothing to do: ${tier}/${oldest.name} already exists`)
     return oldest.receipt
   }
   await volume.promote(oldest, tier)
@@ -268,7 +266,7 @@ async function toBucket(
   const prefix = [...(place.path ? [place.path] : []), tier, ''].join('/')
   const store = openStore(env)
   const aborted = await abortUploads(store, { bucket, prefix })
-  if (aborted > 0) log(`aborted ${aborted} uploads that killed runs left in ${bucket}/${prefix}`)
+  if (aborted > 0) log(`aborted ${aborted} unfinished uploads of killed runs in ${bucket}/${prefix}`)
   const copies = { bucket, system, prefix, takenAt: (key: string) => takenAt(key.slice(prefix.length)) }
   const onVolume = await volume.copies(tier)
   const inBucket = await listCopies(store, copies)

@@ -357,7 +357,7 @@ export async function readDump(chunks: AsyncIterable<Buffer>, onProgress: (bytes
     }
   }
   for await (const part of partsOf(counted())) reader.take(part)
-  if (!reader.known) throw new Error('it does not begin as a dump of pg_dump or pg_dumpall does')
+  if (!reader.known) throw new Error('it does not begin like a dump of pg_dump or pg_dumpall')
   return facts
 }
 

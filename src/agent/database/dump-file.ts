@@ -89,7 +89,7 @@ async function inBucket(
     const stored = receipts.find(({ receipt }) => receipt.object.key === object.key)
     // A receipt that does not match its copy is worse than none: the copy has changed since it was verified.
     if (stored && !vouchesFor([stored], object)) {
-      log(`${bucket}/${object.key} is not what its receipt says: left out`)
+      log(`${bucket}/${object.key} does not match its receipt: ignored`)
       continue
     }
     copies.push({
@@ -184,7 +184,7 @@ export async function checkDump(path: string, copy: DumpCopy): Promise<DumpFacts
       { cause },
     )
   const { size } = await stat(path)
-  if (size !== copy.bytes) throw damaged(`it has ${size} bytes, ${copy.bytes} were announced`)
+  if (size !== copy.bytes) throw damaged(`it has ${size} bytes instead of ${copy.bytes}`)
   let facts: DumpFacts
   try {
     facts = await readDump(
@@ -198,6 +198,6 @@ export async function checkDump(path: string, copy: DumpCopy): Promise<DumpFacts
   if (copy.vouched && sha256 !== copy.vouched.object.sha256) {
     throw damaged(`its SHA-256 is ${sha256}, its receipt says ${copy.vouched.object.sha256}`)
   }
-  if (!facts.complete) throw damaged('its last words ("dump complete") are missing: it was cut off')
+  if (!facts.complete) throw damaged('its end marker ("dump complete") is missing: it is truncated')
   return facts
 }

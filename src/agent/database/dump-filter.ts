@@ -127,7 +127,7 @@ export class DumpFilter {
     if (role && existing.has(unquoted(role))) {
       const password = PASSWORD.exec(text)?.[1]
       if (unquoted(role) === admin && password !== undefined && !this.#changes.isOwnPassword(password)) {
-        this.notes.add(`the password of ${admin} stays as it is, for the copy has another one`)
+        this.notes.add(`the password of ${admin} is not changed, although the copy has another one`)
         this.deferred.push(text.replace(PASSWORD, ''))
       } else this.deferred.push(text)
       return ''

@@ -123,7 +123,7 @@ export async function dumpToFile(request: {
     if (!tapped.complete) {
       throw new Failure(
         'dump',
-        `${program} exited with 0, but its dump has no end: the line "dump complete" is missing after ${tapped.plainBytes} bytes`,
+        `${program} exited with 0, but its dump is incomplete: the line "dump complete" is missing after ${tapped.plainBytes} bytes`,
       )
     }
     await out.sync()

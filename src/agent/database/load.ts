@@ -86,7 +86,7 @@ export async function loadDump(
           if (database !== undefined) await connect(readable(database))
           else if (encoding) await session?.run(`set client_encoding = '${encoding}'`)
           else if (!/^\\(?:un)?restrict /.test(part.text)) {
-            refused(new StatementError('a command of psql that no dump has', '0A000'), part.text)
+            refused(new StatementError('a psql command that does not occur in dumps', '0A000'), part.text)
           }
           break
         }

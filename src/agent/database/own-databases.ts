@@ -57,7 +57,7 @@ export async function leftovers(session: Session): Promise<OwnDatabases[]> {
     if (sessions !== '0') {
       throw new Failure(
         'busy',
-        `another restore is running on this server (from the database ${name}): it was left alone`,
+        `another restore is running on this server (from the database ${name}): its databases were not touched`,
       )
     }
     homes.push({ home: name, listed: listed ?? [] })

@@ -86,7 +86,9 @@ export async function makePlan(
   const used = targets.filter(target => target.sessions > 0)
   if (used.length > 0 && !settings.endConnections) {
     const what = used.map(({ name, sessions }) => `${name} (${sessions})`).join(', ')
-    throw refuse(`others are connected to ${what}: scale their applications down, or set RESTORE_END_CONNECTIONS=yes`)
+    throw refuse(
+      `other sessions are connected to ${what}: scale their applications down, or set RESTORE_END_CONNECTIONS=yes`,
+    )
   }
   const prepared = await session.column(
     'select distinct database::text from pg_prepared_xacts where database = any($1)',
@@ -94,7 +96,7 @@ export async function makePlan(
   )
   if (prepared.length > 0) {
     throw refuse(
-      `prepared transactions are open in ${prepared.join(', ')}, which keep it from being renamed: COMMIT PREPARED or ROLLBACK PREPARED them (pg_prepared_xacts lists them)`,
+      `prepared transactions are open in ${prepared.join(', ')}, which prevent it from being renamed: COMMIT PREPARED or ROLLBACK PREPARED them (pg_prepared_xacts lists them)`,
     )
   }
   const extensions = new Set(targets.flatMap(({ dumped }) => [...dumped.extensions]))
@@ -304,7 +306,7 @@ export async function describe(plan: Plan, settings: DatabaseRestoreSettings, se
   if (tablespaces.missing.size > 0) {
     const what = [...facts.tablespaces].filter(([name]) => tablespaces.missing.has(readable(name)))
     log(
-      `  tablespaces left out, for the server has no empty directory for them: ${what.map(([name, at]) => `${readable(name)} (${readable(at)})`).join(', ')}; what is in them goes to the default tablespace`,
+      `  tablespaces left out, because the server has no empty directory for them: ${what.map(([name, at]) => `${readable(name)} (${readable(at)})`).join(', ')}; what is in them goes to the default tablespace`,
     )
   }
   return {

@@ -131,7 +131,7 @@ async function carryOut(
     await undo(plan)
     const failure = stop.aborted ? stop.reason : error
     if (failure instanceof Failure && failure.kind === 'restore') {
-      throw new Failure('restore', `${failure.message}. What was loaded is removed again; the server is as it was`, {
+      throw new Failure('restore', `${failure.message}. What was loaded was removed again; the server is unchanged`, {
         cause: error,
       })
     }
@@ -317,7 +317,7 @@ async function changePlaces(
     await home.run('commit')
   } catch (error) {
     if (!(error instanceof StatementError)) throw error
-    throw new Failure('restore', `the databases could not change names: ${error.message}`, { cause: error })
+    throw new Failure('restore', `the databases could not be renamed: ${error.message}`, { cause: error })
   } finally {
     ending.abort()
     await ended
@@ -360,9 +360,9 @@ async function tidy(plan: Plan, settings: DatabaseRestoreSettings): Promise<stri
 }
 
 function whereBefore(kept: readonly string[]): string {
-  if (kept.length === 0) return 'Nothing of what was replaced is kept'
+  if (kept.length === 0) return 'The replaced data was not kept'
   const drops = kept.map(name => `DROP DATABASE ${quoted(name)};`).join(' ')
-  return `What was there before is kept as ${kept.join(', ')}. When the new state is proven: ${drops}`
+  return `The previous data is kept as ${kept.join(', ')}. Once you have checked the restored data: ${drops}`
 }
 
 /** Undo the restore on the server. Best effort: the next restore finds what cannot be removed. */

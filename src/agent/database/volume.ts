@@ -97,7 +97,7 @@ export class BackupVolume {
     for (const name of await readdir(join(this.root, tier))) {
       if (!name.startsWith(UNFINISHED)) continue
       await rm(join(this.root, tier, name))
-      log(`removed ${tier}/${name}, left by a run that did not end`)
+      log(`removed ${tier}/${name}, left by a killed run`)
     }
   }
 

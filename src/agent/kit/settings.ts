@@ -33,7 +33,7 @@ export interface KitSettings {
 export function kitSettings(env: Environment): KitSettings {
   const variables = new Variables(env)
   const settings: KitSettings = {
-    system: variables.required('BACKUP_SYSTEM', 'the name that its receipts bear'),
+    system: variables.required('BACKUP_SYSTEM', "the system's name"),
     bucket: variables.required('S3_BUCKET_NAME', 'the bucket that the kit goes to'),
     namespace: variables.required('BACKUP_KIT_NAMESPACE', 'the namespace of the Secrets'),
     keep: variables.count('BACKUP_COUNT', 24, 1),

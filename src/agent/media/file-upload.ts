@@ -147,10 +147,7 @@ async function wholeContent(handle: FileHandle, size: number): Promise<Content> 
       )
       const etag = bareEtag(answer.ETag)
       if (etag !== md5) {
-        throw new Failure(
-          'verification',
-          `${bucket}/${key}: the bucket answered with ETag ${etag}, sent was MD5 ${md5}`,
-        )
+        throw new Failure('verification', `${bucket}/${key}: the bucket returned ETag ${etag}, expected MD5 ${md5}`)
       }
       return { md5, etag }
     },

@@ -80,7 +80,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
     checkSize(source, plan.now, copy && copy.files > 0 ? copy : undefined, rules)
 
     if (unfinished.length > 0) {
-      log('an earlier run did not end: what it sent is compared with the tree, and kept where it is right')
+      log('an earlier run was killed: what it sent is compared with the tree, and kept if it matches')
       const aborted = await abortUploads(store, { bucket, prefix: settings.prefix })
       if (aborted > 0) log(`aborted ${aborted} uploads that it left`)
     }
@@ -149,8 +149,8 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
     if (plan.differences.length > 0 && !repair) {
       throw new Failure(
         'audit',
-        `${plan.differences.length} objects of ${bucket} are not what the manifest says, the first: ${plan.differences.slice(0, 5).join(', ')}. ` +
-          'What changed in the tree was copied all the same. Run once with BACKUP_AUDIT_REPAIR=yes to send them again',
+        `${plan.differences.length} objects of ${bucket} do not match the manifest, the first: ${plan.differences.slice(0, 5).join(', ')}. ` +
+          'The changes in the tree were copied nevertheless. Run once with BACKUP_AUDIT_REPAIR=yes to send them again',
       )
     }
     return {
@@ -177,7 +177,7 @@ async function lockSource(source: string, system: string): Promise<() => Promise
     return await lock(source, system)
   } catch (error) {
     if (!(error instanceof Failure) || error.kind !== 'volume') throw error
-    log(`${error.message}; only the CronJob's concurrencyPolicy keeps two runs apart`)
+    log(`${error.message}; only the CronJob's concurrencyPolicy prevents two runs at once`)
     return async () => {}
   }
 }

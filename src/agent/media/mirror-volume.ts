@@ -52,7 +52,7 @@ export async function mirrorToVolume(
 
     let deleted = 0
     for (const path of plan.replace) {
-      log(`${shown(path)} is of another kind now: replacing it`)
+      log(`${shown(path)} has another type now: replacing it`)
       deleted += removeTree(`${rawOf(target)}/${path}`)
     }
     const changed = [...foldersOf([...plan.copy, ...plan.replace]), ...plan.copy]
@@ -121,12 +121,9 @@ async function rsync(
   const { exitCode, signal } = await rsync
   stop.throwIfAborted()
   if (exitCode !== 0 && exitCode !== VANISHED) {
-    throw new Failure(
-      'copy',
-      `rsync ended with ${exitCode ?? signal}: ${complaint}. Nothing that is gone from the source was deleted`,
-    )
+    throw new Failure('copy', `rsync ended with ${exitCode ?? signal}: ${complaint}. Nothing was deleted from the copy`)
   }
-  if (exitCode === VANISHED) log('some files were deleted while they were read; the next run sees to them')
+  if (exitCode === VANISHED) log('some files were deleted while they were read; the next run handles them')
   return figure(stats, /Number of regular files transferred: ([\d,]+)/)
 }
 

@@ -69,7 +69,7 @@ export function impossible(entries: readonly ManifestEntry[]): Map<ManifestEntry
     if (bad !== undefined)
       problems.set(entry, bad === '' ? 'it has an empty part' : `it has a part ${JSON.stringify(bad)}`)
     else if (parts.some(part => part.length > NAME_BYTES)) problems.set(entry, `a name has ${NAME_BYTES} bytes at most`)
-    else if (byPath.has(entry.path)) problems.set(entry, 'the copy has another entry of this path')
+    else if (byPath.has(entry.path)) problems.set(entry, 'the copy has another entry with this path')
     else byPath.set(entry.path, entry)
   }
   for (const entry of byPath.values()) {

@@ -80,8 +80,7 @@ export async function restoreMedia(
     const plan = await planMedia(settings.target, drawn, above, settings.concurrency)
     tell(plan)
     const old = leftovers(settings.target)
-    for (const path of old)
-      log(`${settings.dryRun ? 'would remove' : 'removing'} ${path}, left by a restore that did not end`)
+    for (const path of old) log(`${settings.dryRun ? 'would remove' : 'removing'} ${path}, left by a killed restore`)
     const problems = [...lacking, ...(await source.content.check(plan.fetch))]
     for (const problem of problems) log(`cannot be restored: ${problem}`)
     if (problems.length > 0 && !settings.goOn) {
@@ -111,7 +110,7 @@ export async function restoreMedia(
       removeOwnFolder(folder, true)
       throw new Failure(
         'restore',
-        `${failed.size + lacking.length} files were not restored, ${differences.length} entries are not what the copy says, the first: ${first}. ${whatWasBefore(settings.target, folder)}`,
+        `${failed.size + lacking.length} files were not restored, ${differences.length} entries do not match the copy, the first: ${first}. ${whatWasBefore(settings.target, folder)}`,
       )
     }
     removeOwnFolder(folder, settings.keepBefore)
@@ -167,7 +166,7 @@ async function find(settings: MediaRestoreSettings, env: Environment): Promise<S
       taken: 'at various times',
       entries: withFolders(files),
       content,
-      lacking: unnamed.map(key => `${bucket}/${key}: only a manifest knows its path`),
+      lacking: unnamed.map(key => `${bucket}/${key}: its path is in the manifest only`),
     }
   }
   const { receipts, problems } = await readReceipts(store, { bucket, system, kinds: [mediaReceipts] })
@@ -178,7 +177,7 @@ async function find(settings: MediaRestoreSettings, env: Environment): Promise<S
   if (copies.length === 0) {
     throw new Failure(
       'restore',
-      `there is no receipt of ${system} in ${place}: nothing was changed. Where the bucket was filled by the images in use before, restore what it holds with RESTORE_FROM=objects`,
+      `there is no receipt of ${system} in ${place}: nothing was changed. If the old images filled the bucket, restore its objects with RESTORE_FROM=objects`,
     )
   }
   const { stored } = choose(copies, wanted, place)
@@ -187,7 +186,7 @@ async function find(settings: MediaRestoreSettings, env: Environment): Promise<S
     if ((error as Error).name !== 'NoSuchKey') throw error
     throw new Failure(
       'restore',
-      `${bucket}/${receipt.object.key}, the manifest of ${receipt.taken}, is gone: it was kept as long as the trash. Nothing was changed; take a later copy (FROM_BACKUP=NONE lists them)`,
+      `${bucket}/${receipt.object.key}, the manifest of ${receipt.taken}, no longer exists: manifests are deleted with the trash. Nothing was changed; take a later copy (FROM_BACKUP=NONE lists them)`,
     )
   })
   const { prefix } = receipt.details
@@ -347,7 +346,7 @@ function compare(target: string, plan: MediaPlan, failed: ReadonlyMap<ManifestEn
     if (!entry) continue
     wanted.delete(there.path)
     const same = there.type === entry.type && there.bytes === entry.bytes && there.target === entry.target
-    if (!same || !attributesMatch(there, entry)) differences.push(`${keyOf(there.path)} is not what was restored`)
+    if (!same || !attributesMatch(there, entry)) differences.push(`${keyOf(there.path)} does not match the copy`)
   }
   return [...differences, ...[...wanted.keys()].map(path => `${keyOf(path)} is missing`)]
 }

@@ -45,7 +45,7 @@ export function replicateSettings(env: Environment): ReplicateSettings {
     const weekday = variables.yes('USE_DOW_FOR_RCLONE', false)
     target = { bucket, prefix: weekday ? `${today()}/` : '' }
     storeVariables(variables)
-    variables.required('AWS_DEFAULT_REGION', 'the region of the bucket store (any word for Ceph)')
+    variables.required('AWS_DEFAULT_REGION', 'the region of the bucket store (Ceph accepts any)')
   } else {
     target = { volume: direction === 'BtoA' ? volumes.a : volumes.b }
   }

@@ -61,13 +61,13 @@ function refuse(rule: Rule, finding: string, override: string | undefined): void
   const today = new Date().toISOString().slice(0, 10)
   const [named, person, day] = (override ?? '').split(':')
   if (named === rule && person && day === today) {
-    log(`${finding}; let through by ${person} for today (${today})`)
+    log(`${finding}; accepted by ${person} for today (${today})`)
     return
   }
-  const stale = override ? ` (BACKUP_OVERRIDE is "${override}", which is not for this)` : ''
+  const stale = override ? ` (BACKUP_OVERRIDE is "${override}", which does not apply here)` : ''
   throw new Failure(
     'source',
-    `${finding}${stale}. Nothing was copied or deleted. If it is meant to be so, run once with BACKUP_OVERRIDE=${rule}:<your name>:${today}`,
+    `${finding}${stale}. Nothing was copied or deleted. If this is intended, run once with BACKUP_OVERRIDE=${rule}:<your name>:${today}`,
   )
 }
 

@@ -106,12 +106,12 @@ export class Docker {
     this.#socket = socket
   }
 
-  /** What Docker knows of a container, by name or id; undefined where there is none. */
+  /** What Docker knows of a container, by name or id; undefined if there is none. */
   inspect(name: string): Promise<Container | undefined> {
     return this.#look<Container>(`/containers/${name}/json`)
   }
 
-  /** What Docker knows of an image, by name or id; undefined where the host does not have it. */
+  /** What Docker knows of an image, by name or id; undefined if the host does not have it. */
   inspectImage(name: string): Promise<Image | undefined> {
     return this.#look<Image>(`/images/${name}/json`)
   }
@@ -137,9 +137,9 @@ export class Docker {
   }
 
   /**
-   * Stop a container: SIGTERM, and SIGKILL after its own grace (10 s where it has none). Returns when it has ended.
+   * Stop a container: SIGTERM, and SIGKILL after its own grace (10 s if it has none). Returns when it has ended.
    *
-   * @param signal gives up waiting; the daemon may go on stopping it
+   * @param signal gives up waiting; the daemon may continue to stop it
    */
   async stop(name: string, signal?: AbortSignal): Promise<void> {
     await this.#call('POST', `/containers/${name}/stop`, undefined, { timeoutMs: 0, ...(signal && { signal }) })
@@ -154,7 +154,7 @@ export class Docker {
     }
   }
 
-  /** Remove a container, running or not; none is well too. */
+  /** Remove a container, running or not, if it exists. */
   async remove(name: string): Promise<void> {
     try {
       await this.#call('DELETE', `/containers/${name}?force=true&v=true`)

@@ -64,7 +64,7 @@ const endings: Record<GuardRecord['outcome'], string> = {
   watching: '',
   idle: 'Rancher is healthy and was never stopped; the run ended without disarming the guard',
   started: 'Rancher is healthy; the guard had to start it',
-  unhealthy: 'Rancher is not healthy: a person must look at it (docker logs Rancher)',
+  unhealthy: 'Rancher is not healthy: an operator must look at it (docker logs Rancher)',
 }
 
 type Note = (what: string) => Promise<void>
@@ -161,7 +161,7 @@ export const command: CommandModule = {
       process.exit(0)
     } catch (error) {
       const failure = asFailure(error)
-      log(`the guard ends, to be started again by Docker: ${failure.message}`)
+      log(`the guard exits, and Docker restarts it: ${failure.message}`)
       process.exit(failures[failure.kind].code)
     }
   },

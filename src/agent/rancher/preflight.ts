@@ -66,7 +66,7 @@ function checkWindow({ window, ignoreWindow, container }: SnapshotSettings): voi
   if (window === undefined || insideWindow(window, now)) return
   const text = `it is ${now.toISOString()}, outside the window (${describeWindow(window)})`
   if (ignoreWindow) {
-    log(`${text}; continuing as told`)
+    log(`${text}; continuing, as requested`)
     return
   }
   throw new Failure(
@@ -162,11 +162,11 @@ export async function clearDrill({ container, staging }: SnapshotSettings, docke
 async function clearLeftovers({ staging, bucket }: SnapshotSettings, store: Store): Promise<void> {
   for (const name of await readdir(staging)) {
     if (name !== COPY && takenOf(name) === undefined && !name.startsWith('trial-')) continue
-    log(`removing ${name}, which an earlier run left`)
+    log(`removing ${name}, left by an earlier run`)
     await rm(join(staging, name), { recursive: true, force: true })
   }
   const aborted = await abortUploads(store, { bucket, prefix: 'rancher-data-backup-' })
-  if (aborted > 0) log(`aborted ${aborted} uploads which earlier runs left`)
+  if (aborted > 0) log(`aborted ${aborted} unfinished uploads of earlier runs`)
 }
 
 async function checkStaging({ data, staging }: SnapshotSettings, stop: AbortSignal): Promise<Engine> {
@@ -188,7 +188,7 @@ async function checkStaging({ data, staging }: SnapshotSettings, stop: AbortSign
     throw new Failure('volume', `${staging} has ${ffree} inodes free, the copy needs ${tree.entries.size}`)
   }
   log(
-    `${tree.entries.size} entries, ${sized(bytes)}; ${sized(bavail * bsize)} free for the copy; way of copying: ${engine.name}`,
+    `${tree.entries.size} entries, ${sized(bytes)}; ${sized(bavail * bsize)} free for the copy; copy method: ${engine.name}`,
   )
   return engine
 }

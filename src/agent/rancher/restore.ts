@@ -164,7 +164,7 @@ function checkVersion(receipt: Receipt<typeof rancherReceipts>, rancher: Contain
       `${text}: create the container again from ${receipt.details.image}, or launch with "Another version?" answered yes (rancher_backup_restore_accept_version)`,
     )
   }
-  log(`${text}; told to go on`)
+  log(`${text}; continuing, as requested`)
 }
 
 /**
@@ -198,7 +198,7 @@ export async function fetchProven(
     if (got !== bytes || found !== sha256) {
       throw new Failure(
         'restore',
-        `${receipt.bucket}/${key} is not what its receipt says (${got} bytes, SHA-256 ${found}; ${bytes}, ${sha256}): Rancher was not touched; take another archive`,
+        `${receipt.bucket}/${key} does not match its receipt (${got} bytes, SHA-256 ${found}; ${bytes}, ${sha256}): Rancher was not touched; take another archive`,
       )
     }
     const entries = await countEntries(archive, stop)

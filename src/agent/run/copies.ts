@@ -19,8 +19,8 @@ export function copyOf({ receipt }: { receipt: Receipt }): Copy {
 }
 
 /**
- * The requested copy. The latest is the newest with a receipt or, if there are no receipts at all (the images in use
- * before write none), the newest.
+ * The requested copy. The latest is the newest with a receipt or, if there are no receipts at all (the old images
+ * write none), the newest.
  *
  * @param copies in any order
  * @param place where they are, for messages

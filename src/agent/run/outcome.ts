@@ -28,11 +28,11 @@ export const failures = {
   volume: { code: 9, meaning: 'a volume is missing, full or not writable, or the bucket is full' },
   copy: { code: 10, meaning: 'files could not be copied' },
   audit: { code: 11, meaning: 'the bucket differs from the manifest' },
-  restore: { code: 12, meaning: 'there is nothing to restore, or what was restored is not what the receipt says' },
+  restore: { code: 12, meaning: 'there is nothing to restore, or what was restored does not match the receipt' },
   rancher: { code: 13, meaning: 'Rancher could not be stopped, copied, or started again' },
   stale: { code: 14, meaning: 'the newest copy or the newest drill is too old' },
   stopped: { code: 15, meaning: 'stopped by SIGTERM or SIGINT' },
-  drill: { code: 16, meaning: 'a drill restored a copy, and it is not what its receipt says' },
+  drill: { code: 16, meaning: 'a drill restored a copy, and it does not match its receipt' },
 } as const
 
 export type FailureKind = keyof typeof failures

@@ -191,7 +191,7 @@ test('copies that did not reach an unavailable bucket are uploaded by the next r
   expect(receipts[0]?.receipt.previous).toBe(receipts[1]?.sha256)
 })
 
-test('what killed runs left is removed: unfinished files, multipart uploads, and their locks', async () => {
+test('the remains of killed runs are removed: unfinished files, multipart uploads, and their locks', async () => {
   const server = await startServer()
   await fill(server, 10)
   const { bucket, env, store } = await freshBucket()
@@ -231,7 +231,7 @@ test('a run does nothing while another run of its tier is active; the lock is re
   expect((await runAgent(env)).code).toBe(0)
 })
 
-test('a run that receives SIGTERM leaves nothing behind, and says so', async () => {
+test('a run that receives SIGTERM cleans up and says that it was stopped', async () => {
   const server = await startServer()
   await fill(server, 10)
   const { PGADMINPASS: PGPASSWORD = '', ...connection } = server.env
@@ -257,7 +257,7 @@ test('a run that receives SIGTERM leaves nothing behind, and says so', async () 
   expect((await readdir(join(volume, 'hourly'))).filter(name => name !== '.lock')).toEqual([])
 })
 
-test('heartbeats tell the start and the end, with the log; one that fails changes nothing', async () => {
+test('heartbeats report the start and the end, with the log; one that fails changes nothing', async () => {
   const server = await startServer()
   await fill(server, 10)
   const beats: { path: string; body: string }[] = []
@@ -286,7 +286,7 @@ test('heartbeats tell the start and the end, with the log; one that fails change
   expect(unheard.log).not.toContain('secret-id')
 })
 
-test('a copy that no receipt vouches for, or that was changed since, never counts', async () => {
+test('a copy without a receipt, or one that was changed later, never counts', async () => {
   const server = await startServer()
   await fill(server, 10)
   const volume = await folder()

@@ -87,7 +87,7 @@ test('2: a warning of the server does not cost a good dump', async () => {
 describe('3: a dump that dies on its way is a failure', () => {
   test.each([
     ['killed', 'kill -9 $$', /pg_dump was killed by signal 9, without a word/],
-    ['with an exit code of 0 and no end', 'exit 0', /exited with 0, but its dump has no end/],
+    ['with an exit code of 0 and no end', 'exit 0', /exited with 0, but its dump is incomplete/],
     ['with an exit code and no word', 'exit 7', /pg_dump ended with 7, without a word/],
   ])('%s', async (_, end, message) => {
     const server = await filled()
@@ -139,7 +139,7 @@ test('4: the leftovers of a killed run never count as a copy', async () => {
   expect(await copies(other)).toEqual([])
   const next = await runAgent(env)
   expect(next.code).toBe(0)
-  expect(next.log).toContain('left by a run that did not end')
+  expect(next.log).toContain('left by a killed run')
   expect(await unfinished()).toEqual([])
   expect(await copies(other)).toHaveLength(1)
 })

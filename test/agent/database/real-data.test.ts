@@ -63,7 +63,7 @@ test('a database that takes no connections fails the dump, which is stored and n
   const env = { ...server.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'real' }
   await expect(dump(env, never)).rejects.toMatchObject({
     kind: 'dump',
-    message: expect.stringContaining('the copy is stored, but the server has what it lacks: database retired'),
+    message: expect.stringContaining('the copy is stored, but it lacks database retired'),
   })
   expect((await receiptOf(volume)).details.lacks).toEqual(['database retired'])
   const copy = await startServer()
@@ -252,7 +252,7 @@ test('subscriptions, policies, tablespaces, roles that were granted on, and what
   expect(await databases(bare)).toBe('app postgres template0 template1')
 })
 
-test('a restore that is killed at any moment leaves every database open and whole, and the next one ends it', async () => {
+test('a restore that is killed at any moment leaves every database usable and complete, and the next one finishes it', async () => {
   const server = await startServer()
   await server.sql('postgres', 'create database app; create database other')
   await server.sql(

@@ -65,7 +65,7 @@ test('a server is restored to a new one from our dump: roles, owners, settings, 
   expect(await copy.sql(kept, `select to_regclass('public.later') is not null`)).toBe('t')
 })
 
-test('a dump of the images in use before (pg_dumpall --clean) is restored, with the environment of the recovery image', async () => {
+test('a dump of the old images (pg_dumpall --clean) is restored, with the environment of the recovery image', async () => {
   const original = await startServer()
   await fill(original, 'infrastructure', { awx: 'false' })
   const backup = await folder()
@@ -194,7 +194,7 @@ test('an incomplete copy, one of a newer server, and an empty one are refused, a
   flipped.writeUInt8(flipped.readUInt8(flipped.length >> 1) ^ 0xff, flipped.length >> 1)
   await damage(flipped, 'cannot be restored')
   await damage(whole.subarray(0, whole.length >> 1), 'cannot be restored')
-  await damage(gzipSync('-- PostgreSQL database dump\nselect 1;\n'), 'last words')
+  await damage(gzipSync('-- PostgreSQL database dump\nselect 1;\n'), 'end marker')
   await damage(gzipSync('hello'), 'does not begin as a dump')
   await damage(
     gzipSync(

@@ -317,7 +317,7 @@ describe('to the bucket', () => {
   })
 })
 
-describe('a source that may not be trusted stops the run before anything is deleted', () => {
+describe('a source that looks wrong stops the run before anything is deleted', () => {
   const cases: [string, (source: string) => void, Record<string, string>, string][] = [
     [
       'empty',
@@ -362,7 +362,7 @@ describe('a source that may not be trusted stops the run before anything is dele
       const allowed = await runAgent({ ...env, BACKUP_OVERRIDE: `${rule}:jane.doe:${today()}` })
       // An empty source has also shrunk; one name lets one rule through.
       expect(allowed.code).toBe(rule === 'empty' ? 7 : 0)
-      expect(allowed.log).toContain('let through by jane.doe')
+      expect(allowed.log).toContain('accepted by jane.doe')
     }
   })
 

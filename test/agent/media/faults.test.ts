@@ -30,7 +30,7 @@ function empty(path: string): void {
   for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true })
 }
 
-describe('7: a run that copies nothing is a failure, and an empty source takes nothing away', () => {
+describe('7: a run that copies nothing is a failure, and an empty source deletes nothing', () => {
   test('a bucket that cannot be reached', async () => {
     const source = await tree()
     const target = await freshBucket()
