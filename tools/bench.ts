@@ -35,7 +35,7 @@ export async function handler({ name, format }: { name?: string; format: 'text' 
   const known = (await readdir(folder)).filter(file => file.endsWith('.ts')).map(file => file.slice(0, -3))
   const files = known.filter(file => name === undefined || name === file || name.startsWith(`${file}-`))
   if (files.length === 0) {
-    throw new CommandFailure(exitCodes.usage, `there is no bench \`${name}\``, `take one of ${known.join(', ')}`)
+    throw new CommandFailure(exitCodes.usage, `there is no bench \`${name}\``, `use one of ${known.join(', ')}`)
   }
   await ensureVenv(log)
   if (files.some(file => file !== 'config')) {

@@ -2,7 +2,7 @@ import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { runCheckers } from '../src/validate/checkers.ts'
 
 export const command = 'check'
-export const describe = 'Check format, types and the unit tests: the loop of development, in less than a minute'
+export const describe = 'Check format and types, and run the unit tests; takes less than a minute'
 export const builder = {}
 
 export async function handler(): Promise<void> {
@@ -11,7 +11,7 @@ export async function handler(): Promise<void> {
     throw new CommandFailure(
       exitCodes.findings,
       `${failed.join(', ')} failed`,
-      'see the output above; `npm run format` mends what can be mended by itself',
+      'see the output above; `npm run format` fixes what can be fixed automatically',
     )
   }
 }

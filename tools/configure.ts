@@ -6,7 +6,7 @@ import { exitCodes } from '../src/report/failure.ts'
 import { colourful, configOption, requireConfig } from './options.ts'
 
 export const command = 'configure'
-export const describe = 'Make the AWX that CONTROLLER_HOST names hold what the config says'
+export const describe = 'Configure the AWX at CONTROLLER_HOST as the config says'
 export const builder = (args: Argv) =>
   args
     .options({
@@ -16,7 +16,7 @@ export const builder = (args: Argv) =>
       'remove-surplus': {
         type: 'boolean',
         default: false,
-        describe: 'Remove what has our mark and the config does not name, and roles granted by hand',
+        describe: 'Remove objects that carry our mark but are not in the config, and roles granted by hand',
       },
       rotate: {
         type: 'string',

@@ -16,7 +16,7 @@ export const builder = (args: Argv) =>
     .options({
       ...configOption,
       credentials: { type: 'string', describe: 'The credentials file, as for `plan`' },
-      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How it is printed' },
+      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'The output format' },
     })
     .example('$0 copies infra-db-production --credentials secrets.yml', 'newest first')
 

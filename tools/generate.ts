@@ -12,7 +12,7 @@ export const builder = (args: Argv) =>
   args
     .options({
       ...configOption,
-      check: { type: 'boolean', default: false, describe: 'Write nothing; fail if something would be written' },
+      check: { type: 'boolean', default: false, describe: 'Write nothing; fail if a file would change' },
     })
     .example('$0 generate', 'writes each file only if it differs')
 

@@ -3,7 +3,7 @@ import { type Change, renew } from '../src/images/renew.ts'
 import { table } from '../src/report/table.ts'
 
 export const command = 'images <action>'
-export const describe = 'Choose anew which versions of Debian packages the images hold'
+export const describe = 'Update the versions of the Debian packages in the images'
 export const builder = (args: Argv) =>
   args
     .positional('action', {

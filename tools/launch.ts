@@ -18,7 +18,7 @@ export const builder = (args: Argv) =>
       approve: {
         type: 'boolean',
         default: false,
-        describe: "With --local: give all of a workflow's approvals beforehand, instead of at the terminal",
+        describe: "With --local: give all of a workflow's approvals in advance instead of at the terminal",
       },
     })
     .example('$0 launch "Back up: rancher-server" --answer rancher_backup_ignore_window=yes', 'on AWX')

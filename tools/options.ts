@@ -19,7 +19,7 @@ export const inventoryOption = {
 } as const
 
 export const formatOption = {
-  format: { choices: formats, default: 'text' as Format, describe: 'How problems are printed' },
+  format: { choices: formats, default: 'text' as Format, describe: 'The format of problems' },
 } as const
 
 /** Whether to use colours on a stream. */

@@ -28,7 +28,7 @@ export const builder = (args: Argv) =>
         type: 'string',
         array: true,
         default: [] as string[],
-        describe: `What goes wrong: <kind>@<UTC>[..<UTC>], of ${Object.keys(faultKinds).join(', ')}`,
+        describe: `A fault to inject: <kind>@<UTC>[..<UTC>], of ${Object.keys(faultKinds).join(', ')}`,
       },
       trials: {
         type: 'boolean',
@@ -39,15 +39,15 @@ export const builder = (args: Argv) =>
         type: 'string',
         describe: 'Take sizes and durations from the buckets, with this credentials file',
       },
-      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How it is printed' },
+      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'The output format' },
     })
     .example('$0 simulate --years 3', 'healthy years, then each fault in each system and the time to its alarm')
     .example(
       '$0 simulate --fault cluster-away@2026-10-25T00:00Z..2026-10-25T06:00Z',
-      'the control plane away in a night',
+      'the control plane is down for a night',
     )
     .epilogue(
-      'Exit codes: 0 promises kept and alarms right, 1 a promise broken, an alarm without a fault or a fault without its alarm, 2 config or usage broken.',
+      'Exit codes: 0 promises kept and alarms right, 1 a promise broken, an alarm without a fault or a fault without its alarm, 2 config or usage error.',
     )
 
 interface Args {

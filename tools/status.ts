@@ -16,14 +16,14 @@ export const builder = (args: Argv) =>
     .options({
       ...configOption,
       credentials: { type: 'string', describe: 'The credentials file, as for `plan`; its `Store: …` entries are used' },
-      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'How it is printed' },
+      format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'The output format' },
       html: { type: 'string', describe: 'Write the status page to this file as well' },
       watch: { type: 'boolean', default: false, describe: 'Show it again every minute until interrupted' },
     })
     .example('$0 status --credentials secrets.yml', 'the table, and the findings, worst first')
     .example('$0 status --credentials secrets.yml --html page.html', 'one document, with the histories as charts')
     .example('$0 status --credentials secrets.yml --watch', 'again every minute')
-    .epilogue('Exit codes: 0 no findings, 1 findings, 2 config broken, 3 no bucket answered.')
+    .epilogue('Exit codes: 0 no findings, 1 findings, 2 config or usage error, 3 no bucket answered.')
 
 interface Args {
   config: string

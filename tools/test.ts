@@ -32,7 +32,7 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
   if (!counts.succeeded || counts.passed === 0) {
     throw new CommandFailure(
       exitCodes.findings,
-      counts.passed + counts.failed === 0 ? 'no test was run' : 'not every test passed',
+      counts.passed + counts.failed === 0 ? 'no test was run' : 'some tests failed',
       'see above; `npm test -- <word>` runs the tests whose path contains the word',
     )
   }

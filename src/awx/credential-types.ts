@@ -25,7 +25,7 @@ export const storeCredentialType: CredentialType = {
 export const heartbeatCredentialType: CredentialType = {
   name: 'Heartbeat',
   kind: 'cloud',
-  description: "The address of a dead-man's switch that hears of every run, by the convention of Healthchecks",
+  description: "The URL of a dead-man's switch that every run pings, by the convention of Healthchecks",
   inputs: {
     fields: [{ id: 'url', label: 'Ping URL', type: 'string', secret: true }],
     required: ['url'],

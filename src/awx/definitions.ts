@@ -313,9 +313,9 @@ function credentials(uses: readonly TemplateUse[], config: Config): Credential[]
 
 const credentialDescriptions: Readonly<Record<CredentialUse['type'], string>> = {
   [machineCredentialType]: 'The Docker host, by ssh',
-  [kubernetesCredentialType]: "The cluster's API, by token, with the certificate that its TLS is verified by",
+  [kubernetesCredentialType]: "The cluster's API, by token, with the certificate that verifies its TLS",
   'S3 store': 'The keys of the buckets',
-  Heartbeat: "The dead-man's switch that hears of every run",
+  Heartbeat: "The dead-man's switch that every run pings",
 }
 
 function inputsOf(type: CredentialUse['type']): readonly string[] {

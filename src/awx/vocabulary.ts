@@ -74,7 +74,7 @@ export interface Workflow extends Notifies {
 
 /**
  * A credential's place on AWX. `inputs` are what the config knows of it; `sources` are the others, each with the
- * environment variable that `configure-awx` reads it from, where the credentials file does not give it.
+ * environment variable that `configure-awx` reads it from, if the credentials file does not give it.
  */
 export interface Credential {
   readonly name: string

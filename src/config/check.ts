@@ -114,7 +114,7 @@ function formMeant(union: ErrorObject, path: string, file: string): Problem[] {
   const described = forms.map(f =>
     f.properties ? `{ ${Object.keys(f.properties).join(', ')} }` : String(f.type ?? 'a value'),
   )
-  return problem(`${shown(value, here)} fits none of the forms it may have`, `write ${described.join(' or ')}`)
+  return problem(`${shown(value, here)} matches none of the allowed forms`, `write ${described.join(' or ')}`)
 }
 
 /** `/systems/3/bucket` → `.systems[3].bucket`. */

@@ -96,7 +96,7 @@ export const formats: Readonly<Record<string, Format>> = {
   image: { accepts: text => text.length <= 512 && image.test(text), means: 'an image reference: `registry/name:tag`' },
   timezone: {
     accepts: text => text in tzdata.zones,
-    means: "a time zone of the IANA list, spelled as there, such as 'Europe/London' or 'Etc/UTC'",
+    means: "a time zone of the IANA list, spelled exactly, such as 'Europe/London' or 'Etc/UTC'",
   },
   host: { accepts: isHost, means: 'a host name or an IP address' },
   'http-address': { accepts: isHttpAddress, means: 'an http or https address without a user or password' },
@@ -106,6 +106,6 @@ export const formats: Readonly<Record<string, Format>> = {
   },
   'age-recipient': {
     accepts: isAgeRecipient,
-    means: 'an age public key (`age1…`) whose checksum holds: copy the line that `age-keygen` printed',
+    means: 'an age public key (`age1…`) with a valid checksum: copy the line that `age-keygen` printed',
   },
 }

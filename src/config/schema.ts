@@ -44,8 +44,8 @@ export const configSchema = Type.Object(
     store: Type.Object(
       {
         endpoint: url,
-        region: Type.String({ description: 'What the store calls its region; Ceph takes any word', minLength: 1 }),
-        provider: Type.String({ description: "rclone's name for the store's maker", minLength: 1 }),
+        region: Type.String({ description: 'What the store calls its region; Ceph accepts any', minLength: 1 }),
+        provider: Type.String({ description: "rclone's name of the S3 provider", minLength: 1 }),
       },
       { additionalProperties: false, description: 'The S3 store that holds every bucket' },
     ),

@@ -43,8 +43,8 @@ export function secretsIn(config: unknown, file: string): Problem[] {
         ruleId: 'secret-in-config',
         severity: 'error',
         location: { file, path: redact(placeIn(config, path)) },
-        message: `holds ${what}, and the config is committed for everyone to read`,
-        suggest: 'replace that secret, since it has been written down, and name a Secret or a credential instead',
+        message: `holds ${what}, but everyone can read the committed config`,
+        suggest: 'change that secret, because it was exposed, and name a Secret or a credential instead',
       })
     } else if (typeof value === 'object' && value !== null) {
       for (const [key, inner] of Object.entries(value)) {

@@ -72,7 +72,7 @@ export async function compareGenerated(config: Config, configFile: string, proje
 export function generatedProblem(drifted: readonly Drift[], configFile: string, project: string): Problem {
   const root = dirname(resolve(configFile))
   const [first] = drifted
-  const more = drifted.length > 1 ? `, and ${drifted.length - 1} more files are not as the config makes them` : ''
+  const more = drifted.length > 1 ? `, and ${drifted.length - 1} more files differ from what the config generates` : ''
   const option = resolve(configFile) === resolve(project, 'backups.config.ts') ? '' : ` -- --config ${configFile}`
   return {
     ruleId: 'generated-differs',

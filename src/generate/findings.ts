@@ -18,19 +18,19 @@ export function findingsPage(): string {
   ].join('\n\n')}\n`
 }
 
-const verify = 'Launch the job template `Verify: <system>`, which asks the bucket again.'
+const verify = 'Launch the job template `Verify: <system>`, which checks the bucket again.'
 const runBackup =
   'Launch the job template `Back up: <system>` and read its log to the end; the last line names the cause and the next step. In a cluster, the log of the run that failed is `kubectl -n <namespace> logs job/<name>`, and `kubectl -n <namespace> get cronjob <system>` shows whether it is suspended.'
 const whoChanged =
-  "Only the agent's key may write to the bucket. Ask the store's operators for its access log, and change the key if nobody of yours did it."
+  "Only the agent's key may write to the bucket. Ask the store's operators for its access log, and change the key if nobody in your team did it."
 
 const meaning: Readonly<Record<FindingId, string>> = {
   'no-answer': 'The bucket could not be listed: the network, the store, the credential or the name of the bucket.',
   'no-copy': 'Nothing can be restored from the bucket.',
   'newest-copy-lost':
-    'A receipt says what the newest copy is, and the bucket holds something else or nothing. A restore takes the newest copy that is still what its receipt says.',
+    'A receipt says what the newest copy is, and the bucket holds something else or nothing. A restore takes the newest copy that still matches its receipt.',
   damaged:
-    'The agent read the copy back from the bucket, all of it, as it does with `verify --deep`. Its bytes have another hash than when they were stored, or what they hold does not end as it should. Its size and ETag are those of before, so that no listing shows it.',
+    'The agent read the copy back from the bucket with `verify --deep`. Its hash differs from that in the receipt, or its content is truncated. Its size and ETag did not change, so no listing shows the damage.',
   'not-private': 'Anyone, or anyone with an account, may list, read or write the bucket.',
   'guard-acted':
     'The guard starts Rancher again if the run that stopped it cannot. It was armed, and its run did not disarm it. No backup stops Rancher again until a person has accepted that.',
@@ -38,19 +38,19 @@ const meaning: Readonly<Record<FindingId, string>> = {
     'Some files could not be read or sent; the others are in the copy. The receipt names those that are missing.',
   overdue:
     'The run after the newest copy had time to start, even late, and to end; there is no copy of it. If the system is lost now, everything since that copy is lost.',
-  'promise-broken': "The config promises `loseAtMost` or `restorableFor`, and the copies that are there don't keep it.",
+  'promise-broken': 'The config promises `loseAtMost` or `restorableFor`, and the present copies do not keep it.',
   'from-the-future':
     'The clock of a run was ahead of the store. The copy would count as the newest for a long time and hide that no other is made.',
   'receipt-invalid':
     'The agent writes a receipt once and never changes it. Another program or a person wrote this one.',
   'chain-broken':
     'Each receipt names the hash of the one before it. One of them was changed, or one between them removed.',
-  'copy-lost': 'A copy that should still be kept is missing or is not what its receipt says.',
+  'copy-lost': 'A copy that should still be kept is missing or does not match its receipt.',
   shrunk:
     "The copy is smaller than those before by more than the system's ordinary changes: data was deleted, or the source was not what it should be.",
   'too-few-copies': 'More copies were made than are kept, and fewer are kept than the config says.',
   'client-behind':
-    'Debian updated the server, or the installation did, and the image still has the client of before. Such a client may leave out what the server has since, or write what no server accepts. Drills show whether the copies restore all the same.',
+    'The server was updated, and the image still has an older client. Such a client may leave out what is new in the server, or write a dump that no server accepts. Drills show whether the copies can still be restored.',
   'drill-overdue': 'Only a restore proves a copy. Two drills in a row were not made or failed.',
   'run-unfinished': 'A run marked its start in the bucket and did not end in the time that it may take.',
   leftovers: 'Uploads in parts began more than two days ago and were neither completed nor aborted.',

@@ -26,7 +26,7 @@ const hasRegions = (text: string) => / *# BEGIN generated /.test(text)
 
 /**
  * Makes a folder's generated files those given: writes what differs, each whole or not at all, and removes what was
- * generated and is no longer made. A file without the mark of a generated one is never changed or removed.
+ * generated and is no longer generated. A file without the mark of a generated one is never changed or removed.
  *
  * @throws CommandFailure, before anything is written, if a file without the mark is in the way
  */
@@ -65,7 +65,7 @@ export async function compareFolder(folder: string, files: ReadonlyMap<string, s
     if (now === undefined) drifted.push({ path, message: 'is missing' })
     else if (now !== text) drifted.push({ path, ...firstDifference(now, text) })
   }
-  return [...drifted, ...stale(present, files).map(path => ({ path, message: 'is no longer made' }))]
+  return [...drifted, ...stale(present, files).map(path => ({ path, message: 'is no longer generated' }))]
 }
 
 function stale(present: ReadonlyMap<string, string>, files: ReadonlyMap<string, string>): string[] {

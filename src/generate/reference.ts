@@ -108,7 +108,7 @@ function optionsPage(): string {
   return [
     made('the option tables in src/kinds/'),
     '# The options of the jobs\n',
-    'What a job can be told: by its survey on AWX, with `--answer <variable>=<value>` of `backups launch`, or as a variable of the playbook.\n',
+    'The options of each job. Set them in the survey on AWX, with `--answer <variable>=<value>` of `backups launch`, or as variables of the playbook.\n',
     ...sections,
   ].join('\n')
 }

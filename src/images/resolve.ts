@@ -92,7 +92,7 @@ async function privateApt(folder: string): Promise<PrivateApt> {
     throw new CommandFailure(
       exitCodes.unreachable,
       `${program} ${args[0]} failed: ${errorsIn(`${stdout}\n${stderr}`)}`,
-      'see that this machine has apt, and that its Debian mirror answers',
+      'check that this machine has apt and that its Debian mirror answers',
     )
   }
   await run('apt-get', ['update', '--error-on=any'])

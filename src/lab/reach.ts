@@ -17,7 +17,7 @@ export interface LabAccess {
 export interface StoreAccess {
   readonly endpoint: string
   readonly region: string
-  /** rclone's name for the store's maker. */
+  /** rclone's name of the S3 provider. */
   readonly provider: string
   readonly accessKeyId: string
   readonly secretAccessKey: string

@@ -32,7 +32,7 @@ export async function readCredentials(file: string): Promise<CredentialInputs> {
 /**
  * Runs `work` with what AWX would inject for these credentials; files with keys are deleted when it returns.
  *
- * The environment of the managed types is AWX's own: its Kubernetes token credential verifies TLS only where it holds a
+ * The environment of the managed types is AWX's own: its Kubernetes token credential verifies TLS only if it holds a
  * CA certificate.
  */
 export async function withInjection<T>(

@@ -47,14 +47,14 @@ export async function launch(config: Config, request: LaunchRequest, terminal: T
   if (request.check) {
     throw new CommandFailure(
       exitCodes.usage,
-      '--check is for --local: no template lets a launch choose it',
+      '--check needs --local: no job template accepts it at launch',
       'add --local',
     )
   }
   if (request.approve) {
     throw new CommandFailure(
       exitCodes.usage,
-      '--approve is for --local: on AWX a person approves, in their own name',
+      '--approve needs --local: on AWX a person approves, in their own name',
       'leave it out, or add --local',
     )
   }
@@ -106,8 +106,8 @@ function approver(
   if (!terminal.interactive && workflow.nodes.some(node => node.approval_node)) {
     throw new CommandFailure(
       exitCodes.usage,
-      `\`${workflow.name}\` asks for approvals, and there is no terminal to ask at`,
-      'run it at a terminal, or add --approve to give all of them beforehand',
+      `\`${workflow.name}\` asks for approvals, but there is no terminal`,
+      'run it at a terminal, or add --approve to give all of them in advance',
     )
   }
   return ({ name, description, timeout }) => {

@@ -64,7 +64,7 @@ export async function compareWithAwx(definitions: Definitions, controller: Contr
     for (const object of live) {
       if (names.has(object.name ?? '') || !kind.ours(object)) continue
       const name = object.name ?? String(object.id)
-      const note = 'has our mark, and the config does not name it'
+      const note = 'carries our mark, but is not in the config'
       differences.push({ sign: '-', where: 'AWX', kind: kind.title, name, fields: [], note })
       const list = kind.endpoint.replace('/', '')
       const parents = ['inventory', 'credential_type'].map(field => [field, nameIn(object, field) ?? ''])

@@ -55,7 +55,7 @@ async function compareBucket(config: Config, system: System, credentials: Creden
     }
     return away(
       status ? `answers ${status}` : messageOf(error),
-      `look at the credential \`${credential}\` and the network`,
+      `check the credential \`${credential}\` and the network`,
     )
   }
   const notes = await Promise.all([

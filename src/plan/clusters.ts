@@ -100,7 +100,7 @@ function readChecks({ plays }: PlayOutput, name: string): Comparison {
           unreachable.push({
             what: `${name}, for ${host}`,
             why: text(result.msg),
-            next: 'look at the credential and the network',
+            next: 'check the credential and the network',
           })
         } else if (result.failed) {
           differences.push({

@@ -11,7 +11,7 @@ export interface Problem {
   readonly suggest: string
 }
 
-/** The names in `known` nearest to a mistyped one, for a suggestion; empty where none is near. */
+/** The names in `known` nearest to a mistyped one, for a suggestion; empty if none is near. */
 export function nearest(word: string, known: readonly string[]): string[] {
   return known
     .map(name => ({ name, distance: editDistance(word.toLowerCase(), name.toLowerCase()) }))

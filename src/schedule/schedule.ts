@@ -58,7 +58,7 @@ export function timeOfDay(text: string): { hour: number; minute: number } | unde
 /** Hour and minute of a schedule that is not hourly. Throws on a text that the rule `schedule-never-fires` refuses. */
 export function timeOf(schedule: Exclude<Schedule, { every: 'hour' }>): { hour: number; minute: number } {
   const time = timeOfDay(schedule.at)
-  if (!time) throw new RangeError(`"${schedule.at}" is no time of day`)
+  if (!time) throw new RangeError(`"${schedule.at}" is not a time of day`)
   return time
 }
 

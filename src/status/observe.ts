@@ -126,7 +126,7 @@ async function readFolder(store: Store, of: { bucket: string; system: string }, 
       const { start, end, taken } = read.receipt
       const claimed = new Date(Math.max(...[start, end, taken].map(text => Date.parse(text))))
       if (!isFromFuture(claimed, modified)) return memory.add(read, etag)
-      const message = `${of.bucket}/${key} claims to be of ${claimed.toISOString()}, but was written at ${modified.toISOString()}`
+      const message = `${of.bucket}/${key} is dated ${claimed.toISOString()}, but was written at ${modified.toISOString()}`
       fromFuture.push({ message, since: modified, sha256: read.sha256 })
     },
   )

@@ -4,7 +4,7 @@ import { placeOf, type Rule } from './rule.ts'
 
 export const imageNotPinned: Rule = {
   id: 'image-not-pinned',
-  description: 'An image without a fixed tag or digest changes under a backup without anybody having changed anything.',
+  description: 'An image without a fixed tag or digest can change although the config has not.',
   check: config =>
     images(config).flatMap(({ path, image }) =>
       pinned(image)

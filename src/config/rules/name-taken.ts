@@ -18,7 +18,7 @@ export const nameTaken: Rule = {
         ? [
             {
               path: placeOf(config, index, 'name'),
-              message: `\`${name}\` has a meaning of its own in the inventory`,
+              message: `\`${name}\` is a reserved name of the inventory`,
               suggest: `choose another name, such as \`${name}-backup\``,
             },
           ]

@@ -3,7 +3,7 @@ import { type Finding, placeOf, type Rule } from './rule.ts'
 
 export const scheduleNeverFires: Rule = {
   id: 'schedule-never-fires',
-  description: 'A time or day that does not exist is a schedule that never comes due, and a backup that never runs.',
+  description: 'A schedule with a time or day that does not exist never comes due: the backup never runs.',
   check: config =>
     config.systems.flatMap((system, index) =>
       wrongIn(system.schedule).map(({ key, ...finding }) => ({

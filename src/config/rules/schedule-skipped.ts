@@ -5,7 +5,7 @@ import { placeOf, type Rule } from './rule.ts'
 export const scheduleSkipped: Rule = {
   id: 'schedule-skipped',
   description:
-    'A time that the spring change of the clocks leaves out does not come that day: AWX and Kubernetes both skip the run.',
+    'A time that the clocks skip in spring does not exist on that day: AWX and Kubernetes both skip the run.',
   check: config =>
     config.systems.flatMap((system, index) => {
       const day = skippedOn(system.schedule)
@@ -14,7 +14,7 @@ export const scheduleSkipped: Rule = {
         {
           severity: 'warning',
           path: placeOf(config, index, 'schedule'),
-          message: `does not run on ${day}: the clocks of ${timezoneOf(system.schedule)} leave out that hour`,
+          message: `does not run on ${day}: in ${timezoneOf(system.schedule)} the clocks skip that hour`,
           suggest: "choose an hour that every day has, or the time zone 'Etc/UTC'",
         },
       ]

@@ -40,7 +40,7 @@ export interface TreeChoices {
 /** The file written last, that tells a finished tree; it is content like the rest. */
 export const treeMark = 'lab-content.json'
 
-/** Fills `directory` with the tree, unless it is there already. Whatever else the directory holds is removed. Owners are set where the user may (root). */
+/** Fills `directory` with the tree, unless it is there already. Whatever else the directory holds is removed. Owners are set if the user may (root). */
 export function fillTree(directory: string, choices: TreeChoices): 'filled' | 'present' {
   if (choices.files < 100) throw new Error(`a media tree has at least 100 files, not ${choices.files}: ask for more`)
   const mark = `${JSON.stringify(choices)}\n`

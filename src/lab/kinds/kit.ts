@@ -68,7 +68,7 @@ async function secretsInCluster({ namespace, secrets }: KitSystem, lab: LabAcces
  * Fetches a kit with rclone and opens it with age and the lab's key, as an operator would.
  *
  * @returns the manifests in it, JSON that `kubectl apply` takes
- * @throws Error if the object is not what its receipt says
+ * @throws Error if the object does not match its receipt
  */
 async function decryptByHand(
   system: KitSystem,
