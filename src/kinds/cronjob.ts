@@ -176,9 +176,9 @@ export function imageFindings({ image }: ClusterSystem, former: string | undefin
   return [
     {
       key: 'image',
-      message: `\`${image}\` does not do this kind's work`,
+      message: `\`${image}\` cannot back up this kind of system`,
       suggest:
-        former === undefined ? 'leave it out: only the agent does' : `leave it out, or name a version of \`${former}\``,
+        former === undefined ? 'leave it out: only the agent can' : `leave it out, or name a version of \`${former}\``,
     },
   ]
 }

@@ -53,7 +53,7 @@ export const clusterFields = {
   image: Type.Optional(
     Type.String({
       description:
-        'The image that does the work, if not `agent.image`: one of the images in use before (`informaticsmatters/sql-backup`, `informaticsmatters/volume-replicator`) does it as well, under the same contract',
+        'The image that does the work, if not `agent.image`: one of the old images (`informaticsmatters/sql-backup`, `informaticsmatters/volume-replicator`) does it too, with the same environment',
       format: 'image',
     }),
   ),

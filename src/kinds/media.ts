@@ -46,7 +46,7 @@ const restoreOptions = restoreTable([
   {
     name: 'from',
     question: 'From where?',
-    help: 'Where the copy is read from: the bucket (with what was deleted or replaced lately), the replica volume, or objects: a bucket that the older images filled, without a manifest',
+    help: 'Where the copy is read from: the bucket (with what was deleted or replaced recently), the replica volume, or objects: a bucket that the older images filled, without a manifest',
     type: 'choice',
     choices: ['bucket', 'replica', 'objects'],
     default: 'bucket',
@@ -86,7 +86,7 @@ const drillOptions: OptionTable = {
     {
       name: 'drill_percent',
       question: 'How much of the files?',
-      help: 'How many percent of the files a drill restores; each drill takes the next part until all have been restored',
+      help: 'The percentage of the files that a drill restores; each drill takes the next part until all have been restored',
       type: 'integer',
       default: '5',
       environment: 'BACKUP_DRILL_PERCENT',

@@ -25,7 +25,10 @@ const schema = Type.Object(
       pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]*$',
     }),
     dataDirectory: Type.String({ description: 'What the container mounts at /var/lib/rancher', pattern: '^/' }),
-    stagingDirectory: Type.String({ description: 'Where the copy is made; room for twice the data', pattern: '^/' }),
+    stagingDirectory: Type.String({
+      description: 'Where the copy is made; needs room for twice the data',
+      pattern: '^/',
+    }),
     healthUrl: Type.String({ description: 'Answers 200 when Rancher is up', format: 'http-address' }),
     windowMinutes: Type.Integer({
       description: 'How late after its time a scheduled run may still stop Rancher, minutes',
@@ -33,7 +36,7 @@ const schema = Type.Object(
       maximum: 1440,
     }),
     stopDeadlineSeconds: Type.Integer({
-      description: 'After this time the guard starts Rancher again, whatever became of the backup, seconds',
+      description: 'After this time the guard starts Rancher again, whatever the state of the backup, seconds',
       minimum: 5,
       maximum: 3600,
     }),
