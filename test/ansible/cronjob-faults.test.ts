@@ -115,7 +115,7 @@ describe('10: promised copies are kept', () => {
   })
 })
 
-describe('11: a control plane that is away for an hour loses no day', () => {
+describe('11: a control plane that is down for an hour loses no day', () => {
   // Kubernetes starts a missed run only within this time, and otherwise waits for the next.
   const survives = (job: CronJob, away: number) =>
     (job.spec.startingDeadlineSeconds ?? Number.POSITIVE_INFINITY) >= away

@@ -68,7 +68,7 @@ describe('configure-awx and plan, for all of production', () => {
 
   it('what the config no longer names is shown, and kept', async () => {
     const surplus = [
-      `- AWX job template ${gone}: has our mark, and the config does not name it`,
+      `- AWX job template ${gone}: carries our mark, but is not in the config`,
       `- AWX role Backup operators: Execute on job_template ${gone}`,
       '',
     ].join('\n')
@@ -117,7 +117,7 @@ const two = ['rancher-server', 'production-stack-media']
 describe('on an AWX that holds nothing', () => {
   onAwx(two)
 
-  it('says all secrets that are missing at once, before it changes anything', async () => {
+  it('lists all missing secrets at once, before it changes anything', async () => {
     awx.standIn?.requests()
     const error = await configured(all, { credentials: undefined }).catch((error: unknown) => error)
     const sources = all.controller_credentials.flatMap(({ name, sources }) =>
@@ -201,7 +201,7 @@ describe('after a hand changed AWX', () => {
     expect(shown.split('\n').filter(line => line.includes('survey'))).toHaveLength(1)
   })
 
-  it('one run puts back what differs, writes the secrets it is told to, and removes what it is asked to', async () => {
+  it('one run puts back what differs, writes the named secrets, and removes what --remove allows', async () => {
     const { same, progress } = await configured(without(gone), { rotate: ['Store: production'], removeSurplus: true })
     expect(same).toBe(true)
     expect(progress.slice(1)).toEqual([

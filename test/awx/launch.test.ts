@@ -54,7 +54,7 @@ async function launch(options: Partial<WatchOptions> = {}, template: JobTemplate
 }
 
 describe('launch on AWX', () => {
-  it('follows the output while the job runs, and tells how it ended', async () => {
+  it('follows the output while the job runs, and reports how it ended', async () => {
     let printed = 0
     const seen: number[] = []
     play = async ({ log, extraVars }) => {
@@ -109,7 +109,7 @@ describe('launch on AWX', () => {
   })
 })
 
-describe('an AWX that is away for a moment', () => {
+describe('an AWX that is unreachable for a moment', () => {
   /** A proxy in front of the stand-in that serves it below a path, and breaks the connections that a test chooses. */
   async function behindProxy(prefix: string, breaks: (method: string, count: number) => boolean) {
     let count = 0
@@ -161,7 +161,7 @@ describe('an AWX that is away for a moment', () => {
     }
   })
 
-  it('that stays away: the job continues, and the error says where', async () => {
+  it('that stays unreachable: the job continues, and the error names its address', async () => {
     let finish = () => {}
     play = () => new Promise(resolve => (finish = () => resolve('successful')))
     let launched = false
@@ -287,7 +287,7 @@ describe('the command', () => {
     },
   )
 
-  it('an AWX that does not let it in ends it with 3', async () => {
+  it('an AWX that refuses the login ends it with 3', async () => {
     const result = await run([], { CONTROLLER_OAUTH_TOKEN: 'wrong' })
     expect(result.exitCode).toBe(3)
     expect(result.stderr).toContain('check CONTROLLER_OAUTH_TOKEN')

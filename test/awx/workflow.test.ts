@@ -102,7 +102,7 @@ describe('a workflow on AWX', () => {
     expect({ status, cancelled }).toEqual({ status: 'canceled', cancelled: true })
   })
 
-  it('asks nothing of its own', async () => {
+  it('asks no question of its own', async () => {
     await expect(launch(() => 'nothing', { answers: { x: '1' } })).rejects.toThrow('asks for no `x`')
   })
 
@@ -157,7 +157,7 @@ describe('a workflow here, without AWX', () => {
   hosts: all
   gather_facts: false
   tasks:
-    - name: Fail where that is asked for
+    - name: Fail if asked to
       ansible.builtin.assert:
         that: answer != 'fail'
     - name: Say it
@@ -259,7 +259,7 @@ describe('a workflow here, without AWX', () => {
   })
 
   it.each([
-    [['--local'], 'add --approve to give all of them beforehand'],
+    [['--local'], 'add --approve to give all of them in advance'],
     [['--approve'], '--approve is for --local'],
     [['--local', '--approve', '--answer', 'x=1'], 'asks for no `x`'],
   ])('the command with %j and no terminal ends with 2, and says what to do', async (args, said) => {

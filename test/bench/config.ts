@@ -59,7 +59,7 @@ function configOf(size: number): Config {
   return { ...production, clusters, systems: systems as Config['systems'] }
 }
 
-/** Takes a config of so many systems through all that is ours; throws where it finds a problem. */
+/** Takes a config of so many systems through all that is ours; throws if it finds a problem. */
 export async function work(size: number): Promise<void> {
   const { config, problems } = checkConfig(configOf(size), 'bench')
   if (!config)

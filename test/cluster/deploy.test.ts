@@ -75,7 +75,7 @@ describe('before anything changes, it names', () => {
     expect(play.output).not.toContain('no-such-token')
   })
 
-  test('a namespace where the token may do nothing', async () => {
+  test('a namespace in which the token may do nothing', async () => {
     expectRefusal(
       await deploy({ namespace: 'kube-system' }),
       /may not create cronjobs, update cronjobs, create jobs in the namespace kube-system/,

@@ -119,7 +119,7 @@ test('while the Job runs the CronJob is suspended and the applications are scale
   expect(await held()).toEqual(asBefore)
 })
 
-test('a Job that fails is red, with its last words, and all is as before', async () => {
+test('a Job that fails is reported with the end of its log, and everything is as before', async () => {
   const { exitCode, output } = await run('echo FAILURE the copy is damaged >/dev/termination-log; exit 4')
   expect(exitCode).toBe(2)
   expect(output).toContain('FAILURE the copy is damaged')

@@ -107,14 +107,14 @@ describe('before anything is stopped, a run is refused', { timeout: 300_000 }, (
   afterAll(() => refused.fall())
 
   test.for([
-    ['outside its window', { rancher_backup_window: closedWindow() }, 'outside the window'],
-    ['where the data lie elsewhere', { rancher_backup_data_directory: '/lab' }, 'set rancher_backup_data_directory'],
-    ['where the bucket is not there', { rancher_backup_bucket: 'there-is-none' }, 'NoSuchBucket'],
-    ['where the store does not answer', { rancher_backup_s3_endpoint: 'http://127.0.0.1:9' }, 'ECONNREFUSED'],
-    ['where there is no room', { rancher_backup_staging_directory: '/lab/rancher-test/small' }, 'need'],
-    ['where Rancher is not healthy', { rancher_backup_health_url: 'http://127.0.0.1:9/ping' }, 'is not healthy'],
-    ['where there is no such image', { rancher_backup_image: 'localhost/there-is:none' }, 'there-is'],
-  ] as const)('%s', async ([, variables, said]) => {
+    ['a time outside its window', { rancher_backup_window: closedWindow() }, 'outside the window'],
+    ['data in another folder', { rancher_backup_data_directory: '/lab' }, 'set rancher_backup_data_directory'],
+    ['a missing bucket', { rancher_backup_bucket: 'there-is-none' }, 'NoSuchBucket'],
+    ['a store that does not answer', { rancher_backup_s3_endpoint: 'http://127.0.0.1:9' }, 'ECONNREFUSED'],
+    ['too little space', { rancher_backup_staging_directory: '/lab/rancher-test/small' }, 'need'],
+    ['an unhealthy Rancher', { rancher_backup_health_url: 'http://127.0.0.1:9/ping' }, 'is not healthy'],
+    ['an unknown image', { rancher_backup_image: 'localhost/there-is:none' }, 'there-is'],
+  ] as const)('refuses %s', async ([, variables, said]) => {
     await refused.shell('mkdir -p /lab/rancher-test/small; mount -t tmpfs -o size=64m tmpfs /lab/rancher-test/small')
     try {
       const { exitCode, output } = await refused.play({ variables })

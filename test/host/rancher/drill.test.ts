@@ -108,7 +108,7 @@ describe('a drill', { timeout: 300_000 }, () => {
     await damaged(key, async () => {
       const { exitCode, output } = await drill()
       expect(exitCode).toBe(2)
-      expect(output).toContain('is not what its receipt says')
+      expect(output).toContain('does not match its receipt')
       const verified = await verify()
       expect(verified.exitCode).toBe(2)
       expect(verified.output).toContain('its receipt says')
@@ -131,7 +131,7 @@ describe('a drill', { timeout: 300_000 }, () => {
     await expectTidy()
   })
 
-  test('that is killed is cleared away by the next run', async () => {
+  test('that is killed is cleaned up by the next run', async () => {
     const killed = await host.at('wait until healthy', 'kill -KILL $agent')
     const { exitCode, output } = await drill()
     await killed.done

@@ -85,7 +85,7 @@ describe('a restore', { timeout: 300_000 }, () => {
     const { exitCode, output } = await restore()
     await host.store.s3.send(new PutObjectCommand({ Bucket: host.bucket, Key: key, Body: archive }))
     expect(exitCode).toBe(2)
-    expect(output).toContain('is not what its receipt says')
+    expect(output).toContain('does not match its receipt')
     expect(await host.startedAt()).toBe(before)
     expect(await mark()).toBe('second')
   })

@@ -129,7 +129,7 @@ describe('the definitions of any valid config', () => {
     })
   })
 
-  it('let nobody who launches change more than the survey asks for', () => {
+  it('can change only what the survey asks for', () => {
     forEvery(({ controller_defaults, controller_templates, controller_roles }) => {
       const asks = Object.entries(controller_defaults.templates).filter(([key]) => key.startsWith('ask_'))
       expect(asks.filter(([, value]) => value !== false)).toEqual([])

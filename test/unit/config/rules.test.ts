@@ -139,14 +139,14 @@ describe('a config with one mistake gives one line: place, what is wrong, what t
       c => {
         c.systems[0].schedule.timezone = 'Europe/Londn'
       },
-      "shape systems[0] (rancher-server).schedule.timezone: \"Europe/Londn\" is not a time zone of the IANA list, spelled as there, such as 'Europe/London' or 'Etc/UTC' → write a time zone of the IANA list, spelled as there, such as 'Europe/London' or 'Etc/UTC'",
+      "shape systems[0] (rancher-server).schedule.timezone: \"Europe/Londn\" is not a time zone of the IANA list, spelled exactly, such as 'Europe/London' or 'Etc/UTC' → write a time zone of the IANA list, spelled exactly, such as 'Europe/London' or 'Etc/UTC'",
     ],
     [
-      'a time that the clocks leave out in spring',
+      'a time that the clocks skip in spring',
       c => {
         c.systems[1].schedule = { every: 'day', at: '01:30', timezone: 'Europe/London' }
       },
-      "schedule-skipped systems[1] (infra-db-development).schedule: does not run on 2026-03-29: the clocks of Europe/London leave out that hour → choose an hour that every day has, or the time zone 'Etc/UTC'",
+      "schedule-skipped systems[1] (infra-db-development).schedule: does not run on 2026-03-29: in Europe/London the clocks skip that hour → choose an hour that every day has, or the time zone 'Etc/UTC'",
     ],
     [
       'an image that is not pinned',
@@ -480,7 +480,7 @@ describe('a secret in the config is refused, and never repeated', () => {
       'Q'.repeat(58),
     ],
     [
-      'a password where its Secret is to be named',
+      'a password in place of the name of its Secret',
       c => {
         c.systems[database].password = password
       },

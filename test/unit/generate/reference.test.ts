@@ -17,7 +17,7 @@ it('every rule is in the reference, and no two have the same id', () => {
   expect(new Set(ids).size).toBe(ids.length)
 })
 
-it('tells every key of a config, also those inside others, and which may be left out', () => {
+it('describes every key of a config, nested ones too, and which are optional', () => {
   const page = referencePages().get('config.md') ?? ''
   expect(page).toContain('| `repository.url` | string | Where AWX fetches the playbooks |')
   expect(page).toContain('| `clusters[].api` | string, `^https://` |')

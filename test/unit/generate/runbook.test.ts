@@ -15,7 +15,7 @@ test('names every system, bucket, namespace and Secret of the config', () => {
   }
 })
 
-test('every job template it tells to launch is one that AWX has, with the questions it answers', () => {
+test('every job template that it names exists on AWX, with the questions it answers', () => {
   const { controller_templates, controller_workflows } = definitions(config)
   const questions = new Map(
     controller_templates.map(template => [template.name, (template.survey_spec?.spec ?? []).map(q => q.variable)]),

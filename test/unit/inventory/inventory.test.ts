@@ -102,7 +102,7 @@ it('a generated file that was edited, is missing or stale is found, and put righ
   expect((await compareFolder(folder, files)).map(({ path, message }) => `${path} ${message.split(':')[0]}`)).toEqual([
     'host_vars/rancher-server.yml is missing',
     'host_vars/infra-db-production.yml differs at line 2',
-    'host_vars/gone.yml is no longer made',
+    'host_vars/gone.yml is no longer generated',
   ])
   expect(await writeFolder(folder, files)).toEqual({
     written: ['host_vars/rancher-server.yml', 'host_vars/infra-db-production.yml'],

@@ -30,7 +30,7 @@ async function firstLine({ stdout }: ReturnType<typeof holder>): Promise<string>
   return line
 }
 
-it('lets one process in at a time, also of many that start together', async () => {
+it('admits one process at a time, also if many start together', async () => {
   const holders = Array.from({ length: 5 }, holder)
   const lines = await Promise.all(holders.map(firstLine))
   for (const process of holders) process.kill('SIGKILL')

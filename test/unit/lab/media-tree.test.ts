@@ -72,7 +72,7 @@ describe('fillTree', () => {
     expect(Object.keys(original).some(path => Buffer.byteLength(path.split('/').at(-1) ?? '') === 255)).toBe(true)
   })
 
-  it('refuses a number of files that its oddities alone exceed', () => {
+  it('refuses a number of files that is less than its odd ones', () => {
     expect(() => fillTree(join(folder, 'small'), { ...choices, files: 10 })).toThrow('at least 100 files')
   })
 })
@@ -85,7 +85,7 @@ describe('treeFingerprint', () => {
     return differences('tree', original, treeFingerprint(copy), 20)
   }
 
-  it('sees a byte that changed under the same size and time', () => {
+  it('detects a changed byte with the same size and time', () => {
     const lines = changed('byte', copy => {
       const file = join(copy, 'odd kinds/same bytes 3')
       chmodSync(file, 0o644)
@@ -98,7 +98,7 @@ describe('treeFingerprint', () => {
     expect(lines[0]).toMatch(/^tree, odd kinds\/same bytes 3, sha256: /)
   })
 
-  it('sees a longer file, another mode, another time and a renamed entry', () => {
+  it('detects a longer file, another mode, another time and a renamed entry', () => {
     const lines = changed('several', copy => {
       appendFileSync(join(copy, 'odd kinds/empty'), 'x')
       chmodSync(join(copy, 'odd names/#hash'), 0o600)

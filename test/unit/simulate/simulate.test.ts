@@ -22,7 +22,7 @@ const kinds = ['rancher-server', 'infra-db-production', 'production-stack-db', '
 )
 
 describe('what the installation copes with raises no alarm', () => {
-  it('a control plane that is away for six hours of the night', () => {
+  it('a control plane that is down for six hours of the night', () => {
     const faults = [{ kind: 'cluster-away' as const, from: at('2026-06-01T00:00:00Z'), to: at('2026-06-01T06:00:00Z') }]
     expect(year(nightly, { faults })).toMatchObject({ alarms: [], lost: 0 })
   })
@@ -39,7 +39,7 @@ describe('what the installation copes with raises no alarm', () => {
 })
 
 describe('what it does not raises one', () => {
-  it('a control plane that is away for a day: from when the run could no longer start until the next copy', () => {
+  it('a control plane that is down for a day: from when the run could no longer start until the next copy', () => {
     const faults = [{ kind: 'cluster-away' as const, from: at('2026-06-01T00:00:00Z'), to: at('2026-06-01T23:00:00Z') }]
     const { alarms, lost, worstLoss } = year(nightly, { faults })
     expect(lost).toBe(1)
@@ -49,7 +49,7 @@ describe('what it does not raises one', () => {
     expect(worstLoss.seconds).toBeGreaterThan(2 * 86_400)
   })
 
-  it('an AWX that is away for longer than the window of the Rancher backup: a week is lost', () => {
+  it('an AWX that is down for longer than the window of the Rancher backup: a week is lost', () => {
     const faults = [{ kind: 'awx-away' as const, from: at('2026-06-05T12:00:00Z'), to: at('2026-06-05T22:00:00Z') }]
     const { alarms, lost, worstLoss } = year(rancher, { faults })
     expect({ lost, days: Math.floor(worstLoss.seconds / 86_400) }).toEqual({ lost: 1, days: 14 })

@@ -85,7 +85,7 @@ describe('no finding', () => {
     ).toEqual([])
   })
 
-  it('when many receipts vouch for the one manifest of a tree that did not change', () => {
+  it('when many receipts name the one manifest of a tree that did not change', () => {
     const manifest = '.manifests/db/2026-10-29T03:07:02.000Z.jsonl.gz'
     const receipts = receiptsOf(
       { ...place, keyOf: () => manifest },
@@ -124,7 +124,7 @@ describe('a bucket made wrong in one way has one finding', () => {
       without(healthy, 0),
       { keeps: { copies: 27 } },
       [
-        'newest-copy-lost: db-backup/hourly/backup-2026-11-25T03:07:02Z-dumpall.sql.gz is missing, its receipt says that it was there',
+        'newest-copy-lost: db-backup/hourly/backup-2026-11-25T03:07:02Z-dumpall.sql.gz is missing, although it has a receipt',
       ],
     ],
     [
@@ -141,9 +141,7 @@ describe('a bucket made wrong in one way has one finding', () => {
       'an older copy deleted',
       without(healthy, 9),
       { keeps: { copies: 27 } },
-      [
-        'copy-lost: db-backup/hourly/backup-2026-11-16T03:07:02Z-dumpall.sql.gz is missing, its receipt says that it was there',
-      ],
+      ['copy-lost: db-backup/hourly/backup-2026-11-16T03:07:02Z-dumpall.sql.gz is missing, although it has a receipt'],
     ],
     [
       'files missing from the newest copy',
@@ -186,7 +184,7 @@ describe('a bucket made wrong in one way has one finding', () => {
       'a receipt removed that was seen before',
       { ...healthy, receipts: healthy.receipts.slice(1), removed: healthy.receipts.slice(0, 1) },
       { keeps: { copies: 27 } },
-      ['chain-broken: .receipts/db/2026-11-25T03:07:02.000Z.json was there and is gone'],
+      ['chain-broken: .receipts/db/2026-11-25T03:07:02.000Z.json existed and is missing now'],
     ],
     [
       'a receipt between two others removed',
@@ -204,9 +202,9 @@ describe('a bucket made wrong in one way has one finding', () => {
     ],
     [
       'a receipt from the future',
-      { ...healthy, fromFuture: [{ message: 'claims to be of 2027', since: now }] },
+      { ...healthy, fromFuture: [{ message: 'is dated 2027', since: now }] },
       {},
-      ['from-the-future: claims to be of 2027 (since 2026-11-25T08:30:00.000Z)'],
+      ['from-the-future: is dated 2027 (since 2026-11-25T08:30:00.000Z)'],
     ],
     [
       'no drill for 15 days',
@@ -355,16 +353,16 @@ describe('a bucket made wrong in one way has one finding', () => {
 describe('copies of the old images, which write no receipts', () => {
   const old: Observed = { ...healthy, receipts: [] }
 
-  it('are a finding where the agent should make them', () => {
+  it('are a finding if the agent should make them', () => {
     expect(told(old)).toEqual([
       'no-receipts: 28 copies, by their names; the newest, hourly/backup-2026-11-25T03:07:02Z-dumpall.sql.gz, was taken at 2026-11-25T03:07:02Z',
     ])
   })
 
-  it('are none where the config names an old image, as long as they are new enough by their names', () => {
+  it('are none if the config names an old image, as long as they are new enough by their names', () => {
     expect(told(old, { writesReceipts: false })).toEqual([])
     expect(told({ ...old, objects: old.objects.slice(3) }, { writesReceipts: false })[0]).toContain(
-      'overdue: the newest copy is 3 d 5 h old, going by its name alone',
+      'overdue: the newest copy is 3 d 5 h old, judged by its name only',
     )
   })
 

@@ -35,7 +35,7 @@ test('a clock that is set during a run is followed', () => {
   expect(Math.abs(clock.aheadMs - DAY)).toBeLessThanOrEqual(SECOND)
 })
 
-test('an answer without a date says nothing', () => {
+test('an answer without a date is ignored', () => {
   const clock = new StoreClock()
   clock.observe(undefined, NOW)
   expect(clock.isKnown).toBe(false)

@@ -54,7 +54,7 @@ test('pruning never leaves fewer verified copies than before or than kept, and n
   }
 })
 
-test('a receipt vouches only for the very object it describes', () => {
+test('a receipt proves only the exact object that it describes', () => {
   const receipt = { object: { key: 'a', bytes: 3, sha256: 'f'.repeat(64), etag: 'e' } }
   const receipts = [{ receipt, key: 'r', sha256: 's' }] as unknown as Parameters<typeof vouchesFor>[0]
   expect(vouchesFor(receipts, { key: 'a', bytes: 3, etag: 'e' })).toBe(true)

@@ -137,7 +137,7 @@ describe('launch --local', () => {
     expect(err).not.toContain('s3cr3t')
   })
 
-  it('knows the nearest name of a template that is not there, exit code 2', async () => {
+  it('suggests the nearest name of an unknown template, exit code 2', async () => {
     const { code, err } = await backups('launch', 'Back up: rancher', '--local')
     expect(code).toBe(2)
     expect(err).toContain('did you mean `Back up: rancher-server`?')

@@ -76,7 +76,7 @@ test('a dump that is cut off is not complete', () => {
   expect(tap.end()).toMatchObject({ complete: false })
 })
 
-test('what makes the database itself stands in comments of a dump of one database, and as it is in that of a server', () => {
+test('a dump of one database has the statements that create it as comments, a dump of a server as statements', () => {
   const one = `--
 -- PostgreSQL database dump
 --

@@ -70,7 +70,7 @@ test('the setting of a function is left out, its body is not touched', () => {
   )
 })
 
-test('a membership is granted without its grantor where the server does not let that one grant it', () => {
+test('a membership is granted without its grantor if the server does not let that role grant it', () => {
   const error = new StatementError('ERROR: permission denied to grant privileges as role "postgres"', '42501')
   expect(withoutUnknown('GRANT "a b" TO c WITH ADMIN OPTION, INHERIT TRUE GRANTED BY postgres;', error)).toEqual({
     name: 'GRANTED BY postgres',
