@@ -21,10 +21,7 @@ export const command: CommandModule = {
   builder: yargs =>
     yargs
       .option('deep', { type: 'boolean', default: false, describe: 'Also read copies back, as with BACKUP_DEEP=yes' })
-      .example(
-        'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_MAXIMUM_AGE_H=26 $0 verify',
-        'the receipts and their objects',
-      )
+      .example('BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_MAXIMUM_AGE_H=26 $0 verify', 'the receipts and their objects')
       .example(
         'BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_DEEP_BYTES=20G $0 verify --deep',
         'reads 20 GiB of the copies, those first that were never read or longest ago',
