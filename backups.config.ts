@@ -38,6 +38,14 @@ export default defineConfig({
     { name: 'production', environment: 'production', api: 'https://production.kubernetes.example:6443' },
   ],
   notifications: { webhook: 'https://hooks.example/fragalysis-backups' },
+  // Examples: a user of the store who may read every bucket, and the release of kube-prometheus-stack.
+  statusService: {
+    cluster: 'production',
+    namespace: 'im-infra',
+    image: 'registry.example/fragalysis-backups/status:0.1.0',
+    storeSecret: { name: 'backup-status', accessKeyId: 'access_key_id', secretAccessKey: 'secret_access_key' },
+    prometheus: { release: 'kube-prometheus-stack' },
+  },
   awx: { server: 'infra-db-production', kit: 'kit-awx', secret: 'awx-postgres-configuration' },
   systems: [
     {

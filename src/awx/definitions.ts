@@ -193,7 +193,7 @@ const defaults: Defaults = {
 
 /** Every job template that the config needs: one deployment per cluster, then those of each system's kind. */
 function stagedUses(config: Config): StagedUse[] {
-  const used = new Set(config.systems.map(system => kindOf(system).cluster(system)))
+  const used = new Set([...config.systems.map(system => kindOf(system).cluster(system)), config.statusService?.cluster])
   const deployments = config.clusters
     .filter(({ name }) => used.has(name))
     .map(

@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import type { System } from '../kinds/index.ts'
-import { nameSchema } from '../kinds/kind.ts'
+import { keySchema, nameSchema, objectNameSchema } from '../kinds/kind.ts'
 
 const url = Type.String({
   pattern: '^https?://[^/\\s]+/?$',
@@ -82,6 +82,45 @@ export const configSchema = Type.Object(
         ),
       },
       { additionalProperties: false },
+    ),
+    statusService: Type.Optional(
+      Type.Object(
+        {
+          cluster: Type.String({ description: 'One of `clusters`', minLength: 1 }),
+          namespace: Type.String({ description: 'The namespace it runs in', format: 'kubernetes-namespace' }),
+          image: Type.String({ description: 'The image of the status service, pinned', format: 'image' }),
+          storeSecret: Type.Object(
+            {
+              name: objectNameSchema,
+              accessKeyId: keySchema,
+              secretAccessKey: keySchema,
+            },
+            {
+              additionalProperties: false,
+              description:
+                'The Secret of that namespace with the keys of a user of the store who may read every bucket, and write none; `deploy-backups` does not make it',
+            },
+          ),
+          prometheus: Type.Optional(
+            Type.Object(
+              {
+                release: Type.String({
+                  description: 'The value of the label `release`, by which kube-prometheus finds what it reads',
+                  format: 'kubernetes-name',
+                }),
+              },
+              {
+                additionalProperties: false,
+                description: 'Make a ServiceMonitor, a PrometheusRule and a Grafana dashboard, too',
+              },
+            ),
+          ),
+        },
+        {
+          additionalProperties: false,
+          description: 'A service in a cluster that shows the status of all systems, for people and for Prometheus',
+        },
+      ),
     ),
     awx: Type.Optional(
       Type.Object(

@@ -44,7 +44,43 @@ export function accessRules(config: Config, cluster: string): Map<string, Access
     const variables = hosts[system.name] as unknown as HostVariables
     namespaces.set(namespace, [...(namespaces.get(namespace) ?? []), variables])
   }
-  return new Map([...namespaces].sort().map(([namespace, variables]) => [namespace, rulesOf(namespace, variables)]))
+  const rules = new Map([...namespaces].map(([namespace, variables]) => [namespace, rulesOf(namespace, variables)]))
+  const service = config.statusService
+  if (service?.cluster === cluster) {
+    rules.set(service.namespace, [...(rules.get(service.namespace) ?? []), ...statusRules(service)])
+  }
+  return new Map([...rules].sort())
+}
+
+/** The name of all that role `status_service` makes. */
+const statusName = 'backup-status'
+
+function statusRules({ storeSecret, prometheus }: NonNullable<Config['statusService']>): AccessRule[] {
+  const made = [
+    { apiGroups: ['apps'], resources: ['deployments'] },
+    { apiGroups: [''], resources: ['configmaps', 'services'] },
+    ...(prometheus
+      ? [{ apiGroups: ['monitoring.coreos.com'], resources: ['servicemonitors', 'prometheusrules'] }]
+      : []),
+  ]
+  return [
+    {
+      why: "Check that the Secret with the status service's keys is there.",
+      apiGroups: [''],
+      resources: ['secrets'],
+      verbs: ['get'],
+      resourceNames: [storeSecret.name],
+    },
+    ...made.flatMap((of): AccessRule[] => [
+      { why: 'Deploy the status service.', ...of, verbs: ['create'] },
+      {
+        why: 'Change the status service.',
+        ...of,
+        verbs: ['get', 'patch'],
+        resourceNames: [statusName, `${statusName}-dashboard`],
+      },
+    ]),
+  ]
 }
 
 function rulesOf(namespace: string, hosts: readonly HostVariables[]): AccessRule[] {

@@ -2,10 +2,11 @@ import { definitions } from '../awx/definitions.ts'
 import type { Config } from '../config/index.ts'
 import { inventoryFiles } from '../inventory/files.ts'
 import { type Inventory, inventory } from '../inventory/inventory.ts'
+import { statusVariables } from '../monitoring/variables.ts'
 
-/** The inventory of a config: its systems, and AWX's definitions as the variables of the host `awx`. */
+/** The inventory of a config: its systems, AWX's definitions as the variables of the host `awx`, and the status service. */
 export function inventoryOf(config: Config): Inventory {
-  return inventory(config, { ...definitions(config) })
+  return inventory(config, { ...definitions(config) }, statusVariables(config))
 }
 
 /** The files of `inventories/`: path → text. */

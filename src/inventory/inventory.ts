@@ -1,6 +1,6 @@
 import { playbookPython } from '../ansible/yaml.ts'
 import type { Config } from '../config/index.ts'
-import { backupsGroup, cronjobsGroup, groupName } from '../kinds/groups.ts'
+import { backupsGroup, cronjobsGroup, groupName, statusGroup, statusHost } from '../kinds/groups.ts'
 import { kindOf, kinds } from '../kinds/index.ts'
 
 /** An Ansible inventory: groups with their hosts, and each host's variables. */
@@ -11,9 +11,16 @@ export interface Inventory {
 
 /**
  * The inventory of a config: a host for each system, in the groups of its kind, its cluster and its environment, so that
- * `--limit` can select a system, a kind or a cluster; and the host `awx`, whose variables are AWX's definitions.
+ * `--limit` can select a system, a kind or a cluster; the host `awx`, whose variables are AWX's definitions; and that of
+ * the status service, if the config has one.
+ *
+ * @param status the variables of the status service
  */
-export function inventory(config: Config, definitions: Readonly<Record<string, unknown>>): Inventory {
+export function inventory(
+  config: Config,
+  definitions: Readonly<Record<string, unknown>>,
+  status: Readonly<Record<string, unknown>> = {},
+): Inventory {
   const groups: Record<string, string[]> = {
     [backupsGroup]: config.systems.map(({ name }) => name),
     [cronjobsGroup]: [],
@@ -41,5 +48,15 @@ export function inventory(config: Config, definitions: Readonly<Record<string, u
     ...definitions,
   }
   groups.controller = ['awx']
+  groups[statusGroup] = []
+  if (config.statusService) {
+    hosts[statusHost] = {
+      ansible_connection: 'local',
+      ansible_python_interpreter: playbookPython,
+      ...status,
+    }
+    groups[statusGroup].push(statusHost)
+    groups[groupName('cluster', config.statusService.cluster)]?.push(statusHost)
+  }
   return { groups, hosts }
 }

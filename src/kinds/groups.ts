@@ -8,3 +8,7 @@ export const backupsGroup = 'backups'
 
 /** The inventory group of all systems that are CronJobs in a cluster. */
 export const cronjobsGroup = 'cronjobs'
+
+/** The inventory host of the status service, and its group. */
+export const statusHost = 'status-service'
+export const statusGroup = 'status_service'

@@ -5,6 +5,9 @@ import { loadAll, YAML11_SCHEMA } from 'js-yaml'
 import { projectRoot } from '../ansible/venv.ts'
 import { nearest, type Problem } from '../report/problem.ts'
 
+/** Kinds of kube-prometheus, of which Kubernetes has no schema. */
+const OF_OTHERS = 'monitoring.coreos.com'
+
 interface Manifest {
   readonly apiVersion: string
   readonly kind: string
@@ -41,6 +44,7 @@ export async function checkManifests(files: readonly string[], { kubernetes = '1
         problem('manifest-shape', '', 'is a document without apiVersion and kind', 'write both')
         continue
       }
+      if (manifest.apiVersion.startsWith(`${OF_OTHERS}/`)) continue
       const named = `${manifest.kind} ${manifest.metadata?.name ?? 'without a name'}`
       const schema = await readFile(join(folder, schemaFile(manifest)), 'utf8').catch(() => undefined)
       if (schema === undefined) {

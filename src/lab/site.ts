@@ -5,6 +5,7 @@ export const addresses = { host: '10.213.7.1', cluster: '10.213.7.10', rancher: 
 export const labImages = {
   agent: 'docker.io/fragalysis-backups/agent:lab',
   drill: 'docker.io/fragalysis-backups/agent:lab-drill',
+  status: 'docker.io/fragalysis-backups/status:lab',
   rancher: 'docker.io/fragalysis-backups/rancher-stand-in:lab',
   base: 'docker.io/fragalysis-backups/lab:lab',
 } as const

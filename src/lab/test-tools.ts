@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { chmod, copyFile, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { CommandFailure, exitCodes } from '../report/failure.ts'
 
@@ -24,6 +26,7 @@ const packages: Readonly<Record<string, string>> = {
  * that is installed for the tests makes no cluster of its own.
  */
 export async function ensureTestTools(log: (line: string) => void): Promise<void> {
+  await ensurePromtool(log)
   const missing = Object.keys(packages).filter(program => !present(program))
   if (missing.length === 0) return
   const wanted = [...new Set(missing.map(program => packages[program] as string))]
@@ -44,6 +47,34 @@ export async function ensureTestTools(log: (line: string) => void): Promise<void
       `apt-get install ${wanted.join(' ')} failed: ${String(installed.all).trim().split('\n').at(-1)}`,
       'install these packages by hand',
     )
+  }
+}
+
+/** Checks Prometheus' rules and metrics. It lies here because its package would install and start a Prometheus. */
+export const promtool = '/var/cache/fragalysis-backups/promtool'
+
+async function ensurePromtool(log: (line: string) => void): Promise<void> {
+  if (existsSync(promtool)) return
+  log(`fetching promtool from Debian's package prometheus to ${promtool}`)
+  const folder = await mkdtemp(join(tmpdir(), 'backups-promtool-'))
+  try {
+    // apt fetches as a user of its own.
+    await chmod(folder, 0o777)
+    await execa('apt-get', ['update'], { reject: false })
+    await execa('apt-get', ['download', 'prometheus'], { cwd: folder })
+    const [file = ''] = await readdir(folder)
+    await execa('dpkg-deb', ['--extract', file, 'x'], { cwd: folder })
+    await execa('mkdir', ['-p', dirname(promtool)])
+    await copyFile(join(folder, 'x/usr/bin/promtool'), `${promtool}.new`)
+    await rename(`${promtool}.new`, promtool)
+  } catch (error) {
+    throw new CommandFailure(
+      exitCodes.unreachable,
+      `promtool cannot be fetched: ${String((error as { stderr?: string }).stderr || error).trim()}`,
+      'check that apt-get can download the package prometheus',
+    )
+  } finally {
+    await rm(folder, { recursive: true, force: true })
   }
 }
 

@@ -9,7 +9,7 @@ export function storeCredential(system: System): string {
 
 /** What `openStore` needs for a system's bucket; undefined if the credentials file lacks `storeCredential`. */
 export function storeEnvironment(
-  config: Config,
+  config: Pick<Config, 'store'>,
   system: System,
   credentials: CredentialInputs,
 ): Record<string, string> | undefined {

@@ -4,8 +4,7 @@ import { duration, type Finding, findingKinds, findingPage } from '../store/asse
 import { calendar, type Day, lineChart, type Point } from './charts.ts'
 import { nextRuns } from './expect.ts'
 import { escapeHtml as text } from './html.ts'
-import { copiesText } from './report.ts'
-import type { Row } from './row.ts'
+import { copiesText, type Row } from './row.ts'
 
 /** What the page shows of a system besides its row; oldest first. */
 export interface PageSystem {

@@ -2,7 +2,7 @@ import { createColors } from 'picocolors'
 import { atMinute, inBytes, inPercent } from '../report/quantities.ts'
 import { table } from '../report/table.ts'
 import { duration, type Finding, findingPage } from '../store/assess.ts'
-import type { Row, State } from './row.ts'
+import { copiesText, type Row, type State } from './row.ts'
 import type { Status } from './status.ts'
 
 /** The table of every system and then the findings, worst first; or everything as JSON. */
@@ -53,17 +53,6 @@ function cells(row: Row, now: Date): string[] {
       : '–',
     atMinute(row.nextRun),
   ]
-}
-
-/**
- * `5/28 (+2 unproven)`: existing copies of the promised number; for a system that keeps days, how far back it reaches.
- */
-export function copiesText({ good, unproven, keeps, oldest }: Row['copies'], now: Date): string {
-  const promised =
-    'copies' in keeps
-      ? `${good}/${keeps.copies}`
-      : `${oldest ? Math.floor((now.getTime() - oldest.getTime()) / 86_400_000) : 0}/${keeps.days} d`
-  return unproven > 0 ? `${promised} (+${unproven} unproven)` : promised
 }
 
 function painted(text: string, rows: readonly Row[], colour: boolean): string {

@@ -100,6 +100,17 @@ export function unansweredRow(system: System, now: Date): Row {
   }
 }
 
+/**
+ * `5/28 (+2 unproven)`: existing copies of the promised number; for a system that keeps days, how far back it reaches.
+ */
+export function copiesText({ good, unproven, keeps, oldest }: Row['copies'], now: Date): string {
+  const promised =
+    'copies' in keeps
+      ? `${good}/${keeps.copies}`
+      : `${oldest ? Math.floor((now.getTime() - oldest.getTime()) / 86_400_000) : 0}/${keeps.days} d`
+  return unproven > 0 ? `${promised} (+${unproven} unproven)` : promised
+}
+
 function stateOf(findings: readonly Finding[], unknown: boolean): State {
   if (findings.some(({ severity }) => severity === 'critical')) return 'critical'
   if (findings.length > 0) return 'warning'

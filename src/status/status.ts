@@ -39,7 +39,7 @@ const ATTEMPTS = 2
 
 /** Options of `readStatus`. */
 export interface StatusOptions {
-  readonly config: Config
+  readonly config: Pick<Config, 'store' | 'systems'>
   readonly credentials: CredentialInputs
   /** Where receipts are cached, see `memoryFolder`. */
   readonly folder: string

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -15,7 +16,7 @@ import { inventoryOf } from '../generate/inventories.ts'
 import { checkInventory } from '../inventory/check.ts'
 import { inventoryFiles } from '../inventory/files.ts'
 import { type Inventory, inventory } from '../inventory/inventory.ts'
-import { cronjobsGroup } from '../kinds/groups.ts'
+import { cronjobsGroup, statusGroup } from '../kinds/groups.ts'
 import { checkManifests } from '../kubernetes/schema.ts'
 import type { Problem } from '../report/problem.ts'
 import { checkImages } from './images.ts'
@@ -86,16 +87,17 @@ async function checkAwx(config: Config, hosts: string): Promise<Problem[]> {
   return [...broken, ...problemsOf(awxRules, file, definitions(config), project)]
 }
 
-/** The manifests of one system of each shape, as the deployment would apply them. */
+/** The manifests of one system of each shape, and of the status service, as the deployment would apply them. */
 async function manifests(made: Inventory, hosts: string, folder: string): Promise<Problem[]> {
-  const rendered = oneOfEachShape(made.hosts, made.groups[cronjobsGroup] ?? [])
+  const services = made.groups[statusGroup] ?? []
+  const rendered = [...oneOfEachShape(made.hosts, made.groups[cronjobsGroup] ?? []), ...services]
   if (rendered.length === 0) return []
   const play = await runPlaybook(
     {
       playbook: 'playbooks/render-backups.yml',
       inventory: hosts,
       limit: rendered.join(','),
-      extraVars: { backup_cronjob_render_directory: folder },
+      extraVars: { backup_cronjob_render_directory: folder, status_service_render_directory: folder },
     },
     { log: () => {} },
   )
@@ -110,10 +112,11 @@ async function manifests(made: Inventory, hosts: string, folder: string): Promis
       },
     ]
   }
-  return (await checkManifests([join(folder, 'manifests.yaml')])).map(problem => ({
-    ...problem,
-    location: { file: 'roles/backup_cronjob/templates/manifests.yaml.j2', path: problem.location.path },
-  }))
+  const files = ['manifests.yaml', 'status.yaml'].map(name => join(folder, name)).filter(file => existsSync(file))
+  return (await checkManifests(files)).map(problem => {
+    const role = problem.location.file.endsWith('status.yaml') ? 'status_service' : 'backup_cronjob'
+    return { ...problem, location: { ...problem.location, file: `roles/${role}/templates/manifests.yaml.j2` } }
+  })
 }
 
 function lastError(output: string): string {

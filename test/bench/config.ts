@@ -56,7 +56,8 @@ function configOf(size: number): Config {
     if (system.kind === 'media') system.replica = { nfs: { server: 'nfs.example', path: `/replica-${index}` } }
     return { ...system, ...own, cluster: `cluster-${Math.floor(index / 30)}`, namespace: `space-${index}` }
   })
-  return { ...production, clusters, systems: systems as Config['systems'] }
+  const statusService = { ...(production.statusService as NonNullable<Config['statusService']>), cluster: 'cluster-0' }
+  return { ...production, clusters, statusService, systems: systems as Config['systems'] }
 }
 
 /** Takes a config of so many systems through all that is ours; throws if it finds a problem. */

@@ -107,6 +107,7 @@ export const anyConfig: fc.Arbitrary<Config> = fc
       environment: `environment ${index}`,
       api: `https://cluster-${index}.example:6443`,
     }))
+    if (config.statusService) config.statusService.cluster = config.clusters[choice % config.clusters.length].name
     config.systems = systems.map((system: Shaped, index) => {
       const own: Shaped = { ...structuredClone(system), name: `system-${index}`, bucket: `bucket-${index}` }
       delete own.image

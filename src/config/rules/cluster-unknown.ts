@@ -4,16 +4,22 @@ import { placeOf, type Rule } from './rule.ts'
 
 export const clusterUnknown: Rule = {
   id: 'cluster-unknown',
-  description: 'A system names the cluster it runs in; `clusters` must define it.',
+  description: 'A system and the status service name the cluster they run in; `clusters` must define it.',
   check: config => {
     const known = config.clusters.map(c => c.name)
-    return config.systems.flatMap((system, index) => {
-      const cluster = kindOf(system).cluster(system)
+    const named = [
+      ...config.systems.map((system, index) => ({
+        path: placeOf(config, index, 'cluster'),
+        cluster: kindOf(system).cluster(system),
+      })),
+      { path: 'statusService.cluster', cluster: config.statusService?.cluster },
+    ]
+    return named.flatMap(({ path, cluster }) => {
       if (cluster === undefined || known.includes(cluster)) return []
       const near = nearest(cluster, known)
       return [
         {
-          path: placeOf(config, index, 'cluster'),
+          path,
           message: `there is no cluster \`${cluster}\``,
           suggest: near[0]
             ? `did you mean \`${near[0]}\`?`

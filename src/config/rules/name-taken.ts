@@ -1,10 +1,10 @@
-import { backupsGroup, cronjobsGroup, groupName } from '../../kinds/groups.ts'
+import { backupsGroup, cronjobsGroup, groupName, statusGroup, statusHost } from '../../kinds/groups.ts'
 import { kinds } from '../../kinds/index.ts'
 import { type Finding, placeOf, type Rule, repeated } from './rule.ts'
 
 // Names that Ansible, or this project's inventory, gives a meaning of their own.
 const taken = new Set([
-  ...['all', 'ungrouped', 'localhost', 'awx', 'controller', backupsGroup, cronjobsGroup],
+  ...['all', 'ungrouped', 'localhost', 'awx', 'controller', backupsGroup, cronjobsGroup, statusGroup, statusHost],
   ...Object.keys(kinds).map(kind => groupName(kind)),
 ])
 

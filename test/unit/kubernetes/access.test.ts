@@ -110,6 +110,7 @@ it('an administrator applies a Role and its binding in each namespace, which nam
   expect(secrets).toEqual([
     ['awx', ['awx-postgres-configuration', 'awx-secret-key', 'backup-store']],
     ['im-infra', ['im-postgres', 'im-s3']],
+    ['im-infra', ['backup-status']],
     ['production-stack', ['backup-store', 'database']],
   ])
 })
