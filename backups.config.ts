@@ -58,6 +58,8 @@ export default defineConfig({
       keep: 13,
       bucket: 'nw-rancher',
       host: 'rancher.example',
+      // An example: put the host's own in its place.
+      hostKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHrWzw8TAQpQLBTf0R5RCzMRbUZVZ8Wpu1yN3ZVdF8hN'],
       container: 'rancher-server',
       dataDirectory: '/var/lib/rancher',
       stagingDirectory: '/var/lib/rancher-backup',

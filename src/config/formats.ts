@@ -57,6 +57,24 @@ function isAgeRecipient(text: string): boolean {
   return decoded !== undefined && decoded.prefix === 'age' && bech32.fromWordsUnsafe(decoded.words)?.length === 32
 }
 
+const hostKeyTypes = ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'ssh-rsa']
+
+/** A public ssh key: its type, and in Base64 a body that begins with the same type (RFC 4253, section 6.6). */
+function isHostKey(text: string): boolean {
+  const [, type = '', encoded = ''] = /^(\S+) ([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? []
+  const body = Buffer.from(encoded, 'base64')
+  if (!hostKeyTypes.includes(type) || body.toString('base64') !== encoded) return false
+  // Each field is its length in four bytes, and so many bytes.
+  const fields: Buffer[] = []
+  let at = 0
+  while (at + 4 <= body.length) {
+    const end = at + 4 + body.readUInt32BE(at)
+    fields.push(body.subarray(at + 4, end))
+    at = end
+  }
+  return at === body.length && fields.length >= 2 && fields[0]?.toString('latin1') === type
+}
+
 /** Every format of the config's schema, by the name that the schema gives it. */
 export const formats: Readonly<Record<string, Format>> = {
   'kubernetes-name': {
@@ -103,6 +121,11 @@ export const formats: Readonly<Record<string, Format>> = {
   repository: {
     accepts: isRepository,
     means: 'an address that git can fetch from, without a password: https://host/path or git@host:path',
+  },
+  'ssh-host-key': {
+    accepts: isHostKey,
+    means:
+      'a public ssh key, type and body: what stands in `/etc/ssh/ssh_host_ed25519_key.pub` on the host, without the comment at its end',
   },
   'age-recipient': {
     accepts: isAgeRecipient,

@@ -20,6 +20,11 @@ const schema = Type.Object(
     kind: Type.Literal('rancher'),
     ...commonFields,
     host: Type.String({ description: "The Docker host's address for ssh", format: 'host' }),
+    hostKeys: Type.Array(Type.String({ format: 'ssh-host-key' }), {
+      description:
+        "The host's public ssh keys (`cat /etc/ssh/ssh_host_*_key.pub` on the host, without the comments): a play connects to no host that has another",
+      minItems: 1,
+    }),
     container: Type.String({
       description: "The Rancher server's container",
       pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]*$',
@@ -111,6 +116,20 @@ function window(schedule: Schedule, minutes: number): Record<string, unknown> {
   }
 }
 
+/**
+ * Options of ssh that accept a host with these keys and no other, whatever known_hosts there is. The keys come from a
+ * command, because a job on AWX has no file of its own before it connects. ssh replaces `%%` by `%`.
+ */
+function onlyHostKeys(keys: readonly string[]): string {
+  const lines = keys.map(key => `"* ${key}"`).join(' ')
+  return [
+    '-o StrictHostKeyChecking=yes',
+    '-o UserKnownHostsFile=/dev/null',
+    '-o GlobalKnownHostsFile=/dev/null',
+    `-o 'KnownHostsCommand=/usr/bin/printf "%%s\\n" ${lines}'`,
+  ].join(' ')
+}
+
 /** The Rancher server: one Docker container on a host of its own, stopped briefly while it is copied. */
 export const rancher: SystemKind<RancherSystem> = {
   kind: 'rancher',
@@ -127,6 +146,9 @@ export const rancher: SystemKind<RancherSystem> = {
   hostVariables: (system, { store, agent }) => ({
     ansible_host: system.host,
     ansible_become: true,
+    // AWX sets ANSIBLE_HOST_KEY_CHECKING=False for its jobs; a variable counts for more.
+    ansible_host_key_checking: true,
+    ansible_ssh_common_args: onlyHostKeys(system.hostKeys),
     rancher_backup_system: system.name,
     rancher_backup_image: agent.image,
     rancher_backup_container: system.container,

@@ -7,12 +7,12 @@ import { ownSite } from './site.ts'
  * small volumes, and the image that the lab builds. One real Kubernetes stands for every cluster, so each namespace is
  * prefixed with its cluster's name. The status service is deployed by its own test.
  */
-export function labConfig({ statusService: _, ...config }: Config, { api, store, images } = ownSite): Config {
+export function labConfig({ statusService: _, ...config }: Config, { api, store, images, hostKey } = ownSite): Config {
   return {
     ...config,
     agent: { ...config.agent, image: images.agent, drillImage: images.drill },
     store: { ...config.store, endpoint: store },
     clusters: config.clusters.map(cluster => ({ ...cluster, api })),
-    systems: config.systems.map((system, index) => labKindOf(system).adapt(system, index)),
+    systems: config.systems.map((system, index) => labKindOf(system).adapt(system, index, hostKey)),
   }
 }

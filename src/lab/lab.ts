@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { runPlaybook } from '../ansible/playbook.ts'
 import type { Config } from '../config/index.ts'
@@ -32,8 +32,6 @@ export interface Lab extends LabAccess {
   readonly credentials: string
   /** The inventory's file. */
   readonly inventory: string
-  /** The environment in which ssh knows the Docker host's key. */
-  readonly sshEnvironment: Readonly<Record<string, string>>
 }
 
 export interface LabOptions {
@@ -78,9 +76,20 @@ interface WantedLab {
 }
 
 async function wantedLab(production: Config, options: LabChoices): Promise<WantedLab> {
-  const site = await siteOf(options)
+  const site = { ...(await siteOf(options)), hostKey: await hostKey() }
   const config = labConfig(production, site)
   return { config, plan: labPlan(config, { files: options.files ?? 3000, serverImage: site.images.base }), site }
+}
+
+/** The public ssh key of the Docker host, made here because the inventory holds it before the host is there. */
+async function hostKey(): Promise<string> {
+  const file = join(labState, 'ssh/host_ed25519')
+  if (!existsSync(file)) {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'fragalysis-backups-lab', '-f', file])
+  }
+  const [type, body] = (await readFile(`${file}.pub`, 'utf8')).split(' ')
+  return `${type} ${body}`
 }
 
 /** The lab's own cluster, or the user's: its API, and the address of a node. */
@@ -169,9 +178,6 @@ async function standing({ config, plan, site }: WantedLab, { kubeconfig }: LabCh
     kubectl: { binary: join(labState, 'kubectl'), kubeconfig: kubeconfig ?? join(labState, 'kubeconfig') },
     dockerHost: [join(labState, 'machine'), 'exec', 'rancher'],
     images: site.images,
-    sshEnvironment: {
-      ANSIBLE_SSH_COMMON_ARGS: `-o UserKnownHostsFile=${join(labState, 'ssh/known_hosts')} -o StrictHostKeyChecking=yes`,
-    },
     storeOf: system => {
       const inputs = credentials[`Store: ${kindOf(system).cluster(system) ?? system.name}`]
       return {

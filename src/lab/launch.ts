@@ -26,7 +26,6 @@ export async function launcher(lab: Lab, log: (line: string) => void, signal: Ab
       answers,
       inventory: lab.inventory,
       credentials,
-      environment: lab.sshEnvironment,
       signal,
       log: line => {
         lines.push(line)

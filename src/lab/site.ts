@@ -17,6 +17,8 @@ export interface LabSite {
   /** The S3 endpoint, the same for pods, the Docker host and this machine: a port of the node. */
   readonly store: string
   readonly images: Readonly<Record<keyof typeof labImages, string>>
+  /** The public ssh key of the Docker host; missing until there is one. */
+  readonly hostKey?: string
 }
 
 /** The lab's own cluster; images are loaded into it without a registry. */

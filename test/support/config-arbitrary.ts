@@ -38,6 +38,10 @@ const formats: Readonly<Record<string, fc.Arbitrary<string>>> = {
     .map(([host, name, version]) => `${host}/${name}:${version}.0`),
   timezone: fc.constantFrom('Europe/London', 'Etc/UTC', 'America/St_Johns', 'Australia/Lord_Howe', 'Asia/Kolkata'),
   host: fc.oneof(hostName, fc.ipV4()),
+  'ssh-host-key': fc.uint8Array({ minLength: 32, maxLength: 32 }).map(key => {
+    const type = Buffer.from('\0\0\0\x0bssh-ed25519\0\0\0\x20')
+    return `ssh-ed25519 ${Buffer.concat([type, key]).toString('base64')}`
+  }),
   'http-address': hostName.map(host => `https://${host}`),
   repository: hostName.map(host => `https://${host}/backups.git`),
   'age-recipient': fc

@@ -43,8 +43,9 @@ export interface LabKind<S extends System = System> {
    * Production's system, adapted to the lab.
    *
    * @param index its position in the config, for a port of its own
+   * @param hostKey the public ssh key of the lab's Docker host, if there is one
    */
-  adapt(system: S, index: number): S
+  adapt(system: S, index: number, hostKey?: string): S
   needs(system: S, size: LabSize): Needs
   /** Creates its content, unless it exists; for a kind whose content no role of `playbooks/lab.yml` creates. */
   fill?(system: S, lab: LabAccess): Promise<void>

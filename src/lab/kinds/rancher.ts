@@ -8,9 +8,10 @@ import type { LabKind, State } from './kind.ts'
 
 /** Rancher on the lab's Docker host, played by the stand-in of `images/rancher-stand-in`. */
 export const labRancher: LabKind<RancherSystem> = {
-  adapt: (system, index) => ({
+  adapt: (system, index, hostKey) => ({
     ...system,
     host: addresses.rancher,
+    ...(hostKey !== undefined && { hostKeys: [hostKey] }),
     healthUrl: `http://127.0.0.1:${8080 + index}/ping`,
     stopDeadlineSeconds: 60,
     healthyTimeoutSeconds: 120,

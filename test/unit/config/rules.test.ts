@@ -264,6 +264,21 @@ describe('a text that the system which reads it would refuse is refused here', (
       ],
     ],
     [
+      at(0, 'hostKeys[0]'),
+      (c, value) => {
+        c.systems[0].hostKeys[0] = value
+      },
+      [
+        'AAAAC3NzaC1lZDI1NTE5AAAAIHrWzw8TAQpQLBTf0R5RCzMRbUZVZ8Wpu1yN3ZVdF8hN',
+        'rancher.example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHrWzw8TAQpQLBTf0R5RCzMRbUZVZ8Wpu1yN3ZVdF8hN',
+        'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHrWzw8TAQpQLBTf0R5RCzMRbUZVZ8Wpu1yN3ZVdF8hN root@rancher',
+        'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHrWzw8TAQpQLBTf0R5RCzMRbUZVZ8Wpu1yN3ZVdF8',
+        'ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIHrWzw8TAQpQLBTf0R5RCzMRbUZVZ8Wpu1yN3ZVdF8hN',
+        'ssh-ed25519 AAAA"; id; "',
+        'SHA256:YPBZadJZLHoKWVA0gtEYA2GPLRMKFjvqeYe528iR3tU',
+      ],
+    ],
+    [
       'notifications.webhook',
       (c, value) => {
         c.notifications.webhook = value
