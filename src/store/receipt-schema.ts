@@ -1,17 +1,17 @@
 import { type Static, type TObject, Type } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 
-export { Type }
-
 const UtcPattern = { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' }
 const Sha256Pattern = { pattern: '^[0-9a-f]{64}$' }
 
-// What the schemas of the kinds' details use too.
-export const Utc = Type.String(UtcPattern)
-export const Sha256 = Type.String(Sha256Pattern)
-export const Count = Type.Integer({ minimum: 0 })
-export const Seconds = Type.Number({ minimum: 0 })
-export const StepSeconds = Type.Record(Type.String(), Seconds, { description: 'step → the seconds it took' })
+const Utc = Type.String(UtcPattern)
+const Sha256 = Type.String(Sha256Pattern)
+const Count = Type.Integer({ minimum: 0 })
+const Seconds = Type.Number({ minimum: 0 })
+const StepSeconds = Type.Record(Type.String(), Seconds, { description: 'step → the seconds it took' })
+
+/** What the schemas of details are made from. */
+const parts = { Type, Utc, Sha256, Count, Seconds, StepSeconds } as const
 
 /** What the receipts of all kinds have in common. */
 const Common = Type.Object(
@@ -57,8 +57,8 @@ const Common = Type.Object(
  */
 export interface ReceiptKind<Name extends string = string, Details extends TObject = TObject> {
   readonly kind: Name
-  /** Makes the schema of `details` from this module, which takes 0.2 s to load and is loaded only if it is needed. */
-  readonly details: (schema: typeof import('./receipt-schema.ts')) => Details
+  /** Makes the schema of `details`. A function, because the schema library takes 0.2 s to load. */
+  readonly details: (from: typeof parts) => Details
 }
 
 /** The proof that a run stored a copy and checked it there; without a kind, its `details` may be anything. */
@@ -79,12 +79,8 @@ export function receiptErrors(value: unknown): { instancePath: string; message: 
 }
 
 /** Why the details of a receipt are not those of its kind, one entry for each location; empty if they are. */
-export function detailsErrors(
-  receipt: ReceiptData,
-  kind: ReceiptKind,
-  schema: typeof import('./receipt-schema.ts'),
-): { instancePath: string; message: string }[] {
-  const validator = compiled.get(kind) ?? Compile(Type.Object({ details: kind.details(schema) }))
+export function detailsErrors(receipt: ReceiptData, kind: ReceiptKind): { instancePath: string; message: string }[] {
+  const validator = compiled.get(kind) ?? Compile(Type.Object({ details: kind.details(parts) }))
   compiled.set(kind, validator)
   return validator.Errors(receipt)
 }

@@ -249,8 +249,8 @@ async function kindProblem(receipt: Receipt, kinds: readonly ReceiptKind[]): Pro
 
 /** Why the details of a receipt are not those of its kind. */
 export async function detailsProblem(receipt: ReceiptData, kind: ReceiptKind): Promise<string | undefined> {
-  const schema = await import('./receipt-schema.ts')
-  const [first] = schema.detailsErrors(receipt, kind, schema)
+  const { detailsErrors } = await import('./receipt-schema.ts')
+  const [first] = detailsErrors(receipt, kind)
   return first && `${first.instancePath} ${first.message}`
 }
 
