@@ -41,7 +41,7 @@ const HOUR_MS = 3_600_000
 // What a check reads at most if it is not told: 20 minutes at 10 MB/s.
 const DEEP_BYTES = 10 * 1024 ** 3
 
-// Findings of which the copies are fine, or will be by themselves: they are told, and the run succeeds.
+// Findings that do not mean a bad copy, or that resolve themselves: they are logged, and the run succeeds.
 const TOLD_ONLY: ReadonlySet<FindingId> = new Set([
   'client-behind',
   'grown',

@@ -9,7 +9,7 @@ const place = '/var/cache/fragalysis-backups'
 
 /**
  * PostgreSQL of every major that the drill image has, for tests on this machine: the image's own programs and libraries,
- * made to run where they lie, so that nothing is installed here and no foreign package source is added.
+ * made to run in place, so that nothing is installed here and no foreign package source is added.
  *
  * @param machine the command that runs another one where the Docker engine is
  * @returns the folder of `<major>/bin`, and that of the newest major's programs
@@ -52,7 +52,7 @@ async function programsIn(root: string): Promise<{ programs: string; newest: str
   return { programs, newest: join(programs, String(newest), 'bin') }
 }
 
-/** Make the programs below a folder use the libraries that will lie beside them in `root`, not this machine's. */
+/** Make the programs below a folder use the libraries beside them in `root`, not this machine's. */
 async function relocate(folder: string, root: string): Promise<void> {
   const { stdout: libraries } = await execa('sh', ['-c', 'echo usr/lib/*-linux-gnu'], { cwd: folder })
   const { stdout: loader } = await execa('sh', ['-c', 'echo lib64/ld-linux-*.so.* usr/lib/ld-linux-*.so.*'], {

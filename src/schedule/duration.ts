@@ -26,7 +26,7 @@ export function parseDuration(text: string): Temporal.Duration | undefined {
   return duration.blank ? undefined : duration
 }
 
-/** The moment that lies a length of time before another. Days, months and years are those of the time zone's calendar. */
+/** The moment a length of time before another. Days, months and years are those of the time zone's calendar. */
 export function before(at: Temporal.Instant, length: Temporal.Duration, timezone: string): Temporal.Instant {
   return at.toZonedDateTimeISO(timezone).subtract(length).toInstant()
 }

@@ -109,7 +109,7 @@ export class StatusService {
           : send(200, plain, 'ok\n')
       }
       default:
-        return send(404, plain, 'there are /, /metrics and /healthz\n')
+        return send(404, plain, 'not found; the paths are /, /metrics and /healthz\n')
     }
   }
 }

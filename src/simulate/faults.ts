@@ -91,7 +91,7 @@ export const faultKinds = {
     title: 'a run under a clock that is ahead',
     expected: 'from-the-future',
     harm: (bucket, at) => {
-      bucket.fromFuture = [{ message: 'a receipt claims to be of next year', since: at }]
+      bucket.fromFuture = [{ message: 'a receipt is dated next year', since: at }]
     },
   },
   'run-killed': {

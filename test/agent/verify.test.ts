@@ -180,7 +180,7 @@ it('media are read in parts, and a damaged file is named until it is good again'
 it('a dump that was cut off before it was stored', async () => {
   const { run, keys } = await copies([0, 0], [dump(1000), dump(1000, '')])
   await expect(run({ BACKUP_DEEP: 'yes' })).rejects.toThrow(
-    new RegExp(`${keys[1]}: its content is damaged: its last words`),
+    new RegExp(`${keys[1]}: its content is damaged: its end marker`),
   )
 })
 

@@ -11,6 +11,6 @@ export async function readBackDump(request: ReadBackRequest<typeof databaseRecei
     const { key } = request.receipt.object
     const sql = Readable.from(content).compose(unpackerFor(key))
     const { complete } = await readDump(sql, progress(`read back ${key}`))
-    if (!complete) throw new Error('its last words ("dump complete") are missing: it was cut off')
+    if (!complete) throw new Error('its end marker ("dump complete") is missing: it is truncated')
   })
 }

@@ -114,7 +114,7 @@ async function proveMajor(
   return proven
 }
 
-/** The part of an environment that says where copies lie, and that there is no bucket. */
+/** The part of an environment that says where copies are, and that there is no bucket. */
 function place(volume: string) {
   return {
     BACKUP_SYSTEM: 'selftest',

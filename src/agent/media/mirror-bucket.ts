@@ -65,7 +65,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
     const rules = { ...settings, override: settings.override === used ? undefined : settings.override }
     const manifest = last ? await readManifest(store, bucket, last.receipt.object) : new Manifest(Buffer.alloc(0))
 
-    // A run whose receipt vouches for nothing has changed the bucket nevertheless.
+    // A run whose receipt does not count has changed the bucket nevertheless.
     const untrusted = !last || unfinished.length > 0 || future.length > 0
     const audit = untrusted || isAuditDue(last, settings.auditDays, start)
     const listed = audit ? await list(store, settings) : undefined

@@ -89,7 +89,7 @@ export async function restoreMedia(
         `${problems.length} of ${plan.fetch.length + lacking.length} files cannot be restored from ${source.content.place}, the first: ${problems[0]}. Nothing was changed; restore from another copy, or the rest of this one with DO_NOT_STOP_ON_ERROR=yes`,
       )
     }
-    // Restored files lie beside those they replace until all are verified, so there must be room for both.
+    // Restored files are beside those they replace until all are verified, so there must be room for both.
     await checkRoom([{ place: settings.target, bytes: plan.bytes, what: 'what is restored' }])
     const result: Result = {
       system: settings.system,

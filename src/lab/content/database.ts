@@ -47,12 +47,12 @@ async function strings(sql: Sql, database: string, query: string): Promise<strin
 const settings = `SET client_encoding = 'UTF8'; SET quote_all_identifiers = off; SET search_path = pg_catalog; SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET intervalstyle = 'postgres';
   SET extra_float_digits = 1; SET bytea_output = 'hex'; SET row_security = off; SET statement_timeout = 0;`
 
-/** Sixty bits of an MD5 for each row, added up: the order of the rows does not matter, and a row that stands twice counts. */
+/** Sixty bits of an MD5 for each row, added up: the order of the rows does not matter, and a duplicate row counts. */
 function sumOfHashes(text: string): string {
   return `coalesce(sum(('x' || left(md5(${text}), 15))::bit(60)::bigint::numeric), 0)::text`
 }
 
-/** Privileges in one order, the defaults written out: after a restore they may stand in another, or not at all. */
+/** Privileges in one order, the defaults written out: after a restore their order may differ, or they may be missing. */
 function privileges(acl: string, kind: string, owner: string): string {
   return `(SELECT coalesce(string_agg(concat_ws(' ', p.privilege_type, CASE p.grantee WHEN 0 THEN 'PUBLIC' ELSE p.grantee::regrole::text END,
     CASE WHEN p.is_grantable THEN 'grantable' END), ', ' ORDER BY p.grantee::regrole::text, p.privilege_type), 'none')
@@ -80,7 +80,7 @@ const server = `
     'privileges', ${privileges('datacl', 'd', 'datdba')})
   FROM pg_database WHERE datallowconn`
 
-/** What stands in a database, one query for each sort of thing. */
+/** The content of a database, one query for each type of object. */
 const definitions = [
   `SELECT 'extension ' || extname, json_build_object('version', extversion, 'schema', extnamespace::regnamespace::text) FROM pg_extension`,
   `SELECT 'schema ' || nspname, json_build_object('owner', nspowner::regrole::text, 'privileges', ${privileges('nspacl', 'n', 'nspowner')})
