@@ -195,7 +195,7 @@ test('an incomplete copy, one of a newer server, and an empty one are refused, a
   await damage(flipped, 'cannot be restored')
   await damage(whole.subarray(0, whole.length >> 1), 'cannot be restored')
   await damage(gzipSync('-- PostgreSQL database dump\nselect 1;\n'), 'end marker')
-  await damage(gzipSync('hello'), 'does not begin as a dump')
+  await damage(gzipSync('hello'), 'does not begin like a dump')
   await damage(
     gzipSync(
       '-- PostgreSQL database dump\n\n-- Dumped from database version 99.1\n-- PostgreSQL database dump complete\n',

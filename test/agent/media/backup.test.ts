@@ -206,7 +206,7 @@ describe('to the bucket', () => {
     await target.put('changed', '54321 changed')
     await target.store.s3.send(new DeleteObjectCommand({ Bucket: target.bucket, Key: 'missing' }))
     await target.put('stranger', 'x')
-    writeFileSync(join(source, 'new'), 'copied all the same')
+    writeFileSync(join(source, 'new'), 'copied nevertheless')
     // The last audit was the first copy, moments ago: none is due.
     expect((await runAgent(toBucket(target, source))).code).toBe(0)
     const due = { ...toBucket(target, source), BACKUP_AUDIT_DAYS: '0' }
