@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { progress } from '../run/log.ts'
 import { type ReadBack, type ReadBackRequest, readBackObject } from '../run/read-back.ts'
 import { readDump } from './dump-facts.ts'
@@ -9,8 +9,9 @@ import type { databaseReceipts } from './receipt.ts'
 export async function readBackDump(request: ReadBackRequest<typeof databaseReceipts>): Promise<ReadBack> {
   return await readBackObject(request, async content => {
     const { key } = request.receipt.object
-    const sql = Readable.from(content).compose(unpackerFor(key))
-    const { complete } = await readDump(sql, progress(`read back ${key}`))
-    if (!complete) throw new Error('its end marker ("dump complete") is missing: it is truncated')
+    await pipeline(content, unpackerFor(key), async sql => {
+      const { complete } = await readDump(sql, progress(`read back ${key}`))
+      if (!complete) throw new Error('its end marker ("dump complete") is missing: it is truncated')
+    })
   })
 }
