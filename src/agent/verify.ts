@@ -5,6 +5,7 @@ import { leftovers, openToAll, publicAcl } from '../store/bucket-state.ts'
 import { checkReceipts } from '../store/check-receipt.ts'
 import { type Environment, openStore, type Store } from '../store/client.ts'
 import { listObjects, readObject } from '../store/list.ts'
+import { unprotected, weaknesses } from '../store/protection.ts'
 import { drillSystem, readReceipts, receiptPrefix, type StoredReceipt } from '../store/receipt.ts'
 import { setAside } from '../store/set-aside.ts'
 import { receiptKinds } from './kinds.ts'
@@ -105,6 +106,7 @@ export async function verify(env: Environment, stop = new AbortController().sign
     removed: [],
     setAside: [...leftOut],
     open: await answerOf(publicAcl(store, bucket), openToAll(store.endpoint, bucket)),
+    unprotected: await answerOf(protectionOf(store, bucket)),
     leftovers: await answerOf(leftovers(store, bucket, store.clock.now())),
   }
   let assessment = assess(expected, observed, store.clock.now())
@@ -155,6 +157,12 @@ async function answerOf(...questions: readonly Promise<string[]>[]): Promise<str
     log(`not checked: ${answer.reason instanceof Error ? answer.reason.message : String(answer.reason)}`)
     return []
   })
+}
+
+/** Whether the bucket protects its copies as the config demands. */
+async function protectionOf(store: Store, bucket: string): Promise<string[]> {
+  const lacking = await unprotected(store, bucket)
+  return lacking.length > 0 ? lacking : await weaknesses(store, bucket)
 }
 
 async function hashesOf(store: Store, bucket: string, keys: readonly string[]): Promise<Set<string>> {

@@ -32,6 +32,8 @@ const meaning: Readonly<Record<FindingId, string>> = {
   damaged:
     'The agent read the copy back from the bucket with `verify --deep`. Its hash differs from that in the receipt, or its content is truncated. Its size and ETag did not change, so no listing shows the damage.',
   'not-private': 'Anyone, or anyone with an account, may list, read or write the bucket.',
+  unprotected:
+    "The config protects the system's copies (`protect`), and the bucket does not, or the agent's key may undo it.",
   'guard-acted':
     'The guard starts Rancher again if the run that stopped it cannot. It was armed, and its run did not disarm it. No backup stops Rancher again until a person has accepted that.',
   incomplete:
@@ -70,6 +72,9 @@ const more: Readonly<Partial<Record<FindingId, readonly string[]>>> = {
   ],
   'not-private': [
     '`aws s3api get-bucket-acl --bucket <bucket>` shows who may do what, and `aws s3api put-bucket-acl --bucket <bucket> --acl private` makes it private.',
+  ],
+  unprotected: [
+    "[buckets.md](buckets.md) has the commands and the policy, for the bucket's owner. `npm run plan` shows what is left to do.",
   ],
   'guard-acted': [
     'On the Docker host, `docker logs <container>-guard` says what it did, and `guard.json` in the staging folder keeps it. The next run that disarms its guard ends the finding.',

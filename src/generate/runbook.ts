@@ -23,6 +23,7 @@ export function runbook(config: Config): string {
     ['The whole recovery', whole(entries)],
     ['Afterwards', afterwards(entries)],
     ...incidents(config),
+    ['Somebody deleted the copies', copiesDeleted(config)],
     ['The bucket is gone', bucketGone(config, entries)],
     ['AWX is gone', awxGone(config)],
   ]
@@ -118,6 +119,56 @@ function incidents(config: Config): [title: string, text: string][] {
       return [title, text.filter(paragraph => paragraph !== undefined).join('\n\n')] as [string, string]
     })
   })
+}
+
+function copiesDeleted({ store, systems }: Config): string {
+  const protectedSystems = systems.filter(({ protect }) => protect !== undefined)
+  const others = systems.filter(({ protect }) => protect === undefined)
+  const stop = `Somebody with a key of the store deleted or replaced copies, or a program did by mistake.
+
+1. **Take the key away.** Ask the store's operators to disable it, and suspend the schedules (see "Before anything else").
+2. Find out when it happened, from the store's access log or the first command below.`
+  const left = others.map(({ name }) => `\`${name}\``).join(', ')
+  const unprotected =
+    others.length === 0
+      ? []
+      : [
+          `The config protects no copies of ${left} (\`protect\`): if they are gone, ["The bucket is gone"](#the-bucket-is-gone) says what else holds their data.`,
+        ]
+  if (protectedSystems.length === 0)
+    return [stop.replace(', or the first command below', ''), ...unprotected].join('\n\n')
+  const rows = protectedSystems.map(
+    ({ name, bucket, protect }) =>
+      `| ${name} | \`S3_BUCKET_NAME=${bucket} BACKUP_PROTECT=${protect?.mode} BACKUP_PROTECT_DAYS=${protect?.days}\` |`,
+  )
+  return `${stop.replace(', or the first command below', ' or the first command below')}
+
+These buckets keep what was deleted or replaced, for as many days as the variable says:
+
+| system | its bucket |
+|---|---|
+${rows.join('\n')}
+
+With this software, on any machine with Node and this repository (\`npm ci\`), and a key of the bucket's owner or a new one of the agent:
+
+\`\`\`sh
+export RCLONE_S3_ENDPOINT=${store.endpoint} AWS_DEFAULT_REGION=${store.region} AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…
+export …   # the variables of the bucket, from the table
+node src/agent/main.ts undelete   # lists when objects were deleted and replaced
+FROM_BACKUP=<time, UTC> RESTORE_DRY_RUN=yes node src/agent/main.ts undelete   # lists what would come back
+FROM_BACKUP=<time, UTC> node src/agent/main.ts undelete
+\`\`\`
+
+The time is one before it happened: the whole bucket becomes what it was then. No version is removed by it, so that a second run with another time is possible.
+
+Without it:
+
+\`\`\`sh
+rclone copy --s3-version-at <time, UTC> store:<bucket> ./<bucket>   # the bucket as it was
+rclone copy ./<bucket> store:<bucket>
+\`\`\`
+
+It worked when "Verify: <system>" succeeds. Then put the new key in place, deploy, and run each backup once.${unprotected.map(text => `\n\n${text}`).join('')}`
 }
 
 function bucketGone({ store }: Config, entries: readonly Entry[]): string {

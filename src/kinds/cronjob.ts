@@ -1,6 +1,7 @@
 import { playbookPython } from '../ansible/yaml.ts'
 import { cron, periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
 import type { CopyFacts, GoodCopy, Surroundings, SystemFinding, TemplateUse, Volume } from './kind.ts'
+import { type Protect, protectEnvironment } from './protect.ts'
 import { clusterCredential, drillMaximumAgeHours, type RunAs } from './restore.ts'
 
 interface ClusterSystem {
@@ -15,6 +16,7 @@ interface ClusterSystem {
   readonly replaces?: readonly string[]
   readonly schedule: Schedule
   readonly bucket: string
+  readonly protect?: Protect
 }
 
 /** One container of the CronJob's pod; all but the last become init containers. */
@@ -91,6 +93,7 @@ export function storeEnvironment(system: ClusterSystem, { store }: Surroundings)
       BACKUP_SYSTEM: system.name,
       RCLONE_S3_ENDPOINT: store.endpoint,
       RCLONE_S3_PROVIDER: store.provider,
+      ...protectEnvironment(system),
     },
     secret: [
       { name: 'AWS_ACCESS_KEY_ID', secret: secret.name, key: secret.accessKeyId },

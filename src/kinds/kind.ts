@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import { type Schedule, scheduleSchema } from '../schedule/index.ts'
 import type { OptionTable } from './options.ts'
+import { protectSchema } from './protect.ts'
 
 /** Names become Kubernetes objects, inventory hosts and bucket prefixes, so the strictest rule applies (RFC 1123). */
 export const nameSchema = Type.String({
@@ -38,6 +39,7 @@ export const commonFields = {
       minLength: 1,
     }),
   ),
+  protect: Type.Optional(protectSchema),
 }
 
 /** A key of a Secret that exists, or that `deploy-backups` creates. */

@@ -2,6 +2,7 @@ import Type from 'typebox'
 import { periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
 import { type CredentialUse, commonFields, type Surroundings, type SystemKind } from './kind.ts'
 import { type JobOption, type OptionTable, surveyOf } from './options.ts'
+import { protectEnvironment } from './protect.ts'
 import {
   agentUser,
   drill,
@@ -159,6 +160,7 @@ export const rancher: SystemKind<RancherSystem> = {
     rancher_backup_s3_endpoint: store.endpoint,
     rancher_backup_s3_region: store.region,
     rancher_backup_keep: system.keep,
+    ...(system.protect && { rancher_backup_protect: system.protect }),
     rancher_backup_window: window(system.schedule, system.windowMinutes),
     rancher_backup_stop_deadline_seconds: system.stopDeadlineSeconds,
     rancher_backup_healthy_timeout_seconds: system.healthyTimeoutSeconds,
@@ -168,6 +170,7 @@ export const rancher: SystemKind<RancherSystem> = {
       AWS_DEFAULT_REGION: store.region,
       RCLONE_S3_ENDPOINT: store.endpoint,
       S3_BUCKET_NAME: system.bucket,
+      ...protectEnvironment(system),
     },
     backup_system_run_as: agentUser,
     ...verifyVariables({

@@ -7,12 +7,13 @@ import { storeCredential, storeEnvironment } from '../launch/stores.ts'
 import { leftovers, openToAll, publicAcl } from '../store/bucket-state.ts'
 import { openStore, type Store } from '../store/client.ts'
 import { movedPast, moveOn } from '../store/postgres-client.ts'
+import { unprotected, weaknesses } from '../store/protection.ts'
 import { readReceipts } from '../store/receipt.ts'
 import type { Comparison, Difference } from './difference.ts'
 
 /**
  * Each system's bucket: whether it is there, private by its ACL and towards somebody without a key, free of uploads
- * that were never finished, and whether its lifecycle would remove such. Reads only.
+ * that were never finished, whether its lifecycle would remove such, and whether it protects its copies. Changes nothing.
  */
 export async function compareWithBuckets(config: Config, credentials: CredentialInputs): Promise<Comparison> {
   const parts = await Promise.all(config.systems.map(system => compareBucket(config, system, credentials)))
@@ -63,9 +64,17 @@ async function compareBucket(config: Config, system: System, credentials: Creden
     openToAll(config.store.endpoint, system.bucket),
     leftovers(store, system.bucket, store.clock.now()),
     lifecycle(store, system.bucket),
+    protection(store, system.bucket),
     clientBehind(store, system),
   ])
   return { differences: notes.flat().map(note => found('~', note)), compared: 1, unreachable: [] }
+}
+
+/** What the bucket lacks that `protect` demands, or what the system's own key may do against it. */
+async function protection(store: Store, bucket: string): Promise<string[]> {
+  const lacking = await unprotected(store, bucket)
+  const found = lacking.length > 0 ? lacking : await weaknesses(store, bucket)
+  return found.map(note => `${note}; docs/buckets.md says how to set it up`)
 }
 
 async function lifecycle(store: Store, bucket: string): Promise<string[]> {

@@ -37,6 +37,8 @@ export interface Observed {
   readonly guarded?: readonly string[]
   /** What others may do with the bucket, a sentence each; missing if it was not asked. */
   readonly open?: readonly string[]
+  /** How the bucket protects its copies less than the config demands, a sentence each; missing if it was not asked. */
+  readonly unprotected?: readonly string[]
   /** What takes space in the bucket and belongs to nothing, a sentence each; missing if it was not asked. */
   readonly leftovers?: readonly string[]
   /** Objects among the receipts that are not receipts, a message each. */
@@ -94,6 +96,11 @@ export const findingKinds = {
     severity: 'critical',
     title: 'Others may read or write the bucket',
     next: 'make the bucket private, and change its keys if others may write',
+  },
+  unprotected: {
+    severity: 'critical',
+    title: "Whoever has the agent's key can delete the copies",
+    next: 'set the bucket up as docs/buckets.md says',
   },
   'guard-acted': {
     severity: 'critical',
@@ -270,6 +277,7 @@ export function assess(expected: Expected, observed: Observed, now: Date): Asses
     )
   damages(observed.drills, good, expected, found)
   for (const message of observed.open ?? []) found('not-private', `${expected.bucket}: ${message}`)
+  for (const message of observed.unprotected ?? []) found('unprotected', `${expected.bucket}: ${message}`)
   for (const message of observed.leftovers ?? []) found('leftovers', `${expected.bucket} ${message}`)
   const behind = newest && clientBehind(newest.receipt.receipt)
   if (behind) found('client-behind', behind, newest.taken)

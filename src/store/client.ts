@@ -1,6 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3'
 import { describeCall } from './call.ts'
 import { StoreClock } from './clock.ts'
+import { lockWrites } from './protection.ts'
 
 /** The variables of a process, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -14,6 +15,17 @@ export interface Store {
   readonly requests: () => number
   /** The store's own clock, not this machine's: nothing in the store can be newer. */
   readonly clock: StoreClock
+  /** How what is written is kept from being deleted; undefined: a key that may delete a copy can remove it. */
+  readonly protection: Protection | undefined
+}
+
+/**
+ * How the copies of a system are kept from being deleted. `versioning`: the bucket keeps what was deleted or replaced for
+ * `days`. `lock`: in addition nobody can delete what was written less than `days` ago.
+ */
+export interface Protection {
+  readonly mode: 'lock' | 'versioning'
+  readonly days: number
 }
 
 /** Variables of the store, `names`, are missing in the environment. */
@@ -35,7 +47,8 @@ const SILENCE_MS = 180_000
 /**
  * Open the bucket store configured by these variables: `RCLONE_S3_ENDPOINT`, `AWS_ACCESS_KEY_ID`,
  * `AWS_SECRET_ACCESS_KEY` and, optionally, `AWS_DEFAULT_REGION`. `USE_RCLONE_NO_CHECK_CERTIFICATE=yes` accepts any
- * certificate. Nothing is sent yet.
+ * certificate. `BACKUP_PROTECT` (`lock` or `versioning`) with `BACKUP_PROTECT_DAYS` is the protection. Nothing is sent
+ * yet.
  *
  * @param options.attempts attempts for a request before it fails; the default outlasts the restart of a gateway
  * @param options.silenceMs how long a request may go without receiving a byte
@@ -103,7 +116,18 @@ export function openStore(
     // Below the middleware that turns an answer into an error: refusals have a Date header, too.
     { step: 'deserialize', priority: 'low', name: 'readClock' },
   )
-  return { s3, endpoint, requests: () => sent, clock }
+  const store: Store = { s3, endpoint, requests: () => sent, clock, protection: protectionOf(env) }
+  lockWrites(store)
+  return store
+}
+
+function protectionOf(env: Environment): Protection | undefined {
+  const mode = env.BACKUP_PROTECT
+  if (!mode) return undefined
+  const days = Number(env.BACKUP_PROTECT_DAYS)
+  if (mode !== 'lock' && mode !== 'versioning') throw new StoreNotConfigured(['BACKUP_PROTECT as lock or versioning'])
+  if (!Number.isInteger(days) || days < 1) throw new StoreNotConfigured(['BACKUP_PROTECT_DAYS as a number of days'])
+  return { mode, days }
 }
 
 function withScheme(endpoint: string): string {

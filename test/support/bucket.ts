@@ -1,9 +1,22 @@
 import { randomBytes } from 'node:crypto'
-import { CreateBucketCommand, DeleteBucketCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  PutBucketLifecycleConfigurationCommand,
+  PutBucketPolicyCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3'
 import { onTestFinished } from 'vitest'
-import { openStore, type Store } from '../../src/store/client.ts'
+import { projectRoot } from '../../src/ansible/venv.ts'
+import { openStore, type Protection, type Store } from '../../src/store/client.ts'
 import { deleteKeys, type ListedObject, listObjects } from '../../src/store/list.ts'
 import { abortUploads } from '../../src/store/upload.ts'
+import { listVersions } from '../../src/store/versions.ts'
 
 /** A bucket for one test, deleted when the test ends. */
 export interface TestBucket {
@@ -43,21 +56,77 @@ export async function freshBucket(): Promise<TestBucket> {
   const store = openStore(env)
   const bucket = `agent-test-${randomBytes(6).toString('hex')}`
   await store.s3.send(new CreateBucketCommand({ Bucket: bucket }))
-  const objects = async (): Promise<ListedObject[]> => {
-    const all: ListedObject[] = []
-    for await (const object of listObjects(store, { bucket })) all.push(object)
-    return all
-  }
   onTestFinished(async () => {
     await abortUploads(store, { bucket, prefix: '' })
     await deleteKeys(
       store,
       bucket,
-      (await objects()).map(({ key }) => key),
+      (await objectsOf(store, bucket)).map(({ key }) => key),
     )
     await store.s3.send(new DeleteBucketCommand({ Bucket: bucket }))
     store.s3.destroy()
   })
+  return testBucket(bucket, store, env)
+}
+
+/** A bucket that its owner set up as docs/buckets.md says; `store` and `env` are those of the agent's user. */
+export interface ProtectedBucket extends TestBucket {
+  owner: Store
+}
+
+/**
+ * Create a bucket that protects its copies: it belongs to one user of the store, and another writes to it, as the policy
+ * of docs/buckets.md allows. One with locks stays until the store is removed, because nobody can empty it.
+ */
+export async function protectedBucket({ mode, days }: Protection): Promise<ProtectedBucket> {
+  const owned = storeEnvironment()
+  const writer = {
+    AWS_ACCESS_KEY_ID: process.env.BACKUPS_TEST_S3_WRITER_ACCESS_KEY_ID ?? '',
+    AWS_SECRET_ACCESS_KEY: process.env.BACKUPS_TEST_S3_WRITER_SECRET_ACCESS_KEY ?? '',
+  }
+  const env = { ...owned, ...writer, BACKUP_PROTECT: mode, BACKUP_PROTECT_DAYS: String(days) }
+  const owner = openStore(owned)
+  const bucket = `agent-test-${randomBytes(6).toString('hex')}`
+  const [lifecycle = '', policy = ''] = documents(bucket, 'tests-writer')
+  const Bucket = bucket
+  await owner.s3.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: mode === 'lock' }))
+  await owner.s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }))
+  await owner.s3.send(
+    new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: JSON.parse(lifecycle) }),
+  )
+  await owner.s3.send(new PutBucketPolicyCommand({ Bucket, Policy: policy }))
+  onTestFinished(async () => {
+    if (mode === 'versioning') await removeVersions(owner, bucket)
+    owner.s3.destroy()
+  })
+  return { ...testBucket(bucket, openStore(env), env), owner }
+}
+
+/** The JSON documents of docs/buckets.md, in their order: lifecycle, policy. */
+function documents(bucket: string, agent: string): string[] {
+  const page = readFileSync(join(projectRoot, 'docs/buckets.md'), 'utf8')
+  const blocks = [...page.matchAll(/```json\n([^`]*)```/g)].map(([, text = '']) => text)
+  return blocks.map(text => text.replaceAll('$bucket', bucket).replaceAll('$agent', agent))
+}
+
+async function removeVersions(store: Store, bucket: string): Promise<void> {
+  await abortUploads(store, { bucket, prefix: '' })
+  const Objects = (await listVersions(store, bucket)).map(({ key, id }) => ({ Key: key, VersionId: id }))
+  for (let at = 0; at < Objects.length; at += 1000) {
+    const Delete = { Objects: Objects.slice(at, at + 1000), Quiet: true }
+    await store.s3.send(new DeleteObjectsCommand({ Bucket: bucket, Delete }))
+  }
+  await store.s3.send(new DeleteBucketCommand({ Bucket: bucket }))
+}
+
+async function objectsOf(store: Store, bucket: string): Promise<ListedObject[]> {
+  const all: ListedObject[] = []
+  for await (const object of listObjects(store, { bucket })) all.push(object)
+  return all
+}
+
+function testBucket(bucket: string, store: Store, env: Record<string, string>): TestBucket {
+  const objects = () => objectsOf(store, bucket)
   return {
     bucket,
     store,

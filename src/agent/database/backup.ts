@@ -13,6 +13,7 @@ import type { BucketPlace } from '../run/environment.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
 import { conclude, Failure, type Result } from '../run/outcome.ts'
+import { requireProtection } from '../run/protection.ts'
 import { agentVersions } from '../run/versions.ts'
 import { notHeldLine, quoted } from './dump-facts.ts'
 import { type Dumped, dumpToFile, suffixOf } from './dump-stream.ts'
@@ -265,6 +266,7 @@ async function toBucket(
   const { bucket } = place
   const prefix = [...(place.path ? [place.path] : []), tier, ''].join('/')
   const store = openStore(env)
+  await requireProtection(store, bucket)
   const aborted = await abortUploads(store, { bucket, prefix })
   if (aborted > 0) log(`aborted ${aborted} unfinished uploads of killed runs in ${bucket}/${prefix}`)
   const copies = { bucket, system, prefix, takenAt: (key: string) => takenAt(key.slice(prefix.length)) }

@@ -12,6 +12,7 @@ import { uploadVerified } from '../../store/upload.ts'
 import { startTime } from '../run/clock.ts'
 import { log } from '../run/log.ts'
 import { conclude, Failure, type Result } from '../run/outcome.ts'
+import { requireProtection } from '../run/protection.ts'
 import { agentVersions } from '../run/versions.ts'
 import { kitReceipts } from './receipt.ts'
 import { type KitItem, type KitSettings, kitSettings } from './settings.ts'
@@ -35,6 +36,7 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
   const { system, bucket, keep, recipients, items } = settings
   const store = openStore(env)
   const start = await startTime(store, bucket)
+  await requireProtection(store, bucket)
   const text = JSON.stringify(manifests(settings, env), null, 2)
   const name = `kit-${start.toISOString().slice(0, 19)}Z.json.age`
   const file = join(env.BACKUP_SCRATCH || tmpdir(), name)

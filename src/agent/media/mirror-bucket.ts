@@ -5,6 +5,7 @@ import { copyWithin } from '../../store/copy.ts'
 import { ownFolders, TRASH } from '../../store/folders.ts'
 import { bareEtag, deleteEach, deleteKeys, listObjects } from '../../store/list.ts'
 import { inParallel } from '../../store/parallel.ts'
+import { renewLocks } from '../../store/protection.ts'
 import {
   clearMarks,
   expireReceipts,
@@ -19,6 +20,7 @@ import { tellDifference } from '../run/clock.ts'
 import { lock } from '../run/lock.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
+import { requireProtection } from '../run/protection.ts'
 import { agentVersions } from '../run/versions.ts'
 import { objectKey, trashName } from './bucket-layout.ts'
 import { type Destination, type Known, storeFile } from './file-upload.ts'
@@ -60,6 +62,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
     const store = openStore(env, { connections: settings.concurrency + 2 })
     const { last, unfinished, future } = await lastReceipt(store, settings)
     tellDifference(store.clock, 'the bucket store')
+    await requireProtection(store, bucket)
     const start = store.clock.now()
     const used = last?.receipt.details.override
     const rules = { ...settings, override: settings.override === used ? undefined : settings.override }
@@ -103,6 +106,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
       const written = await writeManifest(store, { bucket, system, start }, text)
       object = { key: written.key, bytes: written.bytes, sha256: written.sha256, etag: written.etag }
     }
+    const gone = new Set(plan.gone.map(({ key }) => key))
     const auditOf: Details['audit'] = audit
       ? {
           at: start.toISOString(),
@@ -138,6 +142,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
       last ?? null,
     )
     await clearMarks(store, bucket, unfinished)
+    if (listed) await renewLocks(store, bucket, [...[...listed.keys()].filter(key => !gone.has(key)), object.key])
     if (changes || audit) {
       await expire(store, settings, start, object.key)
       // The newest manifest, just written, is the state of the tree.

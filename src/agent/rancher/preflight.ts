@@ -8,6 +8,7 @@ import { receiptPrefix } from '../../store/receipt.ts'
 import { abortUploads, putVerified } from '../../store/upload.ts'
 import { log, sized } from '../run/log.ts'
 import { Failure } from '../run/outcome.ts'
+import { requireProtection } from '../run/protection.ts'
 import { takenOf } from './archive.ts'
 import type { Container, Docker } from './docker.ts'
 import { busyFiles, chooseEngine, type Engine } from './engine.ts'
@@ -194,6 +195,7 @@ async function checkStaging({ data, staging }: SnapshotSettings, stop: AbortSign
 }
 
 async function checkBucket({ bucket, system }: SnapshotSettings, store: Store): Promise<void> {
+  await requireProtection(store, bucket)
   const key = `${receiptPrefix(system)}writable-${randomUUID()}`
   await putVerified(store, { bucket, key, body: 'A run checked that it can write here.\n' })
   await deleteKeys(store, bucket, [key])

@@ -33,6 +33,7 @@ export const failures = {
   stale: { code: 14, meaning: 'the newest copy or the newest drill is too old' },
   stopped: { code: 15, meaning: 'stopped by SIGTERM or SIGINT' },
   drill: { code: 16, meaning: 'a drill restored a copy, and it does not match its receipt' },
+  unprotected: { code: 17, meaning: 'the bucket does not protect its copies as the config demands: nothing was sent' },
 } as const
 
 export type FailureKind = keyof typeof failures

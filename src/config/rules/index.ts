@@ -7,6 +7,7 @@ import { nameTaken } from './name-taken.ts'
 import { nameUsedTwice } from './name-used-twice.ts'
 import { placeShared } from './place-shared.ts'
 import { promiseNotKept } from './promise-not-kept.ts'
+import { protectionTooWeak } from './protection-too-weak.ts'
 import { replacesOurs } from './replaces-ours.ts'
 import type { Rule } from './rule.ts'
 import { scheduleNeverFires } from './schedule-never-fires.ts'
@@ -26,6 +27,7 @@ export const rules: readonly Rule[] = [
   scheduleNeverFires,
   scheduleSkipped,
   promiseNotKept,
+  protectionTooWeak,
   systemContradictory,
   imageNotPinned,
 ]

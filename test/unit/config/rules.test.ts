@@ -78,6 +78,30 @@ describe('a config with one mistake gives one line: place, what is wrong, what t
       'bucket-used-twice systems[2] (infra-db-production).bucket: `im-infra-backup` is the bucket of `infra-db-development` already → give each system a bucket of its own',
     ],
     [
+      'a protection that ends before the next copy',
+      c => {
+        c.systems[0].protect = { mode: 'lock', days: 7 }
+      },
+      'protection-too-weak systems[0] (rancher-server).protect.days: the newest copy would be protected for 7 days, and must be for 15 → write at least 15',
+    ],
+    [
+      'locks of media that end before they are renewed',
+      c => {
+        c.systems[4].protect = { mode: 'lock', days: 13 }
+      },
+      'protection-too-weak systems[4] (production-stack-media).protect.days: the newest copy would be protected for 13 days, and must be for 14 → write at least 14',
+    ],
+    [
+      'locks by an old image',
+      c => {
+        Object.assign(c.systems[1], {
+          image: 'informaticsmatters/sql-backup:15.0',
+          protect: { mode: 'lock', days: 30 },
+        })
+      },
+      "protection-too-weak systems[1] (infra-db-development).protect.mode: `informaticsmatters/sql-backup:15.0` locks nothing, only the agent does → leave out `image`, or write 'versioning'",
+    ],
+    [
       'two systems of one name',
       c => {
         c.systems[2].name = 'infra-db-development'

@@ -51,6 +51,7 @@ test('has the page of every mishap', () => {
     'One database is gone',
     'A file was deleted last week',
     'Rancher does not start',
+    'Somebody deleted the copies',
     'The bucket is gone',
     'AWX is gone',
   ]) {
@@ -94,4 +95,17 @@ describe('commands without this software', () => {
     const ports = new Map(systems.map(([system, port]) => [system, port]))
     expect(new Set(ports.values()).size).toBe(ports.size)
   })
+})
+
+test('says of each bucket that keeps versions how it comes back, and names the systems whose bucket does not', () => {
+  const [first, ...others] = config.systems
+  const protect = { mode: 'versioning', days: 30 } as const
+  const systems = [{ ...first, protect } as (typeof config.systems)[number], ...others]
+  const page = runbook({ ...config, systems })
+  expect(page).toContain(
+    '| rancher-server | `S3_BUCKET_NAME=nw-rancher BACKUP_PROTECT=versioning BACKUP_PROTECT_DAYS=30` |',
+  )
+  expect(page).toContain('FROM_BACKUP=<time, UTC> node src/agent/main.ts undelete')
+  expect(page).toContain('protects no copies of `infra-db-development`,')
+  expect(text).not.toContain('main.ts undelete')
 })

@@ -251,6 +251,12 @@ describe('a bucket made wrong in one way has one finding', () => {
       {},
       ['not-private: db-backup: anybody can list it without a key'],
     ],
+    [
+      'a bucket that keeps no versions',
+      { ...healthy, unprotected: ['its versioning is off'] },
+      {},
+      ['unprotected: db-backup: its versioning is off'],
+    ],
     ['abandoned uploads', { ...healthy, leftovers: ['holds 2 uploads'] }, {}, ['leftovers: db-backup holds 2 uploads']],
     [
       'a guard that was not disarmed',
