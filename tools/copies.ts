@@ -6,7 +6,7 @@ import { memoryFolder } from '../src/status/memory.ts'
 import { reportCopies } from '../src/status/report-copies.ts'
 import { readSystem } from '../src/status/status.ts'
 import { openStore } from '../src/store/client.ts'
-import { configOption, requireConfig } from './options.ts'
+import { chosenStore, configOption, requireConfig } from './options.ts'
 
 export const command = 'copies <system>'
 export const describe = 'List the copies of a system that can be restored; reads only'
@@ -17,6 +17,7 @@ export const builder = (args: Argv) =>
       ...configOption,
       credentials: { type: 'string', describe: 'The credentials file, as for `plan`' },
       format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'The output format' },
+      store: { type: 'string', describe: 'The second copies in this store, one of `otherStores`' },
     })
     .example('$0 copies infra-db-production --credentials secrets.yml', 'newest first')
 
@@ -24,17 +25,18 @@ interface Args {
   config: string
   system: string
   credentials?: string
+  store?: string
   format: 'text' | 'json'
 }
 
 export async function handler(args: Args): Promise<void> {
-  const config = await requireConfig(args.config)
+  const given = args.credentials === undefined ? {} : await readCredentials(args.credentials)
+  const { config, credentials } = chosenStore(await requireConfig(args.config), given, args.store)
   const system = config.systems.find(({ name }) => name === args.system)
   if (!system) {
     const names = config.systems.map(({ name }) => name).join(', ')
     throw new CommandFailure(exitCodes.usage, `there is no system \`${args.system}\``, `name one of ${names}`)
   }
-  const credentials = args.credentials === undefined ? {} : await readCredentials(args.credentials)
   const environment = storeEnvironment(config, system, credentials)
   if (!environment) {
     const missing = `the credential \`${storeCredential(system)}\` is missing`

@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import { projectRoot } from '../src/ansible/venv.ts'
 import type { Config } from '../src/config/index.ts'
 import { loadConfig } from '../src/config/index.ts'
+import type { CredentialInputs } from '../src/launch/credentials.ts'
+import { secondCredentials, secondOf } from '../src/launch/stores.ts'
 import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { type Format, formats, reportProblems } from '../src/report/problems.ts'
 
@@ -34,4 +36,18 @@ export async function requireConfig(file: string): Promise<Config> {
   if (!config)
     throw new CommandFailure(exitCodes.usage, `${file} is not a valid config`, 'fix the problems listed above')
   return config
+}
+
+/** The config and credentials of the first copies; with a store, those of the second copies in it. */
+export function chosenStore(config: Config, credentials: CredentialInputs, store: string | undefined) {
+  if (store === undefined) return { config, credentials }
+  const names = (config.otherStores ?? []).map(({ name }) => name)
+  if (!names.includes(store)) {
+    throw new CommandFailure(
+      exitCodes.usage,
+      `there is no store \`${store}\` in \`otherStores\``,
+      names.length > 0 ? `name one of ${names.join(', ')}` : 'add it to the config, and `second` to its systems',
+    )
+  }
+  return { config: secondOf(config, store), credentials: secondCredentials(credentials) }
 }

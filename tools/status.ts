@@ -7,7 +7,7 @@ import { exitCodes } from '../src/report/failure.ts'
 import { memoryFolder } from '../src/status/memory.ts'
 import { reportStatus, summariseStatus } from '../src/status/report.ts'
 import { readStatus, type Status, type SystemStatus } from '../src/status/status.ts'
-import { colourful, configOption, requireConfig } from './options.ts'
+import { chosenStore, colourful, configOption, requireConfig } from './options.ts'
 
 export const command = 'status'
 export const describe = 'Show how old and how many the copies of every system are, and what is wrong; reads only'
@@ -17,6 +17,7 @@ export const builder = (args: Argv) =>
       ...configOption,
       credentials: { type: 'string', describe: 'The credentials file, as for `plan`; its `Store: …` entries are used' },
       format: { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'The output format' },
+      store: { type: 'string', describe: 'The second copies in this store, one of `otherStores`' },
       html: { type: 'string', describe: 'Write the status page to this file as well' },
       watch: { type: 'boolean', default: false, describe: 'Show it again every minute until interrupted' },
     })
@@ -30,14 +31,15 @@ interface Args {
   credentials?: string
   format: 'text' | 'json'
   html?: string
+  store?: string
   watch: boolean
 }
 
 const WATCH_MS = 60_000
 
 export async function handler(args: Args): Promise<void> {
-  const config = await requireConfig(args.config)
-  const credentials = args.credentials === undefined ? {} : await readCredentials(args.credentials)
+  const given = args.credentials === undefined ? {} : await readCredentials(args.credentials)
+  const { config, credentials } = chosenStore(await requireConfig(args.config), given, args.store)
   const folder = memoryFolder(process.env)
   const interrupt = new AbortController()
   if (args.watch) process.once('SIGINT', () => interrupt.abort())

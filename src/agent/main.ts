@@ -12,6 +12,7 @@ const commands: Record<string, () => Promise<{ command: CommandModule }>> = {
   verify: () => import('./verify.ts'),
   drill: () => import('./drill.ts'),
   'set-aside': () => import('./set-aside.ts'),
+  'second-copy': () => import('./second-copy.ts'),
   undelete: () => import('./undelete.ts'),
   ...Object.assign({}, ...agentKinds.map(kind => kind.commands)),
 }

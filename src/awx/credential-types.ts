@@ -21,6 +21,19 @@ export const storeCredentialType: CredentialType = {
   },
 }
 
+/** The keys of the second store, beside those of the first: AWX gives a job no two credentials of one type. */
+export const secondStoreCredentialType: CredentialType = {
+  ...storeCredentialType,
+  name: 'Second S3 store',
+  description: 'The keys of a bucket at the second S3 store',
+  injectors: {
+    env: {
+      BACKUP_SECOND_ACCESS_KEY_ID: new Unsafe('{{ access_key_id }}'),
+      BACKUP_SECOND_SECRET_ACCESS_KEY: new Unsafe('{{ secret_access_key }}'),
+    },
+  },
+}
+
 /** A dead-man's switch. Its address is all that is needed to silence it, so it is a secret. */
 export const heartbeatCredentialType: CredentialType = {
   name: 'Heartbeat',

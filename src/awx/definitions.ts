@@ -8,6 +8,7 @@ import {
   kubernetesCredentialType,
   machineCredentialType,
   managedCredentialTypes,
+  secondStoreCredentialType,
   storeCredentialType,
 } from './credential-types.ts'
 import { recoveryNodes, type StagedUse } from './recovery.ts'
@@ -41,7 +42,7 @@ export function definitions(config: Config): Definitions {
     controller_defaults: defaults,
     controller_organizations: [{ name: organization }],
     controller_labels: [{ name: mark, organization }],
-    controller_credential_types: [storeCredentialType, heartbeatCredentialType].map(type => ({
+    controller_credential_types: ownCredentialTypes(uses).map(type => ({
       ...type,
       description: marked(type.description),
     })),
@@ -316,10 +317,19 @@ const credentialDescriptions: Readonly<Record<CredentialUse['type'], string>> = 
   [kubernetesCredentialType]: "The cluster's API, by token, with the certificate that verifies its TLS",
   'S3 store': 'The keys of the buckets',
   Heartbeat: "The dead-man's switch that every run pings",
+  'Second S3 store': 'The keys of the buckets at the second store',
+}
+
+/** The credential types of our own: that of second stores only if a job needs it. */
+function ownCredentialTypes(uses: readonly TemplateUse[]) {
+  const needsSecond = uses.some(use => use.credentials.some(({ type }) => type === secondStoreCredentialType.name))
+  return [storeCredentialType, ...(needsSecond ? [secondStoreCredentialType] : []), heartbeatCredentialType]
 }
 
 function inputsOf(type: CredentialUse['type']): readonly string[] {
-  const own = [storeCredentialType, heartbeatCredentialType].find(({ name }) => name === type)
+  const own = [storeCredentialType, secondStoreCredentialType, heartbeatCredentialType].find(
+    ({ name }) => name === type,
+  )
   return own ? own.inputs.fields.map(({ id }) => id) : (managedCredentialTypes[type]?.inputs ?? [])
 }
 

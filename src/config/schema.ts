@@ -49,6 +49,20 @@ export const configSchema = Type.Object(
       },
       { additionalProperties: false, description: 'The S3 store that holds every bucket' },
     ),
+    otherStores: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            name: nameSchema,
+            endpoint: url,
+            region: Type.String({ description: 'What the store calls its region; Ceph takes any word', minLength: 1 }),
+            provider: Type.String({ description: "rclone's name for the store's maker", minLength: 1 }),
+          },
+          { additionalProperties: false },
+        ),
+        { description: 'Stores of another provider or another site, for second copies (`second` of a system)' },
+      ),
+    ),
     clusters: Type.Array(
       Type.Object(
         {

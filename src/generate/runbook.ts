@@ -25,6 +25,7 @@ export function runbook(config: Config): string {
     ...incidents(config),
     ['Somebody deleted the copies', copiesDeleted(config)],
     ['The bucket is gone', bucketGone(config, entries)],
+    ...storesGone(config),
     ['AWX is gone', awxGone(config)],
   ]
   const sections = [
@@ -184,6 +185,32 @@ ${rows.join('\n')}
 3. Until then a restore takes the nearer copy, as the table says.
 
 It worked when "Verify: <system>" succeeds.`
+}
+
+/** The chapter about the second store, if there is one. */
+function storesGone(config: Config): [title: string, text: string][] {
+  const kept = config.systems.filter(({ second }) => second !== undefined)
+  if (kept.length === 0) return []
+  const rows = kept.map(({ name, second }) => {
+    const store = config.otherStores?.find(other => other.name === second?.store)
+    return `| ${name} | ${second?.store}, ${store?.endpoint} | \`${second?.bucket}\` |`
+  })
+  const questions = kept.flatMap(system => kindOf(system).templates(system)).flatMap(({ survey }) => survey)
+  const variables = [...new Set(questions.map(({ variable }) => variable))].filter(name => name.endsWith('_store'))
+  const others = config.systems.filter(({ second }) => second === undefined).map(({ name }) => `\`${name}\``)
+  const text = `${config.store.endpoint} does not answer and will not for long, or its buckets are lost. These systems have a second copy:
+
+| system | store | bucket there |
+|---|---|---|
+${rows.join('\n')}
+
+1. Follow "The whole recovery" or the chapter about what happened. To a restore add ${variables.map(variable => `\`--answer ${variable}=second\``).join(', or ')}, as the job template asks; first the dry run.
+2. In the commands without this software, name the second store in \`RCLONE_CONFIG_STORE_…\`, and use the bucket of the table.
+3. \`npm run copies -- <system> --store <store> --credentials secrets.yml\` lists the second copies; \`npm run status -- --store <store> --credentials secrets.yml\` shows their state. The keys are \`Second store: <cluster or system>\` in \`secrets.yml\`.
+4. Make the buckets again at the first store or another one, correct the config, deploy, and run each backup once.
+
+It worked when "Verify: <system>" succeeds. Second copies are made of what the first store's receipts vouch for, so that they are as old as the job "Second copy: <system>" is late.${others.length > 0 ? `\n\nNo second copy: ${others.join(', ')}.` : ''}`
+  return [['The first store is gone', text]]
 }
 
 function awxGone({ awx, systems }: Config): string {

@@ -2,6 +2,7 @@ import { playbookPython } from '../ansible/yaml.ts'
 import type { Config } from '../config/index.ts'
 import { backupsGroup, cronjobsGroup, groupName, statusGroup, statusHost } from '../kinds/groups.ts'
 import { kindOf, kinds } from '../kinds/index.ts'
+import { asSecond, secondSurroundings, secondVariables } from '../kinds/second.ts'
 
 /** An Ansible inventory: groups with their hosts, and each host's variables. */
 export interface Inventory {
@@ -33,7 +34,18 @@ export function inventory(
   const hosts: Record<string, Record<string, unknown>> = {}
   for (const system of config.systems) {
     const kind = kindOf(system)
-    hosts[system.name] = kind.hostVariables(system, config)
+    const copy = asSecond(system)
+    hosts[system.name] = {
+      ...kind.hostVariables(system, config),
+      ...(system.second &&
+        copy &&
+        secondVariables(
+          system,
+          config,
+          kind.hostVariables(copy, secondSurroundings(config, system.second)),
+          kind.goodCopy(system).maximumAgeHours,
+        )),
+    }
     groups[groupName(system.kind)]?.push(system.name)
     const cluster = config.clusters.find(c => c.name === kind.cluster(system))
     if (cluster) {

@@ -32,6 +32,7 @@ import {
   verifyTemplate,
 } from './restore.ts'
 import { byHand, confirmation, kubectl, launch, portOf, shellWord } from './runbook.ts'
+import { secondCopyTemplates } from './second.ts'
 import { volumePlace, volumeText } from './volume.ts'
 
 const schema = Type.Object(
@@ -218,6 +219,7 @@ export const database: SystemKind<DatabaseSystem> = {
     }),
     drillTemplate(system),
     verifyTemplate(system, [clusterCredential(system)]),
+    ...secondCopyTemplates(system, [clusterCredential(system)]),
   ],
   runbook: (system, surroundings) => ({
     needs:

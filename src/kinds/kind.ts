@@ -2,6 +2,7 @@ import Type from 'typebox'
 import { type Schedule, scheduleSchema } from '../schedule/index.ts'
 import type { OptionTable } from './options.ts'
 import { protectSchema } from './protect.ts'
+import { secondSchema } from './second.ts'
 
 /** Names become Kubernetes objects, inventory hosts and bucket prefixes, so the strictest rule applies (RFC 1123). */
 export const nameSchema = Type.String({
@@ -40,6 +41,7 @@ export const commonFields = {
     }),
   ),
   protect: Type.Optional(protectSchema),
+  second: Type.Optional(secondSchema),
 }
 
 /** A key of a Secret that exists, or that `deploy-backups` creates. */
@@ -107,6 +109,13 @@ export type Volume = Type.Static<typeof volumeSchema>
 /** The parts of a config that a kind of system may use. */
 export interface Surroundings {
   readonly store: { readonly endpoint: string; readonly region: string; readonly provider: string }
+  /** The stores of second copies. */
+  readonly otherStores?: readonly {
+    readonly name: string
+    readonly endpoint: string
+    readonly region: string
+    readonly provider: string
+  }[]
   readonly agent: { readonly image: string; readonly drillImage: string; readonly postgres?: readonly number[] }
   readonly clusters: readonly {
     readonly name: string
@@ -120,7 +129,7 @@ export interface Surroundings {
 /** A credential that a job template needs, by its AWX name and type. */
 export interface CredentialUse {
   readonly name: string
-  readonly type: 'Machine' | 'OpenShift or Kubernetes API Bearer Token' | 'S3 store' | 'Heartbeat'
+  readonly type: 'Machine' | 'OpenShift or Kubernetes API Bearer Token' | 'S3 store' | 'Second S3 store' | 'Heartbeat'
 }
 
 /** A question of a job template's survey, with the field names of AWX's survey_spec. */

@@ -28,8 +28,8 @@ import {
   verifyTable,
   verifyTemplate,
 } from './restore.ts'
-
 import { byHand, confirmation, kubectl } from './runbook.ts'
+import { secondCopyTemplates } from './second.ts'
 
 const schema = Type.Object(
   {
@@ -122,6 +122,7 @@ export const kit: SystemKind<KitSystem> = {
     runNowTemplate(system),
     ...(system.drillIdentity ? [drillTemplate(system)] : []),
     verifyTemplate(system, [clusterCredential(system)]),
+    ...secondCopyTemplates(system, [clusterCredential(system)], system.drillIdentity !== undefined),
   ],
   runbook: system => ({
     needs: "an operator's private key, which is kept outside the installation",

@@ -25,6 +25,7 @@ import {
   verifyTemplate,
 } from './restore.ts'
 import { byHand, confirmation, kubectl, launch } from './runbook.ts'
+import { secondCopyTemplates } from './second.ts'
 import { volumePlace, volumeText } from './volume.ts'
 
 const schema = Type.Object(
@@ -41,6 +42,9 @@ export type MediaSystem = Type.Static<typeof schema>
 
 /** How long the agent keeps what was deleted or replaced, in days. */
 const trashDays = 30
+
+/** Locks are renewed with the audit of every week; one audit may fail. */
+const leastLockDays = 14
 
 const restoreOptions = restoreTable([
   {
@@ -186,6 +190,24 @@ export const media: SystemKind<MediaSystem> = {
             suggest: 'write 1',
           },
         ]),
+    ...(system.second === undefined || system.second.keep === 1
+      ? []
+      : [
+          {
+            key: 'second.keep',
+            message: `the second copy of media is one state, and what was deleted or replaced for ${trashDays} days: ${system.second.keep} has no effect`,
+            suggest: 'write 1',
+          },
+        ]),
+    ...(system.protect?.mode !== 'lock' || system.protect.days >= leastLockDays
+      ? []
+      : [
+          {
+            key: 'protect.days',
+            message: `the locks of files that stay are renewed each week, and would end after ${system.protect.days} days`,
+            suggest: `write at least ${leastLockDays}`,
+          },
+        ]),
   ],
   options: [restoreOptions, drillOptions, verifyTable],
   templates: system => [
@@ -200,6 +222,7 @@ export const media: SystemKind<MediaSystem> = {
     }),
     drillTemplate(system),
     verifyTemplate(system, [clusterCredential(system)]),
+    ...secondCopyTemplates(system, [clusterCredential(system)]),
   ],
   runbook: (system, surroundings) => ({
     needs: 'the cluster, and an empty volume',

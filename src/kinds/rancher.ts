@@ -15,6 +15,7 @@ import {
   verifyVariables,
 } from './restore.ts'
 import { byHand, confirmation, launch } from './runbook.ts'
+import { secondCopyTemplates, secondStoreCredential, secondSurroundings } from './second.ts'
 
 const schema = Type.Object(
   {
@@ -91,6 +92,7 @@ const restoreOptions: OptionTable = {
   options: [
     // The entry points of the role have different defaults for FROM_BACKUP, so the role sets it.
     { ...omitEnvironment(sharedOptions.copy), name: 'restore_copy' },
+    { ...sharedOptions.store, name: 'restore_store' },
     { ...sharedOptions.dryRun, name: 'restore_dry_run' },
     {
       name: 'restore_accept_version',
@@ -144,31 +146,32 @@ export const rancher: SystemKind<RancherSystem> = {
   images: () => [],
   stage: () => 'access',
   goodCopy: system => ({ maximumAgeHours: maximumAgeHours(system), drillMaximumAgeHours }),
-  hostVariables: (system, { store, agent }) => ({
+  hostVariables: (system, surroundings) => ({
     ansible_host: system.host,
     ansible_become: true,
     // AWX sets ANSIBLE_HOST_KEY_CHECKING=False for its jobs; a variable counts for more.
     ansible_host_key_checking: true,
     ansible_ssh_common_args: onlyHostKeys(system.hostKeys),
     rancher_backup_system: system.name,
-    rancher_backup_image: agent.image,
+    rancher_backup_image: surroundings.agent.image,
     rancher_backup_container: system.container,
     rancher_backup_data_directory: system.dataDirectory,
     rancher_backup_staging_directory: system.stagingDirectory,
     rancher_backup_health_url: system.healthUrl,
     rancher_backup_bucket: system.bucket,
-    rancher_backup_s3_endpoint: store.endpoint,
-    rancher_backup_s3_region: store.region,
+    rancher_backup_s3_endpoint: surroundings.store.endpoint,
+    rancher_backup_s3_region: surroundings.store.region,
     rancher_backup_keep: system.keep,
     ...(system.protect && { rancher_backup_protect: system.protect }),
+    ...secondPlace(system, surroundings),
     rancher_backup_window: window(system.schedule, system.windowMinutes),
     rancher_backup_stop_deadline_seconds: system.stopDeadlineSeconds,
     rancher_backup_healthy_timeout_seconds: system.healthyTimeoutSeconds,
     backup_system_name: system.name,
-    backup_system_image: agent.image,
+    backup_system_image: surroundings.agent.image,
     backup_system_environment: {
-      AWS_DEFAULT_REGION: store.region,
-      RCLONE_S3_ENDPOINT: store.endpoint,
+      AWS_DEFAULT_REGION: surroundings.store.region,
+      RCLONE_S3_ENDPOINT: surroundings.store.endpoint,
       S3_BUCKET_NAME: system.bucket,
       ...protectEnvironment(system),
     },
@@ -215,7 +218,7 @@ export const rancher: SystemKind<RancherSystem> = {
     restoreTemplate(system, restoreOptions, {
       what: 'Restore Rancher from a copy: check it completely, unpack it beside the existing data, exchange them while Rancher is stopped for a moment, and roll back if it does not become healthy.',
       playbook: 'playbooks/restore-rancher.yml',
-      credentials: credentials(system, undefined),
+      credentials: [...credentials(system, undefined), ...secondCredential(system)],
       timeout: timeoutSeconds,
       recovery: { restore_copy: 'LATEST', restore_dry_run: 'no', restore_confirm: system.name },
     }),
@@ -227,6 +230,7 @@ export const rancher: SystemKind<RancherSystem> = {
       timeout: timeoutSeconds,
     },
     verifyTemplate(system, credentials(system, undefined)),
+    ...secondCopyTemplates(system, [...credentials(system, undefined), ...secondCredential(system)]),
   ],
   runbook: (system, surroundings) => ({
     needs: 'a Docker host',
@@ -263,6 +267,19 @@ function credentials({ name, heartbeat }: RancherSystem, heard: string | undefin
     { name: `Store: ${name}`, type: 'S3 store' },
     ...(heartbeat && heard ? [{ name: `Heartbeat: ${heard}`, type: 'Heartbeat' as const }] : []),
   ]
+}
+
+/** Where the role finds the second copies. */
+function secondPlace(system: RancherSystem, surroundings: Surroundings): Record<string, unknown> {
+  if (!system.second) return {}
+  const { store } = secondSurroundings(surroundings, system.second)
+  const { bucket, protect = {} } = system.second
+  return { rancher_backup_second: { bucket, s3_endpoint: store.endpoint, s3_region: store.region, protect } }
+}
+
+/** The credential with the second store's keys, if there is a second copy. */
+function secondCredential({ name, second }: RancherSystem): CredentialUse[] {
+  return second ? [{ name: secondStoreCredential(name), type: 'Second S3 store' }] : []
 }
 
 /** AWX stops a job that takes longer, in seconds. */

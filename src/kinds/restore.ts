@@ -117,6 +117,21 @@ const copy: JobOption = {
   environment: 'FROM_BACKUP',
 }
 
+const store: JobOption = {
+  name: 'store',
+  question: 'Which store?',
+  help: 'The store whose copies are restored: the first, or the second that the system names in the config',
+  type: 'choice',
+  choices: ['first', 'second'],
+  default: 'first',
+}
+
+/** A table without the option that only a system with a second store has. */
+function optionsFor(table: OptionTable, system: { readonly second?: unknown }): OptionTable {
+  const names = [store.name, `restore_${store.name}`]
+  return system.second ? table : { ...table, options: table.options.filter(({ name }) => !names.includes(name)) }
+}
+
 /** The options of a restore in a cluster: those of its kind between those that every kind has. */
 export function restoreTable(own: readonly JobOption[]): OptionTable {
   return {
@@ -124,6 +139,7 @@ export function restoreTable(own: readonly JobOption[]): OptionTable {
     entryPoint: 'restore',
     options: [
       copy,
+      store,
       ...own,
       {
         name: 'scale_down',
@@ -175,12 +191,12 @@ export const verifyTable: OptionTable = {
 const deepSchedule: Schedule = { every: 'week', on: 'sunday', at: '11:30' }
 
 /** The options that every kind's restore has, for a kind with its own role. */
-export const sharedOptions = { copy, dryRun, confirm } as const
+export const sharedOptions = { copy, store, dryRun, confirm } as const
 
 /** The job template that restores a system, with the answers that a full recovery gives. */
 export function restoreTemplate(
-  system: { readonly name: string; readonly description: string },
-  table: OptionTable,
+  system: { readonly name: string; readonly description: string; readonly second?: unknown },
+  all: OptionTable,
   of: {
     readonly what: string
     readonly playbook: string
@@ -189,6 +205,7 @@ export function restoreTemplate(
     readonly recovery: Readonly<Record<string, string>>
   },
 ): TemplateUse {
+  const table = optionsFor(all, system)
   return {
     name: `Restore: ${system.name}`,
     description: `${of.what} ${system.description}`,

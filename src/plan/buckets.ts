@@ -3,7 +3,7 @@ import type { Config } from '../config/index.ts'
 import { contentOf, readLock } from '../images/lock.ts'
 import type { System } from '../kinds/index.ts'
 import type { CredentialInputs } from '../launch/credentials.ts'
-import { storeCredential, storeEnvironment } from '../launch/stores.ts'
+import { secondCredentials, secondOf, storeCredential, storeEnvironment } from '../launch/stores.ts'
 import { leftovers, openToAll, publicAcl } from '../store/bucket-state.ts'
 import { openStore, type Store } from '../store/client.ts'
 import { movedPast, moveOn } from '../store/postgres-client.ts'
@@ -12,11 +12,17 @@ import { readReceipts } from '../store/receipt.ts'
 import type { Comparison, Difference } from './difference.ts'
 
 /**
- * Each system's bucket: whether it is there, private by its ACL and towards somebody without a key, free of uploads
+ * Each system's bucket, that of its second copy included: whether it is there, private by its ACL and towards somebody without a key, free of uploads
  * that were never finished, whether its lifecycle would remove such, and whether it protects its copies. Changes nothing.
  */
 export async function compareWithBuckets(config: Config, credentials: CredentialInputs): Promise<Comparison> {
-  const parts = await Promise.all(config.systems.map(system => compareBucket(config, system, credentials)))
+  const seconds = (config.otherStores ?? []).map(({ name }) => secondOf(config, name))
+  const parts = await Promise.all([
+    ...config.systems.map(system => compareBucket(config, system, credentials)),
+    ...seconds.flatMap(second =>
+      second.systems.map(system => compareBucket(second, system, secondCredentials(credentials))),
+    ),
+  ])
   return {
     differences: parts.flatMap(part => part.differences),
     compared: parts.reduce((sum, part) => sum + part.compared, 0),

@@ -1,5 +1,6 @@
 import { Temporal } from 'temporal-polyfill'
 import { kindOf, type System } from '../kinds/index.ts'
+import { firstScheduleOf } from '../kinds/second.ts'
 import { before, occurrences, parseDuration, type Schedule, timezoneOf } from '../schedule/index.ts'
 import { type Expected, runSeconds } from '../store/assess.ts'
 import type { StoredReceipt } from '../store/receipt.ts'
@@ -23,6 +24,10 @@ export function expectationsOf(system: System, receipts: readonly StoredReceipt[
   const endsWithinMs = facts.endsWithinSeconds * 1000
   const graceMs = facts.startsWithinSeconds * 1000 + Math.min(endsWithinMs, Math.max(HOUR_MS, 2 * longest))
   const { drills } = facts
+  // A second copy bears the time of the first, and the next can be made once there is a new first copy.
+  const firstSchedule = firstScheduleOf(system)
+  const firstDueBy = (taken: Date) =>
+    firstSchedule ? new Date(nextRuns(firstSchedule, taken, 1).getTime() + graceMs) : taken
   const loseAtMost = lengthOf(system.loseAtMost)
   const restorableFor = lengthOf(system.restorableFor)
   return {
@@ -31,7 +36,7 @@ export function expectationsOf(system: System, receipts: readonly StoredReceipt[
     keeps: facts.keeps,
     writesReceipts: facts.writesReceipts,
     endsWithinMs,
-    dueBy: taken => new Date(nextRuns(system.schedule, taken, 1).getTime() + graceMs),
+    dueBy: taken => new Date(nextRuns(system.schedule, firstDueBy(taken), 1).getTime() + graceMs),
     // One drill may fail, but not two in a row.
     ...(drills && { drillDueBy: last => new Date(nextRuns(drills, last, 2).getTime() + endsWithinMs) }),
     ...(loseAtMost && { loseAtMostMs: loseAtMost.total({ unit: 'milliseconds', relativeTo: '2026-01-01' }) }),

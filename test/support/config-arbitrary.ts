@@ -112,12 +112,27 @@ export const anyConfig: fc.Arbitrary<Config> = fc
       api: `https://cluster-${index}.example:6443`,
     }))
     if (config.statusService) config.statusService.cluster = config.clusters[choice % config.clusters.length].name
+    if (config.otherStores) {
+      config.otherStores = config.otherStores.map((store: Shaped, index: number) => ({
+        ...store,
+        name: `store-${index}`,
+        endpoint: `https://store-${index}.example`,
+      }))
+    }
+    const [otherStore] = config.otherStores ?? []
     config.systems = systems.map((system: Shaped, index) => {
       const own: Shaped = { ...structuredClone(system), name: `system-${index}`, bucket: `bucket-${index}` }
       delete own.image
       delete own.restorableFor
       delete own.loseAtMost
       delete own.replaces
+      if (otherStore && own.second) {
+        const keep = own.kind === 'media' ? 1 : own.second.keep
+        const schedule = { every: 'day', at: '05:00' }
+        own.second = { ...own.second, store: otherStore.name, bucket: `second-${index}`, keep, schedule }
+      } else delete own.second
+      // Long enough for any schedule.
+      if (own.protect) own.protect.days = 200
       if ('cluster' in own) own.cluster = config.clusters[(choice + index) % config.clusters.length].name
       for (const key of ['volume', 'source', 'replica']) {
         if (key in own)

@@ -22,4 +22,5 @@ export const kind: AgentKind<typeof mediaReceipts> = {
   drill: async request => (await import('./drill.ts')).drillMedia(request),
   readBack: async request => (await import('./read-back.ts')).readBackMedia(request),
   readsInParts: true,
+  secondCopy: async request => (await import('./second-copy.ts')).secondCopyOfMedia(request),
 }

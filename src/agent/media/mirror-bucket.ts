@@ -71,7 +71,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
     // A run whose receipt does not count has changed the bucket nevertheless.
     const untrusted = !last || unfinished.length > 0 || future.length > 0
     const audit = untrusted || isAuditDue(last, settings.auditDays, start)
-    const listed = audit ? await list(store, settings) : undefined
+    const listed = audit ? await listFiles(store, settings) : undefined
     const repair = untrusted || settings.auditRepair
     const plan = compare(settings, manifest, listed, repair)
     const failed = new Map<string, unknown>()
@@ -386,7 +386,10 @@ function unchanged(now: TreeEntry, before: ManifestEntry): boolean {
 }
 
 /** Every object that is the copy of a file, by its key: one LIST a thousand. */
-async function list(store: Store, { bucket, prefix }: BucketMirror): Promise<Map<string, Known>> {
+export async function listFiles(
+  store: Store,
+  { bucket, prefix }: Pick<BucketMirror, 'bucket' | 'prefix'>,
+): Promise<Map<string, Known>> {
   const objects = new Map<string, Known>()
   let startAfter: string | undefined
   for (let whole = false; !whole; ) {
@@ -595,7 +598,12 @@ function textOf(
  * Remove objects from the trash that have been there long enough, and manifests of that age: one LIST each if there is
  * nothing to remove.
  */
-async function expire(store: Store, settings: BucketMirror, now: Date, current: string): Promise<void> {
+export async function expire(
+  store: Store,
+  settings: Pick<BucketMirror, 'bucket' | 'system' | 'trashDays'>,
+  now: Date,
+  current: string,
+): Promise<void> {
   const oldest = new Date(now.getTime() - settings.trashDays * 86_400_000).toISOString()
   for (const folder of [TRASH, manifestPrefix(settings.system)]) {
     const keys: string[] = []

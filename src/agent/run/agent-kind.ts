@@ -4,6 +4,7 @@ import type { ReceiptKind } from '../../store/receipt.ts'
 import type { Drilled, DrillRequest } from './drill-receipt.ts'
 import type { Result } from './outcome.ts'
 import type { ReadBack, ReadBackRequest } from './read-back.ts'
+import type { SecondCopyRequest } from './second-store.ts'
 
 /**
  * What the agent does with one kind of system. Each function imports the code that it needs when it is called: all of it
@@ -31,4 +32,6 @@ export interface AgentKind<K extends ReceiptKind = ReceiptKind> {
   readBack?(request: ReadBackRequest<K>): Promise<ReadBack>
   /** Whether only the newest copy is read back, in parts, because copies share their objects. */
   readonly readsInParts?: boolean
+  /** Copies the newest copy to a second store, for a kind whose copies share their objects. */
+  secondCopy?(request: SecondCopyRequest<K>): Promise<Result>
 }

@@ -12,6 +12,7 @@ import { replacesOurs } from './replaces-ours.ts'
 import type { Rule } from './rule.ts'
 import { scheduleNeverFires } from './schedule-never-fires.ts'
 import { scheduleSkipped } from './schedule-skipped.ts'
+import { secondStoreWrong } from './second-store-wrong.ts'
 import { systemContradictory } from './system-contradictory.ts'
 
 /** Every rule that a config is checked against, in the order of their findings. */
@@ -28,6 +29,7 @@ export const rules: readonly Rule[] = [
   scheduleSkipped,
   promiseNotKept,
   protectionTooWeak,
+  secondStoreWrong,
   systemContradictory,
   imageNotPinned,
 ]

@@ -1,8 +1,6 @@
+import { kindOf } from '../../kinds/index.ts'
 import { longestGap } from '../../schedule/index.ts'
 import { type Finding, placeOf, type Rule } from './rule.ts'
-
-// A lock begins with the upload of a file. The agent renews the locks of files that stay, with the audit of every week.
-const mediaLockDays = 14
 
 export const protectionTooWeak: Rule = {
   id: 'protection-too-weak',
@@ -15,23 +13,20 @@ export const protectionTooWeak: Rule = {
       const at = (key: string, found: Pick<Finding, 'message' | 'suggest'>): Finding[] => [
         { path: placeOf(config, index, key), ...found },
       ]
-      if (protect.mode === 'lock' && 'image' in system && system.image !== undefined) {
+      const [own] = kindOf(system).images(system)
+      if (protect.mode === 'lock' && own) {
         return at('protect.mode', {
-          message: `\`${system.image}\` locks nothing, only the agent does`,
+          message: `\`${own.image}\` locks nothing, only the agent does`,
           suggest: "leave out `image`, or write 'versioning'",
         })
       }
-      const least = Math.max(daysBetweenRuns(system.schedule), leastOf(system.kind, protect.mode))
+      const least = daysBetweenRuns(system.schedule)
       if (protect.days >= least) return []
       return at('protect.days', {
         message: `the newest copy would be protected for ${protect.days} days, and must be for ${least}`,
         suggest: `write at least ${least}`,
       })
     }),
-}
-
-function leastOf(kind: string, mode: string): number {
-  return kind === 'media' && mode === 'lock' ? mediaLockDays : 1
 }
 
 /** The longest time between two runs, and a run that fails, in days. */

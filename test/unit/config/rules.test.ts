@@ -89,7 +89,7 @@ describe('a config with one mistake gives one line: place, what is wrong, what t
       c => {
         c.systems[4].protect = { mode: 'lock', days: 13 }
       },
-      'protection-too-weak systems[4] (production-stack-media).protect.days: the newest copy would be protected for 13 days, and must be for 14 → write at least 14',
+      'system-contradictory systems[4] (production-stack-media).protect.days: the locks of files that stay are renewed each week, and would end after 13 days → write at least 14',
     ],
     [
       'locks by an old image',
@@ -100,6 +100,38 @@ describe('a config with one mistake gives one line: place, what is wrong, what t
         })
       },
       "protection-too-weak systems[1] (infra-db-development).protect.mode: `informaticsmatters/sql-backup:15.0` locks nothing, only the agent does → leave out `image`, or write 'versioning'",
+    ],
+    [
+      'a second store nobody defined',
+      c => {
+        c.systems[1].second = { store: 'offsite', bucket: 'x-second', keep: 7, schedule: { every: 'day', at: '06:00' } }
+      },
+      'second-store-wrong systems[1] (infra-db-development).second.store: there is no store `offsite` → add it to `otherStores`',
+    ],
+    [
+      'a second store that is the first',
+      c => {
+        c.otherStores = [{ ...c.store, name: 'offsite', endpoint: 'https://s3.echo.stfc.ac.uk/' }]
+      },
+      'second-store-wrong otherStores[0].endpoint: `https://s3.echo.stfc.ac.uk/` is the first store: what is lost there is lost here → write the address of another provider, or of another site',
+    ],
+    [
+      'a second bucket used twice',
+      c => {
+        c.otherStores = [{ ...c.store, name: 'offsite', endpoint: 'https://s3.offsite.example' }]
+        const second = { store: 'offsite', bucket: 'x-second', keep: 7, schedule: { every: 'day', at: '06:00' } }
+        Object.assign(c.systems[1], { second })
+        Object.assign(c.systems[2], { second })
+      },
+      'second-store-wrong systems[2] (infra-db-production).second.bucket: `x-second` is the second bucket of `infra-db-development` already → give each system a bucket of its own',
+    ],
+    [
+      'more than one second copy of media',
+      c => {
+        c.otherStores = [{ ...c.store, name: 'offsite', endpoint: 'https://s3.offsite.example' }]
+        c.systems[4].second = { store: 'offsite', bucket: 'x-second', keep: 7, schedule: { every: 'day', at: '06:00' } }
+      },
+      'system-contradictory systems[4] (production-stack-media).second.keep: the second copy of media is one state, and what was deleted or replaced for 30 days: 7 has no effect → write 1',
     ],
     [
       'two systems of one name',

@@ -109,3 +109,28 @@ test('says of each bucket that keeps versions how it comes back, and names the s
   expect(page).toContain('protects no copies of `infra-db-development`,')
   expect(text).not.toContain('main.ts undelete')
 })
+
+test('has a page about the first store if systems have second copies, with jobs that AWX has', () => {
+  const otherStores = [{ ...config.store, name: 'offsite', endpoint: 'https://s3.offsite.example' }]
+  const second = { store: 'offsite', bucket: 'second', keep: 1, schedule: { every: 'day', at: '06:00' } } as const
+  const with2 = {
+    ...config,
+    otherStores,
+    systems: config.systems.map(system => ({ ...system, second: { ...second, bucket: `${system.bucket}-2` } })),
+  } as typeof config
+  const page = runbook(with2)
+  expect(page).toContain('## The first store is gone\n')
+  expect(page).toContain('| rancher-server | offsite, https://s3.offsite.example | `nw-rancher-2` |')
+  expect(text).not.toContain('The first store is gone')
+  const { controller_templates, controller_schedules, controller_credential_types } = definitions(with2)
+  const questions = new Map(
+    controller_templates.map(({ name, survey_spec }) => [name, survey_spec?.spec.map(q => q.variable) ?? []]),
+  )
+  expect(questions.get('Restore: rancher-server')).toContain('rancher_backup_restore_store')
+  expect(questions.get('Restore: production-stack-media')).toContain('backup_system_store')
+  expect(controller_schedules.map(({ name }) => name)).toContain('Second copy: kit-awx')
+  expect(controller_credential_types.map(({ name }) => name)).toContain('Second S3 store')
+  const before = definitions(config)
+  expect(before.controller_credential_types.map(({ name }) => name)).not.toContain('Second S3 store')
+  expect(JSON.stringify(before.controller_templates)).not.toContain('backup_system_store')
+})
