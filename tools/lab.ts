@@ -20,6 +20,11 @@ export const builder = (args: Argv) =>
     })
     .options({
       config: { ...configOption.config, default: join(projectRoot, 'backups.config.ts') },
+      from: {
+        choices: ['first', 'second'] as const,
+        default: 'first' as const,
+        describe: 'recover: from which store; second: the first is destroyed as well',
+      },
       files: { type: 'number', default: 3000, describe: 'How many files a media tree has' },
       kubeconfig: { type: 'string', describe: 'Your own cluster, used in place of every cluster of the config' },
       registry: {
@@ -30,12 +35,14 @@ export const builder = (args: Argv) =>
     })
     .example('$0 lab', 'deploy, back up, restore and compare every system')
     .example('$0 lab recover', 'destroy everything but the buckets, recover everything, compare')
+    .example('$0 lab recover --from second', 'the same without the first store, from second copies')
     .example('$0 lab down', '')
 
 interface Args {
   action: 'run' | 'recover' | 'up' | 'down'
   config: string
   files: number
+  from: 'first' | 'second'
   kubeconfig?: string
   registry?: string
   format: 'text' | 'json'
@@ -60,6 +67,7 @@ export async function handler(args: Args): Promise<void> {
     log,
     signal: interrupt.signal,
     files: args.files,
+    second: args.action === 'recover' && args.from === 'second',
     ...(args.kubeconfig !== undefined && { kubeconfig: args.kubeconfig }),
     ...(args.registry !== undefined && { registry: args.registry }),
   })
@@ -67,7 +75,7 @@ export async function handler(args: Args): Promise<void> {
   const print = <Row>(rows: readonly Row[], text: (rows: readonly Row[]) => string) =>
     process.stdout.write(args.format === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : text(rows))
   if (args.action === 'recover') {
-    const rows = await recover(lab, log, interrupt.signal)
+    const rows = await recover(lab, log, interrupt.signal, args.from)
     print(rows, recoveryAsText)
     finish(rows.filter(row => !row.same))
     return log(`${rows.length} systems destroyed and recovered`)

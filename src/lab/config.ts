@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts'
 import { labKindOf } from './kinds/index.ts'
-import { ownSite } from './site.ts'
+import { type LabSite, ownSite } from './site.ts'
 
 /**
  * The config of production, adapted to the lab: the same systems, names, buckets, schedules and counts; other addresses,
@@ -14,5 +14,19 @@ export function labConfig({ statusService: _, ...config }: Config, { api, store,
     store: { ...config.store, endpoint: store },
     clusters: config.clusters.map(cluster => ({ ...cluster, api })),
     systems: config.systems.map((system, index) => labKindOf(system).adapt(system, index, hostKey)),
+  }
+}
+
+/** A config of the lab with a second copy of every system, in the lab's second store. */
+export function withSecondStore(config: Config, { secondStore }: LabSite = ownSite): Config {
+  const name = 'second'
+  const schedule = { every: 'day', at: '06:00' } as const
+  return {
+    ...config,
+    otherStores: [{ ...config.store, name, endpoint: secondStore }],
+    systems: config.systems.map(system => ({
+      ...system,
+      second: { store: name, bucket: `${system.bucket}-second`, keep: 1, schedule },
+    })),
   }
 }

@@ -8,15 +8,16 @@ import type { Config } from '../config/index.ts'
 import { writeFolder } from '../generate/folder.ts'
 import { inventoryOf } from '../generate/inventories.ts'
 import { inventoryFiles } from '../inventory/files.ts'
-import { kindOf } from '../kinds/index.ts'
-import { readCredentials } from '../launch/credentials.ts'
+import type { System } from '../kinds/index.ts'
+import { type CredentialInputs, readCredentials } from '../launch/credentials.ts'
+import { secondCredentials, secondOf, storeCredential } from '../launch/stores.ts'
 import { CommandFailure, exitCodes } from '../report/failure.ts'
-import { labConfig } from './config.ts'
+import { labConfig, withSecondStore } from './config.ts'
 import { labKindOf } from './kinds/index.ts'
 import { withLock } from './lock.ts'
 import { type LabPlan, labPlan } from './plan.ts'
 import { exportPostgres } from './postgres.ts'
-import type { LabAccess } from './reach.ts'
+import type { LabAccess, StoreAccess } from './reach.ts'
 import { givenSite, type LabSite, labImages, ownSite } from './site.ts'
 
 /** Where the lab lives while it is up: one on each machine, whichever clone started it. */
@@ -28,6 +29,8 @@ export const labCache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cac
 export interface Lab extends LabAccess {
   readonly config: Config
   readonly plan: LabPlan
+  /** As `storeOf`, of the second store. */
+  readonly secondStoreOf: LabAccess['storeOf']
   /** The credentials file, with what AWX's credentials would hold. */
   readonly credentials: string
   /** The inventory's file. */
@@ -37,6 +40,8 @@ export interface Lab extends LabAccess {
 export interface LabOptions {
   /** How many files a media tree has; default 3,000. */
   readonly files?: number
+  /** Whether every system has a second copy, in a second store. */
+  readonly second?: boolean
   /** The user's own cluster, and the registry that it pulls images from. */
   readonly kubeconfig?: string
   readonly registry?: string
@@ -66,7 +71,7 @@ export async function standingLab(production: Config, options: LabChoices = {}):
   return await standing(await wantedLab(production, options), options)
 }
 
-type LabChoices = Pick<LabOptions, 'files' | 'kubeconfig' | 'registry'>
+type LabChoices = Pick<LabOptions, 'files' | 'second' | 'kubeconfig' | 'registry'>
 
 /** The lab that a config and its options ask for. */
 interface WantedLab {
@@ -77,7 +82,8 @@ interface WantedLab {
 
 async function wantedLab(production: Config, options: LabChoices): Promise<WantedLab> {
   const site = { ...(await siteOf(options)), hostKey: await hostKey() }
-  const config = labConfig(production, site)
+  const first = labConfig(production, site)
+  const config = options.second ? withSecondStore(first, site) : first
   return { config, plan: labPlan(config, { files: options.files ?? 3000, serverImage: site.images.base }), site }
 }
 
@@ -160,10 +166,13 @@ function variables({ plan, site }: WantedLab, { kubeconfig, registry }: LabChoic
     lab_tenants: plan.tenants,
     lab_secrets: plan.secrets,
     lab_stores: plan.stores,
+    lab_second_stores: plan.secondStores,
+    lab_second_secrets: plan.secondSecrets,
+    lab_second_endpoint: site.secondStore,
     lab_hosts: plan.hosts,
     ...plan.content,
     lab_images: labImages,
-    lab_store_endpoint: site.store,
+    lab_endpoint: site.store,
     lab_pod_images: site.images,
   }
 }
@@ -178,14 +187,17 @@ async function standing({ config, plan, site }: WantedLab, { kubeconfig }: LabCh
     kubectl: { binary: join(labState, 'kubectl'), kubeconfig: kubeconfig ?? join(labState, 'kubeconfig') },
     dockerHost: [join(labState, 'machine'), 'exec', 'rancher'],
     images: site.images,
-    storeOf: system => {
-      const inputs = credentials[`Store: ${kindOf(system).cluster(system) ?? system.name}`]
-      return {
-        ...config.store,
-        accessKeyId: String(inputs?.access_key_id),
-        secretAccessKey: String(inputs?.secret_access_key),
-      }
-    },
+    storeOf: system => storeAccess(config, system, credentials),
+    secondStoreOf: system => storeAccess(secondOf(config, 'second'), system, secondCredentials(credentials)),
+  }
+}
+
+function storeAccess(config: Config, system: System, credentials: CredentialInputs): StoreAccess {
+  const inputs = credentials[storeCredential(system)]
+  return {
+    ...config.store,
+    accessKeyId: String(inputs?.access_key_id),
+    secretAccessKey: String(inputs?.secret_access_key),
   }
 }
 

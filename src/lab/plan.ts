@@ -1,6 +1,7 @@
 import type { Config } from '../config/index.ts'
 import { accessRules, grant } from '../generate/access.ts'
 import { kindOf, type System } from '../kinds/index.ts'
+import { asSecond, secondStoreCredential } from '../kinds/second.ts'
 import { labKindOf } from './kinds/index.ts'
 import { type LabSize, labStorageClass, labVolumeSize } from './kinds/kind.ts'
 
@@ -35,6 +36,13 @@ export interface LabPlan {
     readonly user: string
     readonly buckets: readonly string[]
   }[]
+  /** The users of the second store in the same way, and the Secrets with their keys; empty without a second store. */
+  readonly secondStores: LabPlan['stores']
+  readonly secondSecrets: readonly {
+    readonly namespace: string
+    readonly name: string
+    readonly credential: string
+  }[]
   /** The Machine credentials, all of which open the lab's one Docker host. */
   readonly hosts: readonly string[]
 }
@@ -57,6 +65,7 @@ export function labPlan(config: Config, size: LabSize): LabPlan {
       rules: Object.fromEntries([...accessRules(config, name)].map(([namespace, rules]) => [namespace, grant(rules)])),
     })),
     stores: stores(systems),
+    ...secondStores(config),
     hosts: [
       ...new Set(
         systems
@@ -117,6 +126,25 @@ function stores(systems: readonly System[]): LabPlan['stores'] {
     user: `backups-${name}`,
     buckets: systems.filter(system => owner(system) === name).map(system => system.bucket),
   }))
+}
+
+function secondStores(config: Config): Pick<LabPlan, 'secondStores' | 'secondSecrets'> {
+  const copies = config.systems.flatMap(system => asSecond(system) ?? [])
+  const owner = (system: System) => kindOf(system).cluster(system) ?? system.name
+  const secrets = copies.flatMap(system => {
+    const place = kindOf(system).inCluster(system)
+    if (!place) return []
+    const credential = secondStoreCredential(owner(system))
+    return [{ namespace: place.namespace, name: place.storeSecret, credential }]
+  })
+  return {
+    secondStores: [...new Set(copies.map(owner))].map(name => ({
+      credential: secondStoreCredential(name),
+      user: `second-${name}`,
+      buckets: copies.filter(system => owner(system) === name).map(system => system.bucket),
+    })),
+    secondSecrets: distinct(secrets, ({ namespace, name }) => `${namespace}/${name}`),
+  }
 }
 
 function distinct<T>(items: readonly T[], key: (item: T) => string): T[] {

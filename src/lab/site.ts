@@ -16,6 +16,8 @@ export interface LabSite {
   readonly api: string
   /** The S3 endpoint, the same for pods, the Docker host and this machine: a port of the node. */
   readonly store: string
+  /** The same of the second store, which only `recover --from second` starts. */
+  readonly secondStore: string
   readonly images: Readonly<Record<keyof typeof labImages, string>>
   /** The public ssh key of the Docker host; missing until there is one. */
   readonly hostKey?: string
@@ -37,5 +39,5 @@ export function givenSite(api: string, node: string, registry: string): LabSite 
 }
 
 function siteOf(api: string, node: string, images: LabSite['images']): LabSite {
-  return { api, store: `http://${node}:30780`, images }
+  return { api, store: `http://${node}:30780`, secondStore: `http://${node}:30781`, images }
 }

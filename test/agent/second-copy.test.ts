@@ -74,7 +74,7 @@ test('dumps: only what a receipt vouches for, each once, with its own receipts a
 
 test('media: what changed, with what was deleted in the trash; restored and drilled when the first is lost', async () => {
   const [first, second, source] = [await freshBucket(), await freshBucket(), await folder()]
-  fillTree(source, { name: 'test', files: 80, hostile: true })
+  fillTree(source, { name: 'test', files: 100, hostile: true })
   writeFileSync(join(source, 'large'), Buffer.alloc(20 * 1024 * 1024, 'x'))
   writeFileSync(join(source, 'gone'), 'deleted later')
   const place = (bucket: string, tree: string) => ({

@@ -35,7 +35,7 @@ function mediaOf({ bucket, env }: TestBucket, source: string): Record<string, st
 /** A tree that was backed up twice, and the moment after that. */
 async function backedUp(target: ProtectedBucket): Promise<{ source: string; at: string }> {
   const source = await folder()
-  fillTree(source, { name: 'test', files: 60, hostile: true })
+  fillTree(source, { name: 'test', files: 100, hostile: true })
   // Sent in parts: its ETag must come back as well.
   writeFileSync(join(source, 'large'), Buffer.alloc(20 * 1024 * 1024, 'x'))
   expect((await runAgent(mediaOf(target, source))).log).toContain('SUCCESS: replicate')
@@ -52,14 +52,17 @@ async function backedUp(target: ProtectedBucket): Promise<{ source: string; at: 
 }
 
 const refusal = (error: { name: string; $metadata?: { httpStatusCode?: number } }) =>
-  error.$metadata?.httpStatusCode === 403 ? 'refused' : Promise.reject(error)
+  // 400: a bucket without object lock takes no retention.
+  [400, 403].includes(error.$metadata?.httpStatusCode ?? 0) ? 'refused' : Promise.reject(error)
 const attempt = (work: Promise<unknown>) => work.then(() => 'done', refusal)
 
 /** Everything that a thief with the agent's key may try; returns what was done. */
 async function destroy({ s3 }: Store, bucket: string, target: TestBucket): Promise<string[]> {
   const Bucket = bucket
   const versions = await listVersions(target.store, bucket)
-  const Objects = versions.map(({ key, id }) => ({ Key: key, VersionId: id }))
+  // The list of a request is XML, which cannot contain every key.
+  const inXml = versions.filter(({ key }) => /^[ -~]+$/.test(key))
+  const Objects = inXml.map(({ key, id }) => ({ Key: key, VersionId: id }))
   const answer = await s3
     .send(
       new DeleteObjectsCommand({
@@ -198,7 +201,7 @@ test('rclone alone shows a bucket as it was', async () => {
 test('a bucket that keeps nothing: the backup says so before it sends anything, and the verification fails', async () => {
   const target = await freshBucket()
   const source = await folder()
-  fillTree(source, { name: 'test', files: 5, hostile: false })
+  fillTree(source, { name: 'test', files: 100, hostile: false })
   for (const [mode, why] of [
     ['versioning', 'its versioning is off'],
     ['lock', 'its object lock is off'],

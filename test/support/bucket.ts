@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import {
   CreateBucketCommand,
   DeleteBucketCommand,
-  DeleteObjectsCommand,
+  DeleteObjectCommand,
   GetObjectCommand,
   PutBucketLifecycleConfigurationCommand,
   PutBucketPolicyCommand,
@@ -15,6 +15,7 @@ import { onTestFinished } from 'vitest'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import { openStore, type Protection, type Store } from '../../src/store/client.ts'
 import { deleteKeys, type ListedObject, listObjects } from '../../src/store/list.ts'
+import { inParallel } from '../../src/store/parallel.ts'
 import { abortUploads } from '../../src/store/upload.ts'
 import { listVersions } from '../../src/store/versions.ts'
 
@@ -111,11 +112,9 @@ function documents(bucket: string, agent: string): string[] {
 
 async function removeVersions(store: Store, bucket: string): Promise<void> {
   await abortUploads(store, { bucket, prefix: '' })
-  const Objects = (await listVersions(store, bucket)).map(({ key, id }) => ({ Key: key, VersionId: id }))
-  for (let at = 0; at < Objects.length; at += 1000) {
-    const Delete = { Objects: Objects.slice(at, at + 1000), Quiet: true }
-    await store.s3.send(new DeleteObjectsCommand({ Bucket: bucket, Delete }))
-  }
+  await inParallel(await listVersions(store, bucket), 8, ({ key, id }) =>
+    store.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key: key, VersionId: id })),
+  )
   await store.s3.send(new DeleteBucketCommand({ Bucket: bucket }))
 }
 

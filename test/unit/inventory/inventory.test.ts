@@ -11,7 +11,7 @@ import { inventoriesOf, inventoryOf } from '../../../src/generate/inventories.ts
 import { checkInventory } from '../../../src/inventory/check.ts'
 import { inventoryFiles } from '../../../src/inventory/files.ts'
 import { inventory } from '../../../src/inventory/inventory.ts'
-import { labConfig } from '../../../src/lab/config.ts'
+import { labConfig, withSecondStore } from '../../../src/lab/config.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -26,6 +26,7 @@ it('the committed inventory matches the config', async () => {
 describe.each([
   ['production', production],
   ['the lab', labConfig(production)],
+  ['the lab with second copies', withSecondStore(labConfig(production))],
 ])('the inventory of %s', (_, config) => {
   it('is read by ansible-inventory exactly as it is meant', async () => {
     const meant = inventoryOf(config)
@@ -157,4 +158,34 @@ it('a sixth system in the config alone gets its host, its groups, its job templa
     name: 'Back up: staging-stack-db',
     credentials: ['Kubernetes: development'],
   })
+})
+
+it('a second copy has the variables of its store, and its keys are named apart from the first', () => {
+  const { hosts } = inventoryOf(withSecondStore(labConfig(production)))
+  const { backup_system_second, backup_system_environment } = hosts['production-stack-media'] as Record<string, never>
+  expect(backup_system_second).toMatchObject({
+    environment: {
+      RCLONE_S3_ENDPOINT: 'http://10.213.7.10:30781',
+      S3_BUCKET_NAME: 'fragalysis-stack-production-media-second',
+    },
+    secret_environment: expect.arrayContaining([
+      { name: 'AWS_ACCESS_KEY_ID', secret: 'backup-second-store', key: 'access_key_id' },
+    ]),
+    copy_environment: {
+      BACKUP_SECOND_BUCKET: 'fragalysis-stack-production-media-second',
+      BACKUP_SECOND_COUNT: '1',
+      BACKUP_SECOND_ENDPOINT: 'http://10.213.7.10:30781',
+    },
+    copy_secret_environment: [
+      { name: 'BACKUP_SECOND_ACCESS_KEY_ID', secret: 'backup-second-store', key: 'access_key_id' },
+      { name: 'BACKUP_SECOND_SECRET_ACCESS_KEY', secret: 'backup-second-store', key: 'secret_access_key' },
+    ],
+    // A day and a half for the first copy, and as much for the second; an hour of each for the run.
+    maximum_age_hours: 74,
+  })
+  expect(backup_system_environment).toMatchObject({ S3_BUCKET_NAME: 'fragalysis-stack-production-media' })
+  expect(hosts['rancher-server']).toMatchObject({
+    rancher_backup_second: { bucket: 'nw-rancher-second', s3_endpoint: 'http://10.213.7.10:30781' },
+  })
+  expect(inventoryOf(production).hosts['production-stack-media']).not.toHaveProperty('backup_system_second')
 })
