@@ -8,8 +8,14 @@ export class Unsafe {
   }
 }
 
-/** The Python that runs the play: the one template that the generated inventory contains. */
+/** The Python that runs the play. */
 export const playbookPython = '{{ ansible_playbook_python }}'
+
+/** The config for the kits, a variable of the host `awx`: a copy in the variables of every kit would be as long again. */
+export const kitConfig = "{{ hostvars['awx'].kit_config }}"
+
+// The only templates that the generated inventory contains.
+const ours = [playbookPython, kitConfig]
 
 // Ansible reads YAML 1.1, where `yes`, `0755` and `12:30:45` are not the strings they look like.
 const ansibleSchema = YAML11_SCHEMA.withTags(
@@ -33,7 +39,7 @@ const template = /\{\{|\{%|\{#|^#jinja2:/
  * `Unsafe`. Text from the config or from a person is data; evaluated, it could run any command.
  */
 export function literal(value: unknown): unknown {
-  if (typeof value === 'string') return template.test(value) && value !== playbookPython ? new Unsafe(value) : value
+  if (typeof value === 'string') return template.test(value) && !ours.includes(value) ? new Unsafe(value) : value
   if (Array.isArray(value)) return value.map(literal)
   if (typeof value === 'object' && value !== null && !(value instanceof Unsafe)) {
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, literal(inner)]))

@@ -1,3 +1,4 @@
+import { gzipSync, strToU8 } from 'fflate'
 import { playbookPython } from '../ansible/yaml.ts'
 import type { Config } from '../config/index.ts'
 import { backupsGroup, cronjobsGroup, groupName, statusGroup, statusHost } from '../kinds/groups.ts'
@@ -57,6 +58,7 @@ export function inventory(
   hosts.awx = {
     ansible_connection: 'local',
     ansible_python_interpreter: playbookPython,
+    kit_config: compressed(config),
     ...definitions,
   }
   groups.controller = ['awx']
@@ -71,4 +73,9 @@ export function inventory(
     groups[groupName('cluster', config.statusService.cluster)]?.push(statusHost)
   }
   return { groups, hosts }
+}
+
+/** The config as a kit holds it: JSON, gzip, Base64. Of fflate, because Node's zlib gives other bytes on other machines. */
+function compressed(config: Config): string {
+  return Buffer.from(gzipSync(strToU8(JSON.stringify(config, null, 2)), { level: 9, mtime: 0 })).toString('base64')
 }

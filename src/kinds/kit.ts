@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { kitConfig } from '../ansible/yaml.ts'
 import {
   clusterGoodCopy,
   cronjobCopies,
@@ -90,7 +91,7 @@ export const kit: SystemKind<KitSystem> = {
               BACKUP_KIT_NAMESPACE: system.namespace,
               BACKUP_KIT_RECIPIENTS: system.recipients.join(' '),
               BACKUP_KIT_ITEMS: JSON.stringify(items, null, 2),
-              BACKUP_KIT_CONFIG: JSON.stringify(surroundings, null, 2),
+              BACKUP_KIT_CONFIG: kitConfig,
             },
             secret_environment: store.secret,
             mounts: volumes.map(([volume, { secret }]) => ({ volume, path: `/kit/${secret.name}`, read_only: true })),
@@ -157,5 +158,9 @@ ${byHand(
   `$k get secrets ${system.secrets.map(secret => secret.name).join(' ')}`,
 )}
 
-It worked when the block exits with 0: its last command shows the Secrets.`
+It worked when the block exits with 0: its last command shows the Secrets.
+
+The kit holds the whole config as well. If the repository is lost, this prints what \`backups.config.ts\` exported:
+
+${byHand(`age -d -i "$KEY" ${system.name}.json.age | jq -r '.items[] | .binaryData["config.json.gz"] // empty' | base64 -d | gunzip`)}`
 }

@@ -43,19 +43,15 @@ export async function validate(configFile: string, log: (line: string) => void):
   log('generated files, playbooks, manifests')
   const folder = await mkdtemp(join(tmpdir(), 'backups-validate-'))
   try {
-    const hosts = join(folder, 'hosts.yml')
     const meant = inventoryOf(config)
-    const [drifted] = await Promise.all([
-      compareGenerated(config, configFile, projectRoot),
-      writeFolder(folder, inventoryFiles(meant)),
-    ])
+    const drifted = await compareGenerated(config, configFile, projectRoot)
     const found = await Promise.all([
       drifted.length > 0
         ? [generatedProblem(drifted, configFile, projectRoot)]
         : checkInventory(join(dirname(resolve(configFile)), 'inventories/production'), meant),
       checkImages(config, configFile),
-      checkAwx(config, hosts),
-      manifests(meant, hosts, folder),
+      checkAwx(config, meant.groups, folder),
+      manifests(meant, folder),
     ])
     return { problems: [...problems, ...found.flat()].map(fromRoot), configBroken: false }
   } finally {
@@ -70,13 +66,16 @@ function fromRoot(problem: Problem): Problem {
 }
 
 /** The playbooks, as Ansible reads them, and AWX's definitions, which refer to them. */
-async function checkAwx(config: Config, hosts: string): Promise<Problem[]> {
+async function checkAwx(config: Config, groups: Inventory['groups'], folder: string): Promise<Problem[]> {
+  // A listing names hosts, and needs no variable of theirs.
+  const names = join(folder, 'names')
+  await writeFolder(names, inventoryFiles({ groups, hosts: {} }))
   const files = (await readdir(join(projectRoot, 'playbooks')))
     .filter(file => file.endsWith('.yml'))
     .map(file => `playbooks/${file}`)
     .sort()
   // One run reads them all. Only if it fails is each read on its own, to say which and where.
-  const listed = await listPlays(files, hosts)
+  const listed = await listPlays(files, join(names, 'hosts.yml'))
   const broken = listed ? [] : (await Promise.all(files.map(file => syntaxCheck(file)))).flat()
   const project = {
     playbooks: new Map(files.map(file => [file, listed?.get(file) ?? []])),
@@ -88,15 +87,21 @@ async function checkAwx(config: Config, hosts: string): Promise<Problem[]> {
 }
 
 /** The manifests of one system of each shape, and of the status service, as the deployment would apply them. */
-async function manifests(made: Inventory, hosts: string, folder: string): Promise<Problem[]> {
+async function manifests(made: Inventory, folder: string): Promise<Problem[]> {
   const services = made.groups[statusGroup] ?? []
-  const rendered = [...oneOfEachShape(made.hosts, made.groups[cronjobsGroup] ?? []), ...services]
-  if (rendered.length === 0) return []
+  const shapes = oneOfEachShape(made.hosts, made.groups[cronjobsGroup] ?? [])
+  if (shapes.length + services.length === 0) return []
+  // Only these hosts, and of `awx` what kits name: a play takes longer the more there is in its inventory.
+  const hosts = {
+    ...Object.fromEntries([...shapes, ...services].map(name => [name, made.hosts[name] ?? {}])),
+    awx: { kit_config: made.hosts.awx?.kit_config },
+  }
+  const groups = { [cronjobsGroup]: shapes, [statusGroup]: services, controller: ['awx'] }
+  await writeFolder(join(folder, 'shapes'), inventoryFiles({ groups, hosts }))
   const play = await runPlaybook(
     {
       playbook: 'playbooks/render-backups.yml',
-      inventory: hosts,
-      limit: rendered.join(','),
+      inventory: join(folder, 'shapes/hosts.yml'),
       extraVars: { backup_cronjob_render_directory: folder, status_service_render_directory: folder },
     },
     { log: () => {} },

@@ -1,8 +1,10 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import production from '../../backups.config.ts'
-import { projectRoot } from '../../src/ansible/venv.ts'
+import { ensureVenv, projectRoot } from '../../src/ansible/venv.ts'
 import { definitions } from '../../src/awx/definitions.ts'
 import { readRoleOptions } from '../../src/awx/project.ts'
 import { awxRules } from '../../src/awx/rules/index.ts'
@@ -10,7 +12,6 @@ import { type Config, checkConfig } from '../../src/config/index.ts'
 import { problemsOf } from '../../src/config/rules/rule.ts'
 import { inventoryFiles } from '../../src/inventory/files.ts'
 import { inventory } from '../../src/inventory/inventory.ts'
-import { validate } from '../../src/validate/validate.ts'
 
 interface Row {
   readonly bench: string
@@ -23,41 +24,64 @@ interface Row {
 const sizes = [20, 200, 2000]
 
 /**
- * Configs of 20 to 2,000 systems, through all that is ours: schema, rules, inventory, AWX's definitions and their rules,
- * the files' text. And `validate` of the real config as a whole, where most of the time is Ansible's.
+ * Configs of 20 to 2,000 systems: through all that is ours (schema, rules, inventory, AWX's definitions and their rules,
+ * the files' text), then `generate` and `validate` as a person runs them, Ansible included.
  */
 export async function run(): Promise<Row[]> {
   const rows: Row[] = []
-  for (const size of sizes) rows.push(await measured(`config-${size}`, String(size)))
-  rows.push(await measured('config-validate', 'validate'))
+  for (const size of sizes) {
+    rows.push(await measured(`config-${size}`, 'ours', [fileURLToPath(import.meta.url), String(size)]))
+    const folder = await mkdtemp(join(tmpdir(), 'backups-bench-'))
+    try {
+      const file = join(folder, 'backups.config.mjs')
+      await writeFile(file, `export default ${JSON.stringify(configOf(size), null, 2)}\n`)
+      for (const command of ['generate', 'validate']) {
+        rows.push(await measured(`config-${command}`, String(size), ['tools/backups.js', command, '--config', file]))
+      }
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  }
   return rows
 }
 
-/** One measurement in a process of its own, so that its memory is its own as well. */
-async function measured(bench: string, what: string): Promise<Row> {
-  const { stdout } = await execa(process.execPath, [fileURLToPath(import.meta.url), what], { cwd: projectRoot })
-  return { bench, way: 'ours', ...(JSON.parse(stdout) as { seconds: number; peakMb: number }) }
+// Python can ask how much memory the largest of its children took, and theirs; Node.js can't.
+const meter = `
+import resource, subprocess, sys, time
+started = time.monotonic()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+`
+
+/** One measurement in a process of its own, with those that it starts. The peak is that of the largest of them. */
+async function measured(bench: string, way: string, command: string[]): Promise<Row> {
+  const python = join(await ensureVenv(() => {}), 'python')
+  const { stdout } = await execa(python, ['-c', meter, process.execPath, ...command], { cwd: projectRoot })
+  const [seconds = 0, kibibytes = 0] = stdout.split(' ').map(Number)
+  return { bench, way, seconds, peakMb: Math.round(kibibytes / 1024) }
 }
 
 /**
- * Production's databases and media over and over, each with a name, a bucket and a namespace of its own, thirty to a
- * cluster. Rancher and the kits do not come in such numbers: there is one for all, or a few that name the others.
+ * Production's systems over and over, thirty to a cluster, each with a name, a bucket and places of its own. Half of them
+ * are kits; only the first is a Rancher server, because no two of them may be stopped at the same time.
  */
-function configOf(size: number): Config {
+export function configOf(size: number): Config {
   const clusters = Array.from({ length: Math.ceil(size / 30) }, (_, index) => ({
     name: `cluster-${index}`,
     environment: 'production',
     api: `https://cluster-${index}.example:6443`,
   }))
-  const kinds = production.systems.filter(({ kind }) => kind === 'database' || kind === 'media')
   const systems = Array.from({ length: size }, (_, index) => {
-    const system = structuredClone(kinds[index % kinds.length]) as Config['systems'][number]
+    const [rancher, ...others] = structuredClone(production.systems) as Config['systems']
+    const system = (index === 0 ? rancher : others[index % others.length]) as Config['systems'][number]
     const own = { name: `system-${index}`, bucket: `bucket-${index}` }
+    if (system.kind === 'rancher') return { ...system, ...own }
     if (system.kind === 'media') system.replica = { nfs: { server: 'nfs.example', path: `/replica-${index}` } }
     return { ...system, ...own, cluster: `cluster-${Math.floor(index / 30)}`, namespace: `space-${index}` }
   })
+  const { awx: _, ...rest } = production
   const statusService = { ...(production.statusService as NonNullable<Config['statusService']>), cluster: 'cluster-0' }
-  return { ...production, clusters, statusService, systems: systems as Config['systems'] }
+  return { ...rest, clusters, statusService, systems: systems as Config['systems'] }
 }
 
 /** Takes a config of so many systems through all that is ours; throws if it finds a problem. */
@@ -78,12 +102,4 @@ export async function work(size: number): Promise<void> {
     throw new Error(`the definitions of the bench are broken: ${found[0].location.path} ${found[0].message}`)
 }
 
-const what = process.argv[1] === fileURLToPath(import.meta.url) ? process.argv[2] : undefined
-if (what !== undefined) {
-  const started = performance.now()
-  if (what === 'validate') await validate(join(projectRoot, 'backups.config.ts'), () => {})
-  else await work(Number(what))
-  const seconds = Number(((performance.now() - started) / 1000).toFixed(2))
-  // maxRSS is in KiB.
-  process.stdout.write(JSON.stringify({ seconds, peakMb: Math.round(process.resourceUsage().maxRSS / 1024) }))
-}
+if (process.argv[1] === fileURLToPath(import.meta.url)) await work(Number(process.argv[2]))

@@ -57,6 +57,7 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
       details: {
         namespace: settings.namespace,
         recipients,
+        ...(settings.config && { configSha256: settings.config.sha256 }),
         contentSha256: createHash('sha256').update(text).digest('hex'),
       },
     })
@@ -93,7 +94,8 @@ function manifests({ namespace, items, folder, config }: KitSettings, env: Envir
     kind: 'ConfigMap',
     metadata: { namespace, name: 'fragalysis-backups-config' },
     // The nonce keeps the hash in the receipt from revealing anything about the values.
-    data: { nonce: randomBytes(32).toString('hex'), ...(config !== undefined && { 'config.json': config }) },
+    data: { nonce: randomBytes(32).toString('hex') },
+    ...(config && { binaryData: { 'config.json.gz': config.gzip.toString('base64') } }),
   }
   return { apiVersion: 'v1', kind: 'List', items: [...secrets, about] }
 }

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import type { Environment } from '../../store/client.ts'
 import { storeVariables, Variables } from '../run/environment.ts'
 
@@ -25,8 +27,8 @@ export interface KitSettings {
   items: KitItem[]
   /** Folder in which the Secrets are mounted. */
   folder: string
-  /** Becomes a ConfigMap in the kit; undefined: none. */
-  config: string | undefined
+  /** Becomes a ConfigMap in the kit: JSON, compressed with gzip; undefined: none. */
+  config: { readonly gzip: Buffer; readonly sha256: string } | undefined
 }
 
 /** @throws Failure environment with every problem */
@@ -40,7 +42,7 @@ export function kitSettings(env: Environment): KitSettings {
     recipients: (variables.optional('BACKUP_KIT_RECIPIENTS') ?? '').split(/[\s,]+/).filter(Boolean),
     items: itemsOf(variables),
     folder: variables.optional('BACKUP_KIT_FOLDER') ?? '/kit',
-    config: variables.optional('BACKUP_KIT_CONFIG'),
+    config: configOf(variables),
   }
   storeVariables(variables)
   if (settings.recipients.length === 0) {
@@ -53,6 +55,21 @@ export function kitSettings(env: Environment): KitSettings {
   }
   variables.check()
   return settings
+}
+
+/** Opened here, so that no kit holds a config that nobody can read. Its hash is of the text, whatever compressed it. */
+function configOf(variables: Variables): KitSettings['config'] {
+  const given = variables.optional('BACKUP_KIT_CONFIG')
+  if (given === undefined) return undefined
+  const gzip = Buffer.from(given, 'base64')
+  try {
+    const text = gunzipSync(gzip)
+    JSON.parse(text.toString())
+    return { gzip, sha256: createHash('sha256').update(text).digest('hex') }
+  } catch (error) {
+    variables.problem(`BACKUP_KIT_CONFIG is not JSON in gzip in Base64: ${(error as Error).message}`)
+    return undefined
+  }
 }
 
 function itemsOf(variables: Variables): KitItem[] {

@@ -12,27 +12,37 @@ export const schedulesCollide: AwxRule = {
   description:
     "Two of AWX's schedules start within half an hour of each other, and one of them is the backup that stops Rancher: a job that reaches its cluster through Rancher at that moment, such as a drill, fails.",
   check({ controller_schedules, controller_templates }) {
-    const playbooks = new Map(controller_templates.map(({ name, playbook }) => [name, playbook]))
-    const stops = (schedule: Schedule) =>
-      playbooks.get(schedule.unified_job_template) === 'playbooks/backup-rancher.yml'
+    const stopping = new Set(
+      controller_templates
+        .filter(({ playbook }) => playbook === 'playbooks/backup-rancher.yml')
+        .map(({ name }) => name),
+    )
+    const stops = (schedule: Schedule) => stopping.has(schedule.unified_job_template)
     const enabled = controller_schedules.filter(schedule => schedule.enabled)
     if (enabled.length < 2 || !enabled.some(stops)) return []
+    // Most of many schedules have the rule of another one.
+    const byRule = new Map([...new Set(enabled.map(({ rrule }) => rrule))].map(rrule => [rrule, startsOf(rrule)]))
     const starts = enabled
-      .flatMap(schedule => startsOf(schedule.rrule).map(at => ({ schedule, at })))
+      .flatMap(schedule => (byRule.get(schedule.rrule) ?? []).map(at => ({ schedule, at })))
       .sort((a, b) => a.at - b.at)
     const found = new Map<string, Finding>()
-    for (const [index, one] of starts.entries()) {
-      for (let next = index + 1; next < starts.length; next++) {
-        const other = starts[next]
-        if (!other || other.at - one.at >= apartMinutes * 60_000) break
-        if (other.schedule === one.schedule || !(stops(one.schedule) || stops(other.schedule))) continue
-        const [rancher, meets] = stops(one.schedule) ? [one.schedule, other.schedule] : [other.schedule, one.schedule]
-        found.set(`${rancher.name} ${meets.name}`, {
-          path: placeOf('controller_schedules', meets.name, 'rrule'),
+    const meet = ({ schedule: rancher, at }: (typeof starts)[number], other: (typeof starts)[number] | undefined) => {
+      if (!other || Math.abs(other.at - at) >= apartMinutes * 60_000) return false
+      const { name } = other.schedule
+      const counted = stops(other.schedule) && found.has(`${name} ${rancher.name}`)
+      if (other.schedule !== rancher && !counted) {
+        found.set(`${rancher.name} ${name}`, {
+          path: placeOf('controller_schedules', name, 'rrule'),
           message: `starts within ${apartMinutes} minutes of \`${rancher.name}\`, which stops Rancher`,
           suggest: 'choose another time for one of them',
         })
       }
+      return true
+    }
+    for (const [index, one] of starts.entries()) {
+      if (!stops(one.schedule)) continue
+      for (let next = index + 1; meet(one, starts[next]); next++);
+      for (let before = index - 1; meet(one, starts[before]); before--);
     }
     return [...found.values()]
   },

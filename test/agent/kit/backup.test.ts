@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { expect, onTestFinished, test } from 'vitest'
@@ -32,13 +34,14 @@ test('each operator can open a kit with age alone, nobody else can, and a drill 
     { secret: 'database', key: 'user_password', variable: 'KIT_2' },
   ]
   const system = { ...env, BACKUP_SYSTEM: 'kit', S3_BUCKET_NAME: bucket, BACKUP_SCRATCH: scratch }
+  const config = '{"organisation":"Fragalysis"}'
   const made = {
     ...system,
     BACKUP_COUNT: '2',
     BACKUP_KIT_NAMESPACE: 'awx',
     BACKUP_KIT_ITEMS: JSON.stringify(items),
     BACKUP_KIT_RECIPIENTS: `${operator.recipient} ${forDrills.recipient}`,
-    BACKUP_KIT_CONFIG: '{"organisation":"Fragalysis"}',
+    BACKUP_KIT_CONFIG: gzipSync(config).toString('base64'),
     KIT_0: 'key of AWX',
     KIT_1: 'root ☃\n',
     KIT_2: 'user',
@@ -46,6 +49,10 @@ test('each operator can open a kit with age alone, nobody else can, and a drill 
   await expect(kit({ ...made, KIT_1: '' }, never)).rejects.toMatchObject({
     kind: 'environment',
     message: expect.stringContaining('root_password'),
+  })
+  await expect(kit({ ...made, BACKUP_KIT_CONFIG: config }, never)).rejects.toMatchObject({
+    kind: 'environment',
+    message: expect.stringContaining('BACKUP_KIT_CONFIG is not JSON in gzip in Base64'),
   })
   await expect(kit({ ...made, BACKUP_KIT_RECIPIENTS: 'age1nobody' }, never)).rejects.toMatchObject({
     kind: 'environment',
@@ -67,6 +74,8 @@ test('each operator can open a kit with age alone, nobody else can, and a drill 
     list.items.map((item: { kind: string; metadata: { name: string } }) => `${item.kind} ${item.metadata.name}`),
   ).toEqual(['Secret awx-secret-key', 'Secret database', 'ConfigMap fragalysis-backups-config'])
   expect(Buffer.from(list.items[1].data.root_password, 'base64').toString()).toBe('root ☃\n')
+  const [, , about] = list.items
+  expect(gunzipSync(Buffer.from(about.binaryData['config.json.gz'], 'base64')).toString()).toBe(config)
   expect((await open(stranger.identity)).failed).toBe(true)
 
   expect(await drill({ ...system, BACKUP_KIT_IDENTITY: forDrills.identity }, never)).toMatchObject({ system: 'kit' })
@@ -76,6 +85,7 @@ test('each operator can open a kit with age alone, nobody else can, and a drill 
   expect(await verify({ ...system, BACKUP_DRILL_MAXIMUM_AGE_H: '1' })).toMatchObject({ copies: 1 })
   const { receipts } = await readReceipts(store, { bucket, system: 'kit' })
   expect(JSON.stringify(receipts)).not.toContain('key of AWX')
+  expect(receipts[0]).toMatchObject({ details: { configSha256: createHash('sha256').update(config).digest('hex') } })
 })
 
 test('values of Secrets are bytes: from files and from the environment, empty ones, and odd keys', async () => {
