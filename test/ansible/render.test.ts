@@ -1,7 +1,9 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import production from '../../backups.config.ts'
 import { type PlaybookResult, runPlaybook } from '../../src/ansible/playbook.ts'
 import { checkManifests } from '../../src/kubernetes/schema.ts'
 
@@ -39,16 +41,22 @@ describe('the manifests of the systems', () => {
     await expect(text).toMatchFileSnapshot('rendered/manifests.yaml')
   })
 
-  test('of production are rendered, those of the kits included', async () => {
+  test('of production are rendered, and those of the kits hold the config', async () => {
+    const made = await mkdtemp(join(folder, 'production-'))
     const { exitCode, output } = await runPlaybook(
       {
         playbook: 'playbooks/render-backups.yml',
         inventory: join(import.meta.dirname, '../../inventories/production/hosts.yml'),
-        extraVars: { backup_cronjob_render_directory: await mkdtemp(join(folder, 'production-')) },
+        extraVars: { backup_cronjob_render_directory: made, status_service_render_directory: made },
       },
       { log: () => {} },
     )
     expect(exitCode, output).toBe(0)
+    const text = await readFile(join(made, 'manifests.yaml'), 'utf8')
+    const kept = [...text.matchAll(/name: "BACKUP_KIT_CONFIG"\n\s+value: "(.+)"/g)].map(([, value = '']) =>
+      JSON.parse(gunzipSync(Buffer.from(value, 'base64')).toString()),
+    )
+    expect(kept).toEqual(production.systems.filter(({ kind }) => kind === 'kit').map(() => production))
   })
 
   test.each(['1.27', '1.33', '1.37'])('are what the API of Kubernetes %s takes', async kubernetes => {

@@ -85,7 +85,9 @@ test('each operator can open a kit with age alone, nobody else can, and a drill 
   expect(await verify({ ...system, BACKUP_DRILL_MAXIMUM_AGE_H: '1' })).toMatchObject({ copies: 1 })
   const { receipts } = await readReceipts(store, { bucket, system: 'kit' })
   expect(JSON.stringify(receipts)).not.toContain('key of AWX')
-  expect(receipts[0]).toMatchObject({ details: { configSha256: createHash('sha256').update(config).digest('hex') } })
+  expect(receipts[0]?.receipt).toMatchObject({
+    details: { configSha256: createHash('sha256').update(config).digest('hex') },
+  })
 })
 
 test('values of Secrets are bytes: from files and from the environment, empty ones, and odd keys', async () => {
