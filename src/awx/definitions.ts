@@ -11,6 +11,8 @@ import {
   secondStoreCredentialType,
   storeCredentialType,
 } from './credential-types.ts'
+import { mark } from './mark.ts'
+import { notificationTemplates } from './notifications.ts'
 import { recoveryNodes, type StagedUse } from './recovery.ts'
 import type {
   Credential,
@@ -25,9 +27,7 @@ import type {
 } from './vocabulary.ts'
 
 export type * from './vocabulary.ts'
-
-/** Our mark on AWX: a label, where AWX can label; else the end of the description. What has it and is not here is surplus. */
-export const mark = 'fragalysis-backups'
+export { mark }
 
 /** AWX's definitions for a config; AWX reads its inventory from `inventories/production/`. */
 export function definitions(config: Config): Definitions {
@@ -36,7 +36,7 @@ export function definitions(config: Config): Definitions {
   const name = `${organization} backups`
   const staged = stagedUses(config)
   const uses = staged.map(({ use }) => use)
-  const workflows = recoveries(config, staged, name)
+  const workflows = recoveries(config, staged, ways(config, name))
   return {
     controller_mark: mark,
     controller_defaults: defaults,
@@ -84,24 +84,8 @@ export function definitions(config: Config): Definitions {
         update_on_launch: true,
       },
     ],
-    controller_notifications: [
-      {
-        name,
-        description: marked('Says which job failed'),
-        organization,
-        notification_type: 'webhook',
-        // All fields of a webhook: AWX fills in missing ones, which would then count as differences.
-        notification_configuration: {
-          url: config.notifications.webhook,
-          http_method: 'POST',
-          headers: { 'Content-Type': 'application/json' },
-          disable_ssl_verification: false,
-          username: '',
-          password: '',
-        },
-      },
-    ],
-    controller_templates: uses.map(use => template(use, config, name)),
+    controller_notifications: notificationTemplates(config, name),
+    controller_templates: uses.map(use => template(use, config, ways(config, name))),
     controller_workflows: workflows,
     controller_schedules: schedules(config),
     controller_teams: [
@@ -228,15 +212,21 @@ function stagedUses(config: Config): StagedUse[] {
  * Notifications are sent once, for the job and not for its project or organisation too; and for failures alone, unless
  * the config asks for more: people stop reading what comes every hour.
  */
-function notifies(name: string, { also = [] }: Config['notifications']): Notifies {
+function notifies(names: readonly string[], { also = [] }: Config['notifications']): Notifies {
   return {
-    notification_templates_started: also.includes('started') ? [name] : [],
-    notification_templates_success: also.includes('succeeded') ? [name] : [],
-    notification_templates_error: [name],
+    notification_templates_started: also.includes('started') ? names : [],
+    notification_templates_success: also.includes('succeeded') ? names : [],
+    notification_templates_error: names,
   }
 }
 
-function template(use: TemplateUse, config: Config, name: string): JobTemplate {
+/** The names of the notification templates, one for each way to tell somebody. */
+function ways(config: Config, name: string): string[] {
+  return notificationTemplates(config, name).map(way => way.name)
+}
+
+function template(use: TemplateUse, config: Config, told: readonly string[]): JobTemplate {
+  const name = `${config.organisation} backups`
   return {
     name: use.name,
     description: use.description,
@@ -252,7 +242,7 @@ function template(use: TemplateUse, config: Config, name: string): JobTemplate {
     allow_simultaneous: false,
     job_slice_count: 1,
     extra_vars: {},
-    ...notifies(name, config.notifications),
+    ...notifies(told, config.notifications),
     survey_enabled: use.survey.length > 0,
     ...(use.survey.length > 0 && { survey_spec: { name: '', description: '', spec: use.survey.map(asAsked) } }),
   }
@@ -269,7 +259,7 @@ function asAsked(question: Question): SurveyQuestion {
 const textLimit = 1024
 
 /** One workflow for all of it, and one for each cluster, where its systems' kinds can be restored by a job template. */
-function recoveries(config: Config, uses: readonly StagedUse[], name: string): Workflow[] {
+function recoveries(config: Config, uses: readonly StagedUse[], told: readonly string[]): Workflow[] {
   const workflow = (title: string, what: string, of: readonly StagedUse[]): Workflow[] => {
     const nodes = recoveryNodes(of)
     if (!of.some(({ use }) => use.recovery && use.survey.length > 0)) return []
@@ -280,8 +270,8 @@ function recoveries(config: Config, uses: readonly StagedUse[], name: string): W
         organization: config.organisation,
         labels: [mark],
         allow_simultaneous: false,
-        ...notifies(name, config.notifications),
-        notification_templates_approvals: [name],
+        ...notifies(told, config.notifications),
+        notification_templates_approvals: told,
         nodes,
       },
     ]

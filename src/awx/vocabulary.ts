@@ -155,8 +155,13 @@ export interface NotificationTemplate {
   readonly name: string
   readonly description: string
   readonly organization: string
-  readonly notification_type: 'webhook'
+  readonly notification_type: 'webhook' | 'mattermost' | 'slack' | 'email'
+  /** Every field of its type: AWX fills in missing ones, which would then count as differences. Secrets are empty. */
   readonly notification_configuration: Readonly<Record<string, unknown>>
+  /** The secret fields, each with the environment variable that `configure-awx` reads it from. */
+  readonly sources: Readonly<Record<string, string>>
+  /** AWX's templates of what is sent; what is not here is AWX's own text. */
+  readonly messages: Readonly<Record<string, Readonly<Record<string, string | Unsafe>> | null>>
 }
 
 export interface Label {

@@ -85,10 +85,37 @@ export const configSchema = Type.Object(
     ),
     notifications: Type.Object(
       {
-        webhook: Type.String({
-          format: 'http-address',
-          description: 'Where AWX posts failed jobs',
-        }),
+        webhook: Type.Optional(Type.String({ format: 'http-address', description: 'Where AWX posts failed jobs' })),
+        mattermost: Type.Optional(
+          Type.String({ format: 'http-address', description: 'The incoming webhook of a Mattermost channel' }),
+        ),
+        slack: Type.Optional(
+          Type.Object(
+            { channels: Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }) },
+            {
+              additionalProperties: false,
+              description: 'Channels of Slack; the token of the app is not in the config, see `configure`',
+            },
+          ),
+        ),
+        email: Type.Optional(
+          Type.Object(
+            {
+              host: Type.String({ format: 'host', description: 'The mail server' }),
+              port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+              encryption: Type.Enum(['tls', 'starttls', 'none']),
+              username: Type.Optional(
+                Type.String({
+                  minLength: 1,
+                  description: 'Needs a password, which is not in the config, see `configure`',
+                }),
+              ),
+              sender: Type.String({ minLength: 1 }),
+              recipients: Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
+            },
+            { additionalProperties: false, description: 'Mail to these people' },
+          ),
+        ),
         also: Type.Optional(
           Type.Array(Type.Enum(['started', 'succeeded']), {
             description: 'What else AWX posts: every job that starts or succeeds. Default: nothing',

@@ -94,20 +94,22 @@ function refuseUnknown({ controller_credentials }: Definitions, rotate: readonly
   )
 }
 
-/** One line for each secret that a credential needs and that is missing in AWX, the file and the environment. */
+/** One line for each secret that AWX needs and that is missing in AWX, the file and the environment. */
 function missingSecrets(
-  { controller_credentials }: Definitions,
+  { controller_credentials, controller_notifications }: Definitions,
   { differences }: AwxComparison,
   rotate: readonly string[],
   given: CredentialInputs,
   environment: Readonly<Record<string, string | undefined>>,
 ): string[] {
-  const found = new Map(differences.filter(({ kind }) => kind === 'credential').map(d => [d.name, d]))
-  return controller_credentials.flatMap(({ name, sources }) => {
+  const found = new Map(
+    differences.filter(({ kind }) => ['credential', 'notification template'].includes(kind)).map(d => [d.name, d]),
+  )
+  return [...controller_credentials, ...controller_notifications].flatMap(({ name, sources }) => {
     const difference = found.get(name)
     const isNew = difference?.sign === '+' || rotate.includes(name)
     return Object.entries(sources).flatMap(([input, variable]) => {
-      const needed = isNew || difference?.fields.some(({ field }) => field === `inputs.${input}`)
+      const needed = isNew || difference?.fields.some(({ field }) => field.endsWith(`.${input}`))
       const value = given[name]?.[input] ?? environment[variable] ?? ''
       return needed && value === '' ? [`\`${name}\`: \`${input}\` (or the variable ${variable})`] : []
     })
@@ -168,7 +170,9 @@ async function apply(
       controller_surplus: surplus,
     }
     await writeFolder(folder, inventoryFiles({ groups: { controller: ['awx'] }, hosts: { awx } }))
-    const sources = wanted.controller_credentials.flatMap(({ sources }) => Object.values(sources))
+    const sources = [...wanted.controller_credentials, ...wanted.controller_notifications].flatMap(({ sources }) =>
+      Object.values(sources),
+    )
     const passed = Object.entries(environment).filter(
       ([name, value]) => value !== undefined && (name.startsWith('CONTROLLER_') || sources.includes(name)),
     ) as [string, string][]

@@ -37,7 +37,7 @@ function configPage(): string {
     made('the schemas in src/config/schema.ts and src/kinds/'),
     '# The config\n',
     '`backups.config.ts` exports one value, made with `defineConfig`. Every key that is not marked optional is required; unknown keys are refused.\n',
-    table(configSchema as Schema, '', schedule),
+    table(configSchema as unknown as Schema, '', schedule),
     ...Object.entries(kinds).flatMap(([kind, { schema }]) => [
       `## A system of kind \`${kind}\`\n`,
       table(schema as Schema, '', schedule),

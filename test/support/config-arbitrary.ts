@@ -93,7 +93,7 @@ type Shaped = any
  */
 export const anyConfig: fc.Arbitrary<Config> = fc
   .record({
-    base: anyValue(configSchema as Schema),
+    base: anyValue(configSchema as unknown as Schema),
     systems: fc.array(fc.oneof(...Object.values(kinds).map(({ schema }) => anyValue(schema as Schema))), {
       minLength: 1,
       maxLength: 6,
@@ -111,6 +111,8 @@ export const anyConfig: fc.Arbitrary<Config> = fc
       environment: `environment ${index}`,
       api: `https://cluster-${index}.example:6443`,
     }))
+    const { webhook, mattermost, slack, email } = config.notifications
+    if (!(webhook || mattermost || slack || email)) config.notifications.webhook = 'https://hooks.example'
     if (config.statusService) config.statusService.cluster = config.clusters[choice % config.clusters.length].name
     if (config.otherStores) {
       config.otherStores = config.otherStores.map((store: Shaped, index: number) => ({

@@ -5,6 +5,7 @@ import { clusterUsedTwice } from './cluster-used-twice.ts'
 import { imageNotPinned } from './image-not-pinned.ts'
 import { nameTaken } from './name-taken.ts'
 import { nameUsedTwice } from './name-used-twice.ts'
+import { nobodyTold } from './nobody-told.ts'
 import { placeShared } from './place-shared.ts'
 import { promiseNotKept } from './promise-not-kept.ts'
 import { protectionTooWeak } from './protection-too-weak.ts'
@@ -32,4 +33,5 @@ export const rules: readonly Rule[] = [
   secondStoreWrong,
   systemContradictory,
   imageNotPinned,
+  nobodyTold,
 ]

@@ -6,6 +6,7 @@ import type { Config } from '../../../src/config/index.ts'
 import { inventory } from '../../../src/inventory/inventory.ts'
 import { anyConfig } from '../../support/config-arbitrary.ts'
 import { credentialTypeRefusal, rruleRefusal, surveyRefusal } from '../../support/controller/refusals.ts'
+import tables from '../../support/controller/tables.json' with { type: 'json' }
 
 // Properties of the definitions of every valid config: AWX accepts them, and they have the intended effect.
 
@@ -90,8 +91,15 @@ describe('the definitions of any valid config', () => {
         // Without a CA certificate AWX does not verify TLS for a Kubernetes token, and does not report it.
         if ('host' in inputs) expect([inputs.verify_ssl, 'ssl_ca_cert' in sources]).toEqual([true, true])
       }
-      for (const { notification_configuration: webhook } of all.controller_notifications) {
-        expect(webhook.disable_ssl_verification).toBe(false)
+      for (const { notification_configuration: fields, notification_type, sources } of all.controller_notifications) {
+        if (notification_type === 'webhook') expect(fields.disable_ssl_verification).toBe(false)
+        if (notification_type === 'mattermost') expect(fields.mattermost_no_verify_ssl).toBe(false)
+        const table = tables.notificationConfiguration[notification_type] as Record<string, { type: string }>
+        // AWX fills in what is missing, which would then be a difference.
+        expect(Object.keys(fields).sort()).toEqual(Object.keys(table).sort())
+        const hidden = Object.keys(table).filter(field => table[field]?.type === 'password')
+        expect(hidden.map(field => fields[field])).toEqual(hidden.map(() => ''))
+        expect(Object.keys(sources).filter(field => !hidden.includes(field))).toEqual([])
       }
     })
   })
@@ -191,6 +199,39 @@ describe('the definitions of any valid config', () => {
       for (const { notification_templates_started, notification_templates_success } of launched(all)) {
         expect(notification_templates_started.length > 0).toBe(wanted.includes('started'))
         expect(notification_templates_success.length > 0).toBe(wanted.includes('succeeded'))
+      }
+    })
+  })
+
+  it('send at most one message a day in a healthy installation', () => {
+    forEvery((all, config) => {
+      if (config.notifications.also) return
+      // Every job succeeds: nothing is sent for starts and successes, and approvals wait for a person who began them.
+      const sent = launched(all).flatMap(({ notification_templates_started, notification_templates_success }) => [
+        ...notification_templates_started,
+        ...notification_templates_success,
+      ])
+      expect(sent.length).toBeLessThanOrEqual(1)
+    })
+  })
+
+  it('say which system, since when, how bad and what to do', () => {
+    forEvery(all => {
+      for (const { messages, notification_type } of all.controller_notifications) {
+        const said = Object.values(messages.error ?? {})
+          .map(text => (typeof text === 'string' ? text : text.text))
+          .join('\n')
+        for (const part of [
+          '{{ job.limit }}',
+          'Since {{ job.finished }}',
+          'are not affected',
+          'To do: ',
+          '{{ url }}',
+        ]) {
+          expect(said).toContain(part)
+        }
+        if (notification_type === 'webhook') expect(JSON.parse(said)).toMatchObject({ job: '{{ job.name }}' })
+        expect(messages).toMatchObject({ started: null, success: null })
       }
     })
   })
