@@ -8,6 +8,7 @@ const names = [
   'configure',
   'copies',
   'generate',
+  'heartbeats',
   'images',
   'lab',
   'launch',

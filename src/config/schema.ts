@@ -124,6 +124,25 @@ export const configSchema = Type.Object(
       },
       { additionalProperties: false },
     ),
+    heartbeats: Type.Optional(
+      Type.Object(
+        {
+          api: Type.String({
+            pattern: '^https?://[^\\s]+$',
+            description: "Healthchecks' management API, such as `https://healthchecks.example/api/v3/`",
+            format: 'http-address',
+          }),
+          secret: Type.String({
+            ...objectNameSchema,
+            description: 'The Secret of each namespace with the addresses, by system; `npm run heartbeats` writes it',
+          }),
+        },
+        {
+          additionalProperties: false,
+          description: "The dead-man's switch that every run in a cluster reports to",
+        },
+      ),
+    ),
     statusService: Type.Optional(
       Type.Object(
         {

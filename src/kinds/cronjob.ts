@@ -123,7 +123,7 @@ export function cronjobVariables(
     backup_cronjob_image: system.image ?? surroundings.agent.image,
     backup_cronjob_active_deadline_seconds: active,
     backup_cronjob_starting_deadline_seconds: starting,
-    backup_cronjob_steps: work.steps,
+    backup_cronjob_steps: ours ? heard(work.steps, system, surroundings) : work.steps,
     backup_cronjob_volumes: Object.entries(work.volumes).map(([name, volume]) => ({
       name,
       ...('nfs' in volume
@@ -151,6 +151,15 @@ export function cronjobVariables(
     ...(system.nodePreference !== undefined && { backup_cronjob_node_preference: system.nodePreference }),
     ...(system.replaces !== undefined && { backup_cronjob_replaces: system.replaces }),
   }
+}
+
+/** The steps, of which the last reports the run to the dead-man's switch, if there is one. */
+function heard(steps: readonly Step[], { name }: ClusterSystem, { heartbeats }: Surroundings): readonly Step[] {
+  if (!heartbeats) return steps
+  const address = { name: 'BACKUP_HEARTBEAT_URL', secret: heartbeats.secret, key: name }
+  return steps.map((step, index) =>
+    index === steps.length - 1 ? { ...step, secret_environment: [...step.secret_environment, address] } : step,
+  )
 }
 
 /** A system's CronJob and the old ones that it replaces, as `cluster/namespace/name`. */

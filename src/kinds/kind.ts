@@ -122,6 +122,8 @@ export interface Surroundings {
     readonly api: string
     readonly podSecurity?: 'require' | 'label'
   }[]
+  /** The Secret with the addresses of the dead-man's switch. */
+  readonly heartbeats?: { readonly secret: string }
   /** The whole config's systems, for a kind that stores the config. */
   readonly systems: readonly object[]
 }

@@ -163,8 +163,8 @@ async function addNeighbour(api: Api, config: Config): Promise<() => Promise<voi
   }
   for (const { name, playbook } of all.controller_templates) {
     const template = await add('job_templates/', { name, project, inventory, playbook })
-    for (const { rrule } of all.controller_schedules.filter(s => s.unified_job_template === name)) {
-      await add('schedules/', { name, unified_job_template: template, rrule })
+    for (const schedule of all.controller_schedules.filter(s => s.unified_job_template === name)) {
+      await add('schedules/', { name: schedule.name, unified_job_template: template, rrule: schedule.rrule })
     }
   }
   for (const { name } of all.controller_workflows) await add('workflow_job_templates/', { name, organization })
