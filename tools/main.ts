@@ -14,6 +14,7 @@ const names = [
   'launch',
   'lint',
   'plan',
+  'report',
   'simulate',
   'status',
   'test',
