@@ -3,13 +3,16 @@ import { stderr } from 'node:process'
 // How much of the log goes with the heartbeat of a failed run: enough to show the cause.
 const TAIL_BYTES = 8_000
 
+// In a terminal the last line may be one of progress, which the next replaces.
+const CLEAR_IF_TERMINAL = stderr.isTTY ? '\r\u001b[K' : ''
+
 const lines: string[] = []
 let kept = 0
 
 /** Write a line with the time to stderr. */
 export function log(text: string): void {
   const line = `${new Date().toISOString().slice(0, 19)}Z ${text}\n`
-  stderr.write(line)
+  stderr.write(CLEAR_IF_TERMINAL + line)
   lines.push(line)
   kept += line.length
   while (kept > TAIL_BYTES && lines.length > 1) kept -= lines.shift()?.length ?? 0
@@ -39,9 +42,12 @@ export function sized(bytes: number): string {
 
 // A pod's log is read by people and kept for long: one line in half a minute shows progress.
 const PROGRESS_EVERY_MS = 30_000
+// In a terminal it is one line that is written again.
+const TERMINAL_EVERY_MS = 500
 
 /**
- * Log the progress of long work: amount done, rate and, if the total is known, the time left.
+ * Log the progress of long work: amount done, rate and, if the total is known, the time left. In a terminal it is one
+ * line that is kept up to date.
  *
  * @returns a function that takes the amount done so far
  */
@@ -54,12 +60,14 @@ export function progress(
   let told = began
   return done => {
     const now = Date.now()
-    if (now - told < PROGRESS_EVERY_MS) return
+    if (now - told < (stderr.isTTY ? TERMINAL_EVERY_MS : PROGRESS_EVERY_MS)) return
     told = now
     const rate = done / ((now - began) / 1000)
     const left = total && rate > 0 ? `, ${duration((total - done) / rate)} left` : ''
     const of = total ? ` of ${show(total)} (${Math.floor((100 * done) / total)} %)` : ''
-    log(`${what}: ${show(done)}${of}, ${show(Math.round(rate))}/s${left}`)
+    const text = `${what}: ${show(done)}${of}, ${show(Math.round(rate))}/s${left}`
+    if (stderr.isTTY) stderr.write(CLEAR_IF_TERMINAL + text)
+    else log(text)
   }
 }
 
