@@ -6,6 +6,7 @@ import { type MainJobRow, mainJob } from '../src/lab/main-job.ts'
 import { type RecoveryRow, recover } from '../src/lab/recover.ts'
 import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { table } from '../src/report/table.ts'
+import { liveLines } from './live.ts'
 import { configOption, requireConfig } from './options.ts'
 
 export const command = 'lab [action]'
@@ -49,13 +50,19 @@ interface Args {
 }
 
 export async function handler(args: Args): Promise<void> {
-  const started = performance.now()
-  const log = (line: string) => {
-    const seconds = Math.round((performance.now() - started) / 1000)
-    process.stderr.write(
-      `lab ${String(Math.floor(seconds / 60)).padStart(2)}:${String(seconds % 60).padStart(2, '0')} ${line}\n`,
-    )
+  const live = await liveLines(`lab-${args.action}`, seconds => {
+    const minutes = String(Math.floor(seconds / 60)).padStart(2)
+    return `lab ${minutes}:${String(seconds % 60).padStart(2, '0')} `
+  })
+  try {
+    await work(args, live.log)
+    await live.succeeded()
+  } finally {
+    live.end()
   }
+}
+
+async function work(args: Args, log: (line: string) => void): Promise<void> {
   if (args.action === 'down') return endLab(log, args.kubeconfig)
   if ((args.kubeconfig === undefined) !== (args.registry === undefined)) {
     throw new CommandFailure(exitCodes.usage, '--kubeconfig and --registry go together', 'give both, or neither')
