@@ -14,6 +14,7 @@ import type { Rule } from './rule.ts'
 import { scheduleNeverFires } from './schedule-never-fires.ts'
 import { scheduleSkipped } from './schedule-skipped.ts'
 import { secondStoreWrong } from './second-store-wrong.ts'
+import { secretNotKept } from './secret-not-kept.ts'
 import { systemContradictory } from './system-contradictory.ts'
 
 /** Every rule that a config is checked against, in the order of their findings. */
@@ -32,6 +33,7 @@ export const rules: readonly Rule[] = [
   protectionTooWeak,
   secondStoreWrong,
   systemContradictory,
+  secretNotKept,
   imageNotPinned,
   nobodyTold,
 ]

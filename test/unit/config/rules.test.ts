@@ -144,7 +144,11 @@ describe('a config with one mistake gives one line: place, what is wrong, what t
     [
       'a volume used twice',
       c => {
-        Object.assign(c.systems[3], { namespace: 'im-infra', volume: c.systems[2].volume })
+        Object.assign(c.systems[3], {
+          namespace: 'im-infra',
+          volume: c.systems[2].volume,
+          password: c.systems[2].password,
+        })
       },
       "place-shared systems[3] (production-stack-db).volume: is the `volume` of `infra-db-production`: one would overwrite the other's data → give each a place of its own",
     ],
@@ -570,4 +574,18 @@ describe('a secret in the config is refused, and never repeated', () => {
     expect(problems.length).toBeGreaterThan(0)
     expect(JSON.stringify(problems)).not.toContain(secret)
   })
+})
+
+it('a database whose Secrets no kit keeps is a warning, and the config is valid', () => {
+  const change = (c: Breakable) => {
+    c.systems = c.systems.filter((system: { name: string }) => system.name !== 'kit-production-stack')
+    const kit = c.systems.find((system: { name: string }) => system.name === 'kit-infra-production')
+    kit.secrets = [{ name: 'im-postgres', keys: ['database_admin_user'] }]
+  }
+  const { config, problems } = checkConfig(broken(change), 'any')
+  expect(config).toBeDefined()
+  expect(problems.map(p => `${p.severity} ${p.ruleId} ${p.location.path}: ${p.message}`)).toEqual([
+    'warning secret-not-kept systems[2] (infra-db-production): no kit keeps `database_admin_user_password` of `im-postgres` in `im-infra`',
+    'warning secret-not-kept systems[3] (production-stack-db): no kit keeps `root_password` of `database` in `production-stack`',
+  ])
 })
