@@ -83,27 +83,6 @@ test('a level that refuses nothing is none', async () => {
 
 test('with `label` it is labelled once, and then refuses such a pod', async () => {
   const tenant = await tenantWith({ labels: {} })
-  const without = await deploy(tenant, 'label')
-  expect(without.exitCode, without.output).toBe(2)
-  const rbac = 'rbac.authorization.k8s.io'
-  const metadata = { name: 'labels' }
-  await tenant.apply(
-    {
-      apiVersion: `${rbac}/v1`,
-      kind: 'Role',
-      metadata,
-      rules: [
-        { apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'patch'], resourceNames: [tenant.namespace] },
-      ],
-    },
-    {
-      apiVersion: `${rbac}/v1`,
-      kind: 'RoleBinding',
-      metadata,
-      roleRef: { apiGroup: rbac, kind: 'Role', name: 'labels' },
-      subjects: [{ kind: 'ServiceAccount', name: 'plays', namespace: tenant.namespace }],
-    },
-  )
   const first = await deploy(tenant, 'label')
   expect(first.exitCode, first.output).toBe(0)
   expect(await labelOf(tenant)).toBe('baseline')
@@ -142,6 +121,7 @@ test('every pod passes the level `restricted`, but those of media, which pass `b
     {
       playbook: 'playbooks/render-backups.yml',
       inventory: join(projectRoot, 'inventories/production'),
+      limit: 'backups',
       extraVars: { backup_cronjob_render_directory: folder },
     },
     { log: () => {} },

@@ -78,7 +78,7 @@ describe('before anything changes, it names', () => {
   test('a namespace in which the token may do nothing', async () => {
     expectRefusal(
       await deploy({ namespace: 'kube-system' }),
-      /may not create cronjobs, update cronjobs, create jobs in the namespace kube-system/,
+      /may not create cronjobs, update cronjobs, get namespaces, create jobs in the namespace kube-system/,
     )
   })
 

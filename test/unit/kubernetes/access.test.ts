@@ -4,8 +4,8 @@ import { load, loadAll, YAML11_SCHEMA } from 'js-yaml'
 import { expect, it } from 'vitest'
 import production from '../../../backups.config.ts'
 import { projectRoot } from '../../../src/ansible/venv.ts'
-import type { Config } from '../../../src/config/index.ts'
-import { accessManifests, accessRules } from '../../../src/generate/access.ts'
+import { accessManifests } from '../../../src/generate/access.ts'
+import { everyRule } from '../../support/access.ts'
 
 type Task = Record<string, unknown>
 interface K8s {
@@ -60,21 +60,11 @@ async function needed(): Promise<Map<string, string>> {
   return found
 }
 
-/** Every namespace's rules, of production with every option that adds one. */
-const rules = production.clusters.flatMap(({ name }) => {
-  const config: Config = {
-    ...production,
-    clusters: production.clusters.map(cluster => ({ ...cluster, podSecurity: 'label' as const })),
-    systems: production.systems.map(system =>
-      system.kind === 'rancher' ? system : { ...system, serviceAccount: 'backups' },
-    ),
-  }
-  return [...accessRules(config, name).values()].flat()
-})
-
 it("the Role of AWX's account allows what the roles' tasks do in a cluster", async () => {
   const allowed = new Set(
-    rules.flatMap(({ resources, verbs }) => resources.flatMap(resource => verbs.map(verb => `${verb} ${resource}`))),
+    everyRule.flatMap(({ resources, verbs }) =>
+      resources.flatMap(resource => verbs.map(verb => `${verb} ${resource}`)),
+    ),
   )
   const all = await needed()
   expect(all.size).toBeGreaterThan(8)
@@ -82,14 +72,14 @@ it("the Role of AWX's account allows what the roles' tasks do in a cluster", asy
 })
 
 it('no rule lets it read a Secret that the config does not name, or change what is not ours', () => {
-  const unnamed = rules.filter(({ resourceNames }) => resourceNames === undefined)
+  const unnamed = everyRule.filter(({ resourceNames }) => resourceNames === undefined)
   expect(
     unnamed.flatMap(({ verbs, resources }) => verbs.flatMap(verb => resources.map(of => `${verb} ${of}`))),
   ).toEqual(
     expect.not.arrayContaining(['get secrets', 'list secrets', 'patch secrets', 'update secrets', 'patch cronjobs']),
   )
-  for (const { resourceNames } of rules) expect(resourceNames ?? ['any']).not.toEqual([])
-  expect(rules.flatMap(({ verbs }) => verbs)).not.toContain('delete')
+  for (const { resourceNames } of everyRule) expect(resourceNames ?? ['any']).not.toEqual([])
+  expect(everyRule.flatMap(({ verbs }) => verbs)).not.toContain('delete')
 })
 
 it('an administrator applies a Role and its binding in each namespace, which names exactly its Secrets', () => {
