@@ -107,6 +107,21 @@ describe('a broken config ends with exit code 2 and one line for each problem', 
   })
 })
 
+it('a new, correct system is one line until `generate` has run', async () => {
+  const config = await configWith(
+    'added',
+    `const { replaces, ...database } = config.systems.find((system: any) => system.name === 'production-stack-db')
+config.systems.push({ ...database, name: 'added-db', bucket: 'added-db', volume: { claim: 'added-db', size: '1Gi' } })`,
+  )
+  const { code, out, err } = await backups('validate', '--config', config)
+  expect(out.split('\n'), err).toEqual([
+    expect.stringMatching(
+      /^error .* → run `npm run generate -- --config .*` and commit what it writes \[generated-differs\]$/,
+    ),
+  ])
+  expect(code).toBe(1)
+})
+
 describe('usage', () => {
   it.each([[['nonsense']], [['validate', '--nonsense']], [['launch']], [['validate', '--format', 'xml']]])(
     '%j ends with exit code 2 and says where help is',
