@@ -113,7 +113,7 @@ export const formats: Readonly<Record<string, Format>> = {
   },
   image: { accepts: text => text.length <= 512 && image.test(text), means: 'an image reference: `registry/name:tag`' },
   timezone: {
-    accepts: text => text in tzdata.zones,
+    accepts: text => Object.hasOwn(tzdata.zones, text),
     means: "a time zone of the IANA list, spelled exactly, such as 'Europe/London' or 'Etc/UTC'",
   },
   host: { accepts: isHost, means: 'a host name or an IP address' },

@@ -74,7 +74,7 @@ rclone cat "store:<bucket>/.receipts/drill.<system>/$(rclone lsf "store:<bucket>
 The commands without this software are for bash. They need ${tools}. Name the store once:
 
 \`\`\`bash
-export RCLONE_CONFIG_STORE_TYPE=s3 RCLONE_CONFIG_STORE_PROVIDER=${config.store.provider} RCLONE_CONFIG_STORE_ENDPOINT=${config.store.endpoint} RCLONE_CONFIG_STORE_REGION=${config.store.region}
+export RCLONE_CONFIG_STORE_TYPE=s3 RCLONE_CONFIG_STORE_PROVIDER=${config.store.provider} RCLONE_CONFIG_STORE_ENDPOINT=${config.store.endpoint} RCLONE_CONFIG_STORE_REGION=${config.store.region} RCLONE_CONFIG_STORE_NO_CHECK_BUCKET=true
 export RCLONE_CONFIG_STORE_ACCESS_KEY_ID=… RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY=…
 \`\`\`
 

@@ -312,6 +312,8 @@ function inPod(
             plain('PROVIDER', store.provider),
             plain('ENDPOINT', store.endpoint),
             plain('REGION', store.region),
+            // A key that may not make buckets is refused when rclone asks whether to make one.
+            plain('NO_CHECK_BUCKET', 'true'),
             key('ACCESS_KEY_ID', secret.accessKeyId),
             key('SECRET_ACCESS_KEY', secret.secretAccessKey),
           ],

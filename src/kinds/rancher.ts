@@ -303,7 +303,7 @@ The archive is downloaded, compared with its receipt and unpacked beside the dat
 Without it, as root on ${system.host}. The version and image tag are in the archive's name. Set the store's keys there, \`RCLONE_CONFIG_STORE_ACCESS_KEY_ID\` and \`RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY\`; rclone comes from the agent's image, so that the host needs Docker only:
 
 ${byHand(
-  `rclone() { docker run --rm --network host --volume /var/tmp:/var/tmp --env RCLONE_CONFIG_STORE_TYPE=s3 --env RCLONE_CONFIG_STORE_PROVIDER=${store.provider} --env RCLONE_CONFIG_STORE_ENDPOINT=${store.endpoint} --env RCLONE_CONFIG_STORE_REGION=${store.region} --env RCLONE_CONFIG_STORE_ACCESS_KEY_ID --env RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY --user 0 --entrypoint rclone ${agent.image} "$@"; }`,
+  `rclone() { docker run --rm --network host --volume /var/tmp:/var/tmp --env RCLONE_CONFIG_STORE_TYPE=s3 --env RCLONE_CONFIG_STORE_PROVIDER=${store.provider} --env RCLONE_CONFIG_STORE_ENDPOINT=${store.endpoint} --env RCLONE_CONFIG_STORE_REGION=${store.region} --env RCLONE_CONFIG_STORE_NO_CHECK_BUCKET=true --env RCLONE_CONFIG_STORE_ACCESS_KEY_ID --env RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY --user 0 --entrypoint rclone ${agent.image} "$@"; }`,
   `archive=\${ARCHIVE:-$(rclone lsf store:${system.bucket}/ --include '*.tar.gz' | sed -E 's/.*-(....-..-..T..-..-..Z)[.]tar[.]gz$/\\1 &/' | sort | tail -1 | cut -d' ' -f2)}`,
   `rclone copyto "store:${system.bucket}/$archive" /var/tmp/rancher.tar.gz`,
   'gzip -t /var/tmp/rancher.tar.gz',
