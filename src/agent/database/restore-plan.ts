@@ -124,7 +124,8 @@ export async function makePlan(
     roles: {
       existing,
       make: made.filter(name => !existing.has(name)),
-      change: facts.of === 'server' ? made.filter(name => existing.has(name)) : [],
+      // One database of a server's dump comes without the server's roles: those that exist stay as they are.
+      change: facts.of === 'server' && settings.database === '' ? made.filter(name => existing.has(name)) : [],
     },
     tablespaces: await tablespacesOf(facts, session),
     owner: owner === undefined ? settings.user : readable(owner),

@@ -159,7 +159,11 @@ test('one database is restored from the dump of a server', async () => {
   const volume = await folder()
   await dump({ ...original.env, BACKUP_VOLUME: volume }, never)
   const env = { ...original.env, BACKUP_VOLUME: volume, DATABASE: 'keycloak', RESTORE_INTO: 'keycloak_yesterday' }
-  await restore(env, never)
+  await original.sql('postgres', `alter role keycloak set statement_timeout = '7s'`)
+  // The roles of the copy exist, and a restore of one database leaves them as they are.
+  expect(await restore({ ...env, RESTORE_DRY_RUN: 'yes' }, never)).toMatchObject({ rolesMade: 0, rolesChanged: 0 })
+  expect(await restore(env, never)).toMatchObject({ rolesMade: 0, rolesChanged: 0 })
+  expect(await original.sql('postgres', `select rolconfig from pg_roles where rolname = 'keycloak'`)).toContain('7s')
   const names = await original.sql('postgres', 'select datname from pg_database order by 1')
   expect(names.split('\n')).not.toContainEqual(expect.stringMatching(/^(restoring|before)_/))
   const facts = await Promise.all(
