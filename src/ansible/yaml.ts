@@ -12,7 +12,7 @@ export class Unsafe {
 export const playbookPython = '{{ ansible_playbook_python }}'
 
 /** The config for the kits, a variable of the host `awx`: a copy in the variables of every kit would be as long again. */
-export const kitConfig = "{{ hostvars['awx'].kit_config }}"
+export const kitConfig = "{{ hostvars['awx'].kit_config | join }}"
 
 // The only templates that the generated inventory contains.
 const ours = [playbookPython, kitConfig]

@@ -215,6 +215,7 @@ subjects:
 }
 
 function rule({ why, ...fields }: AccessRule): string {
-  const [first = '', ...rest] = Object.entries(fields).map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
+  const list = (texts: readonly string[]) => `[${texts.map(text => JSON.stringify(text)).join(', ')}]`
+  const [first = '', ...rest] = Object.entries(fields).map(([key, texts]) => `${key}: ${list(texts)}`)
   return [`  # ${why}`, `  - ${first}`, ...rest.map(line => `    ${line}`), ''].join('\n')
 }

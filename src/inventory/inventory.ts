@@ -75,7 +75,12 @@ export function inventory(
   return { groups, hosts }
 }
 
-/** The config as a kit holds it: JSON, gzip, Base64. Of fflate, because Node's zlib gives other bytes on other machines. */
-function compressed(config: Config): string {
-  return Buffer.from(gzipSync(strToU8(JSON.stringify(config, null, 2)), { level: 9, mtime: 0 })).toString('base64')
+/** The config as a kit holds it: JSON, gzip, Base64, in lines. Of fflate, because Node's zlib gives other bytes on other machines. */
+function compressed(config: Config): string[] {
+  const archive = gzipSync(strToU8(JSON.stringify(config, null, 2)), { level: 9, mtime: 0 })
+  return (
+    Buffer.from(archive)
+      .toString('base64')
+      .match(/.{1,100}/g) ?? []
+  )
 }

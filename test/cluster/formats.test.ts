@@ -133,7 +133,9 @@ test.each(Object.entries(cases))('a %s that validate takes, the API server takes
 test('every time zone that validate takes, the API server takes', async () => {
   // Not the former names: the lab's programs have only the zone files of Debian, which leaves them out, while those of a
   // release of Kubernetes hold Go's own.
-  const zones = Object.entries(tzdata.zones).flatMap(([zone, rules]) => (typeof rules !== 'string' && zone.includes('/') ? [zone] : []))
+  const zones = Object.entries(tzdata.zones).flatMap(([zone, rules]) =>
+    typeof rules !== 'string' && zone.includes('/') ? [zone] : [],
+  )
   expect(zones.filter(zone => !formats.timezone?.accepts(zone))).toEqual([])
   expect(zones.length).toBeGreaterThan(300)
   const taken = await accepted([
