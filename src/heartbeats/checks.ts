@@ -39,19 +39,21 @@ export function checksOf({ systems, heartbeats }: Pick<Config, 'systems' | 'hear
       if (heartbeats === undefined || !facts.writesReceipts) return []
       return [backup({ cluster, namespace: place.namespace, key: system.name })]
     }
-    if (!('heartbeat' in system && system.heartbeat)) return []
-    const { drills } = facts
+    const heard = new Set(
+      kindOf(system)
+        .templates(system)
+        .flatMap(({ credentials }) => credentials)
+        .filter(({ type }) => type === 'Heartbeat')
+        .map(({ name }) => name),
+    )
     const drill = `drill of ${system.name}`
+    const drilled = (drills: Schedule): Check => ({
+      ...common(system, drill, drills, HOUR, facts.endsWithinSeconds),
+      to: { credential: `Heartbeat: ${drill}` },
+    })
     return [
-      backup({ credential: `Heartbeat: ${system.name}` }),
-      ...(drills
-        ? [
-            {
-              ...common(system, drill, drills, HOUR, facts.endsWithinSeconds),
-              to: { credential: `Heartbeat: ${drill}` },
-            },
-          ]
-        : []),
+      ...(heard.has(`Heartbeat: ${system.name}`) ? [backup({ credential: `Heartbeat: ${system.name}` })] : []),
+      ...(facts.drills && heard.has(`Heartbeat: ${drill}`) ? [drilled(facts.drills)] : []),
     ]
   })
 }

@@ -122,6 +122,7 @@ export const database: SystemKind<DatabaseSystem> = {
   schema,
   cluster: system => system.cluster,
   inCluster,
+  secretsNeeded: ({ user, password }) => [...(typeof user === 'string' ? [] : [user]), password],
   places: system => [volumePlace(system, 'volume', system.volume, 'write')],
   images: ownImages,
   stage: system => (system.database === undefined ? 'shared-server' : 'database'),

@@ -50,6 +50,8 @@ export const secretKeySchema = Type.Object(
   { additionalProperties: false },
 )
 
+export type SecretKey = Type.Static<typeof secretKeySchema>
+
 /** Fields of the systems that run in a cluster, as a CronJob. */
 export const clusterFields = {
   cluster: Type.String({ description: 'One of `clusters`', minLength: 1 }),
@@ -284,6 +286,10 @@ export interface SystemKind<S extends { kind: string; name: string }> {
   copies(system: S): CopyFacts
   /** Its CronJob and the old ones that it replaces, as `cluster/namespace/name`; `undefined` without a CronJob. */
   cronjobs(system: S): { readonly own: string; readonly replaced: readonly string[] } | undefined
+  /** The keys of Secrets in its namespace without which what was restored cannot be used. */
+  secretsNeeded?(system: S): readonly SecretKey[]
+  /** The Secrets of its namespace that its copies hold. */
+  secretsKept?(system: S): readonly { readonly name: string; readonly keys: readonly string[] }[]
   /** Problems that its schema cannot express. */
   check(system: S): SystemFinding[]
   runbook(system: S, surroundings: Surroundings): RunbookPage

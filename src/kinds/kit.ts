@@ -65,6 +65,7 @@ export const kit: SystemKind<KitSystem> = {
   schema,
   cluster: system => system.cluster,
   inCluster,
+  secretsKept: ({ secrets }) => secrets,
   places: () => [],
   images: ownImages,
   stage: () => 'secrets',

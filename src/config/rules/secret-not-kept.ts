@@ -1,4 +1,4 @@
-import type { DatabaseSystem, KitSystem } from '../../kinds/index.ts'
+import { kindOf } from '../../kinds/index.ts'
 import { placeOf, type Rule } from './rule.ts'
 
 export const secretNotKept: Rule = {
@@ -7,17 +7,17 @@ export const secretNotKept: Rule = {
     'A restored database opens only with its passwords. Without a kit that keeps their Secrets, they are lost with the cluster.',
   check: config =>
     config.systems.flatMap((system, index) => {
+      const cluster = kindOf(system).cluster(system)
+      const namespace = kindOf(system).inCluster(system)?.namespace
       // A cluster that is not defined is another rule's finding.
-      if (system.kind !== 'database' || !config.clusters.some(({ name }) => name === system.cluster)) return []
-      const kits = config.systems.filter(
-        other => other.kind === 'kit' && other.cluster === system.cluster,
-      ) as KitSystem[]
-      const lacking = secretsOf(system).filter(
-        ({ secret, key }) =>
-          !kits.some(
-            ({ namespace, secrets }) =>
-              namespace === system.namespace && secrets.some(({ name, keys }) => name === secret && keys.includes(key)),
-          ),
+      if (!config.clusters.some(({ name }) => name === cluster)) return []
+      const kept = config.systems
+        .filter(
+          other => kindOf(other).cluster(other) === cluster && kindOf(other).inCluster(other)?.namespace === namespace,
+        )
+        .flatMap(other => kindOf(other).secretsKept?.(other) ?? [])
+      const lacking = (kindOf(system).secretsNeeded?.(system) ?? []).filter(
+        ({ secret, key }) => !kept.some(({ name, keys }) => name === secret && keys.includes(key)),
       )
       if (lacking.length === 0) return []
       const names = lacking.map(({ secret, key }) => `\`${key}\` of \`${secret}\``).join(' and ')
@@ -26,13 +26,9 @@ export const secretNotKept: Rule = {
           // The backups run all the same.
           severity: 'warning' as const,
           path: placeOf(config, index),
-          message: `no kit keeps ${names} in \`${system.namespace}\``,
+          message: `no kit keeps ${names} in \`${namespace}\``,
           suggest: 'add them to the `secrets` of a kit in that namespace, or add such a kit',
         },
       ]
     }),
-}
-
-function secretsOf({ user, password }: DatabaseSystem): { secret: string; key: string }[] {
-  return [...(typeof user === 'string' ? [] : [user]), password]
 }
