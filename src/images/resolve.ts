@@ -48,19 +48,31 @@ export async function resolvePackages(): Promise<LockedPackage[]> {
 }
 
 /** apt's programs with separate lists and state. */
-interface PrivateApt {
+export interface PrivateApt {
   run(program: 'apt-get' | 'apt-cache' | '/usr/lib/apt/apt-helper', args: readonly string[]): Promise<string>
   /** The file of preferences between suites. */
   readonly preferences: string
 }
 
-async function privateApt(folder: string): Promise<PrivateApt> {
+/** Every suite that packages of the images come from. */
+function suitesOfImages(): string[] {
+  return [...new Set<string>([release, ...Object.values(images).flatMap(({ suites }) => Object.values(suites))])]
+}
+
+/**
+ * Fetch the lists of packages, or of their sources, into a folder.
+ * @throws CommandFailure unreachable if apt or its mirror does not answer
+ */
+export async function privateApt(
+  folder: string,
+  type: 'deb' | 'deb-src' = 'deb',
+  suites: readonly string[] = suitesOfImages(),
+): Promise<PrivateApt> {
   const mirrors = await mirrorsOf()
-  const suites = [...new Set([release, ...Object.values(images).flatMap(({ suites }) => Object.values(suites))])]
   await mkdir(join(folder, 'lists/partial'), { recursive: true })
   await mkdir(join(folder, 'cache/archives/partial'), { recursive: true })
   const source = (uri: string, suite: string) =>
-    `Types: deb\nURIs: ${uri}\nSuites: ${suite}\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n`
+    `Types: ${type}\nURIs: ${uri}\nSuites: ${suite}\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n`
   // Testing has no security suite of its own.
   const sources = suites.flatMap(suite => [
     source(mirrors.main, suite),
@@ -86,6 +98,7 @@ async function privateApt(folder: string): Promise<PrivateApt> {
   const run: PrivateApt['run'] = async (program, args) => {
     const { stdout, stderr, failed } = await execa(program, [...options, ...args], {
       reject: false,
+      cwd: folder,
       env: { LC_ALL: 'C' },
     })
     if (!failed) return stdout

@@ -20,7 +20,7 @@ import { type Dumped, dumpToFile, suffixOf } from './dump-stream.ts'
 import { type Server, serverOf } from './postgres.ts'
 import { dumpProgramFor, type Version } from './programs.ts'
 import { databaseReceipts } from './receipt.ts'
-import { inDatabase, openAnywhere, sessionOptions } from './session.ts'
+import { inDatabase, openAnywhere } from './session.ts'
 import { type DumpSettings, dumpSettings } from './settings.ts'
 import { type Skipped, shortList, skippedInside, skippedOfServer } from './skipped.ts'
 import { BackupVolume, dumpName, takenAt, type VolumeCopy, type VolumeReceipt } from './volume.ts'
@@ -92,7 +92,7 @@ async function newDump(
   const name = dumpName(start, suffixOf(settings.compression))
   const file = volume.unfinished(settings.tier, name)
   try {
-    const { version, database, skipped, roles } = await lookAt(settings, server)
+    const { version, options, database, skipped, roles } = await lookAt(settings, server)
     for (const [lacking, why] of skipped.databases) log(`warning: the database ${lacking} cannot be dumped: ${why}`)
     for (const what of shortList(skipped.notHeld)) log(`not in the dump: ${what}`)
     const client = await dumpProgramFor(program, version)
@@ -106,7 +106,7 @@ async function newDump(
       args: argumentsOf(settings, database, [...skipped.databases.keys()]),
       insert: insertOf(skipped),
       // Error messages in English: the code recognises the one for a table that no longer exists.
-      env: { PGOPTIONS: sessionOptions(version.major, server.env.PGOPTIONS), LC_MESSAGES: 'C' },
+      env: { PGOPTIONS: options, LC_MESSAGES: 'C' },
       compression: settings.compression,
       file,
       stop,
@@ -145,6 +145,8 @@ async function newDump(
 /** What is known about a server before it is dumped. No connection stays open while the dump runs. */
 interface Look {
   version: Version
+  /** `PGOPTIONS` for the dump program. */
+  options: string
   /** The database that pg_dumpall connects to. */
   database: string
   skipped: Skipped
@@ -155,6 +157,7 @@ async function lookAt(settings: DumpSettings, server: Server): Promise<Look> {
   if (settings.database) {
     return await inDatabase(server, settings.database, async session => ({
       version: session.version,
+      options: session.options,
       database: settings.database,
       skipped: { databases: new Map(), dumped: [], statements: [], notHeld: await skippedInside(session) },
       roles: [],
@@ -163,7 +166,8 @@ async function lookAt(settings: DumpSettings, server: Server): Promise<Look> {
   const { session, database } = await openAnywhere(server)
   try {
     const skipped = await skippedOfServer(server, session)
-    return { version: session.version, database, skipped, roles: await session.column(ROLES) }
+    const { version, options } = session
+    return { version, options, database, skipped, roles: await session.column(ROLES) }
   } finally {
     await session.close()
   }

@@ -313,11 +313,15 @@ function rolesIn(statement: string): string[] {
   for (const pattern of roleNames) {
     const found = pattern.exec(statement)
     if (!found) continue
-    return found
-      .slice(1)
-      .flatMap(names => [...(names ?? '').matchAll(new RegExp(`${NAME}|'(?:[^']|'')*'`, 'g'))].map(([name]) => name))
-      .filter(name => !NO_ROLES.has(name))
-      .map(name => (name.startsWith("'") ? name.slice(1, -1).replaceAll("''", "'") : unquoted(name)))
+    return (
+      found
+        .slice(1)
+        .flatMap(names => [...(names ?? '').matchAll(new RegExp(`${NAME}|'(?:[^']|'')*'`, 'g'))].map(([name]) => name))
+        .filter(name => !NO_ROLES.has(name))
+        .map(name => (name.startsWith("'") ? name.slice(1, -1).replaceAll("''", "'") : unquoted(name)))
+        // A user mapping for everybody is written in lower case; no role can have the name.
+        .filter(name => name !== 'public')
+    )
   }
   return []
 }

@@ -20,6 +20,16 @@ const CALL = /^SELECT (?:\* FROM )?pg_catalog\.(\w+)\(/
 /** Statements that load data. */
 const DATA_CALL = /^(?:lo_|lowrite|setval)/
 
+// Privileges on what the server itself brings differ between majors: a function has other arguments, a view lacks a
+// column. Undefined column, object, function, table.
+const SYSTEM_PRIVILEGE =
+  /^(?:GRANT|REVOKE) [\s\S]*? ON (?:[A-Z]+ )*((?:pg_catalog|information_schema)\.[\s\S]*?) (?:TO|FROM) /
+const NOT_THERE = new Set(['42703', '42704', '42883', '42P01'])
+
+// How a server refuses a password in a form of another major: too long, not supported, not valid.
+const PASSWORD = new RegExp(`^(ALTER ROLE (${NAME}) WITH [\\s\\S]*?) PASSWORD '(?:[^']|'')*'`)
+const PASSWORD_REFUSED = new Set(['54000', '0A000', '22023'])
+
 const GRANTED_BY = new RegExp(`^(GRANT ${NAME} TO ${NAME}(?: WITH [A-Z, ]+?)?) GRANTED BY (${NAME});$`)
 const GRANTOR_REFUSED = new Set(['42501', '0LP01', '42704'])
 
@@ -28,7 +38,7 @@ export type LeftOut = Map<string, number>
 
 /**
  * Run a statement of a dump without the parts that the server does not recognise and that hold no data: settings,
- * storage parameters, other options, calls that write statistics. The server decides: whatever its error names is
+ * storage parameters, other options, calls that write statistics, privileges on objects of the server itself. The server decides: whatever its error names is
  * removed from the statement, and the rest is run again.
  *
  * @param statement one character a byte
@@ -70,6 +80,13 @@ export function withoutUnknown(
   // another name on another server; the membership is what counts.
   if (membership && GRANTOR_REFUSED.has(error.code)) {
     return { name: `GRANTED BY ${membership[2]}`, statement: `${membership[1]};` }
+  }
+  const privilege = NOT_THERE.has(error.code) ? SYSTEM_PRIVILEGE.exec(statement)?.[1] : undefined
+  if (privilege !== undefined) return { name: `privileges on ${privilege}`, statement: '' }
+  const password = PASSWORD_REFUSED.has(error.code) ? PASSWORD.exec(statement) : null
+  if (password) {
+    const rest = password[1] + statement.slice(password[0].length)
+    return { name: `the password of ${unquoted(password[2] ?? '')}`, statement: rest }
   }
   if (!REFUSALS.has(error.code)) return undefined
   const called = CALL.exec(statement)?.[1]

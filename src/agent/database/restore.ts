@@ -5,7 +5,7 @@ import { duration, log, progress, sized } from '../run/log.ts'
 import { Failure, type Result } from '../run/outcome.ts'
 import { countsOf, literal, ofDatabase, placed, quoted, raw, readable } from './dump-facts.ts'
 import { checkDump, copiesOf, type DumpCopy, sqlOf } from './dump-file.ts'
-import { DumpFilter } from './dump-filter.ts'
+import { type Changes, DumpFilter } from './dump-filter.ts'
 import { type LeftOut, runKnown } from './left-out.ts'
 import { type Loaded, loadDump } from './load.ts'
 import { grantedMemberships, revokeOthers } from './memberships.ts'
@@ -16,7 +16,7 @@ import { verifies } from './scram.ts'
 import { inDatabase, openAnywhere, Session, StatementError, sqlState } from './session.ts'
 import type { DatabaseRestoreSettings } from './settings.ts'
 import { LISTS } from './skipped.ts'
-import { partsOf } from './sql.ts'
+import { type Part, partsOf } from './sql.ts'
 
 /**
  * Restore databases from a dump. The whole copy is read before the server is changed; it is loaded under temporary
@@ -80,31 +80,34 @@ async function carryOut(
   stop: AbortSignal,
 ): Promise<Result> {
   const { server, facts, targets, roles, own } = plan
-  const maker = await openAnywhere(server)
+  const left = plan.leftovers.flatMap(({ home, listed }) => [home, ...listed])
+  const maker = await openAnywhere(server, left)
   try {
-    for (const left of plan.leftovers) {
-      await removeOwn(server, maker.session, left)
-      log(`removed ${left.home} and its databases, left by a restore that was killed`)
+    for (const leftover of plan.leftovers) {
+      await removeOwn(server, maker.session, leftover)
+      log(`removed ${leftover.home} and its databases, left by a restore that was killed`)
     }
     await makeHome(maker.session, own)
   } finally {
     await maker.session.close()
   }
-  const filter = new DumpFilter({
+  const changes = {
     databases: new Map(targets.map(({ dumped, beside }) => [dumped.name, beside])),
     only: facts.of === 'server' && settings.database !== '' ? raw(settings.database) : undefined,
     existing: new Set([...roles.existing].map(raw)),
     tablespaces: { existing: asBytes(plan.tablespaces.existing), missing: asBytes(plan.tablespaces.missing) },
     admin: raw(settings.user),
-    isOwnPassword: verifier => env.PGADMINPASS !== undefined && verifies(verifier, settings.user, env.PGADMINPASS),
-  })
+    isOwnPassword: (verifier: string) =>
+      env.PGADMINPASS !== undefined && verifies(verifier, settings.user, env.PGADMINPASS),
+  }
+  const filter = new DumpFilter(changes)
   // This session marks the restore as running.
   const home = await Session.open(server, own.home)
   let swapped = false
   try {
     const leftOut: LeftOut = new Map()
     await prepare(plan, home, leftOut)
-    const loaded = await load(plan, path, filter, settings, stop, leftOut)
+    const loaded = await load(plan, path, changes, filter, settings, stop, leftOut)
     const differences = await compare(plan)
     for (const difference of differences) log(`not as in the copy: ${difference}`)
     if (differences.length > 0 && !settings.goOn) {
@@ -128,12 +131,13 @@ async function carryOut(
   } catch (error) {
     await home.close()
     if (swapped) throw error
-    await undo(plan)
+    const undone = await undo(plan)
     const failure = stop.aborted ? stop.reason : error
     if (failure instanceof Failure && failure.kind === 'restore') {
-      throw new Failure('restore', `${failure.message}. What was loaded was removed again; the server is unchanged`, {
-        cause: error,
-      })
+      const now = undone
+        ? 'What was loaded was removed again; the server is unchanged'
+        : 'The databases are unchanged; what the log names could not be removed'
+      throw new Failure('restore', `${failure.message}. ${now}`, { cause: error })
     }
     throw failure
   }
@@ -181,7 +185,8 @@ async function makeLike(home: Session, { name, beside }: Target): Promise<void> 
        'lc_collate', quote_literal(datcollate), 'lc_ctype', quote_literal(datctype), 'connection limit', datconnlimit, 'is_template', datistemplate::text,
        case when spcname <> 'pg_default' then 'tablespace ' || quote_ident(spcname) end,
        case j ->> 'datlocprovider' when 'i' then 'locale_provider icu icu_locale ' || quote_literal(coalesce(j ->> 'datlocale', j ->> 'daticulocale'))
-         when 'b' then 'locale_provider builtin builtin_locale ' || quote_literal(j ->> 'datlocale') end)
+         when 'b' then 'locale_provider builtin builtin_locale ' || quote_literal(j ->> 'datlocale') end,
+       'icu_rules ' || quote_literal(j ->> 'daticurules'))
      from pg_database d join pg_tablespace t on t.oid = dattablespace, to_jsonb(d) j where datname = $1`,
     [name],
   )
@@ -222,15 +227,23 @@ async function makeAsDumped(
 async function load(
   plan: Plan,
   path: string,
-  filter: DumpFilter,
+  changes: Changes,
+  first: DumpFilter,
   settings: DatabaseRestoreSettings,
   stop: AbortSignal,
   leftOut: LeftOut,
 ): Promise<Loaded> {
   const [single] = plan.targets
   const ofOne = plan.facts.of === 'database' && single
-  if (ofOne) filter.inside(single.beside)
-  return await loadDump(filter.changed(partsOf(sqlOf(path))), {
+  let filter: DumpFilter | undefined = first
+  const read = (): AsyncIterable<Part> => {
+    // What a second reading defers or notes, the first has already.
+    const reading = filter ?? new DumpFilter(changes)
+    filter = undefined
+    if (ofOne) reading.inside(single.beside)
+    return reading.changed(partsOf(sqlOf(path)))
+  }
+  return await loadDump(read, {
     server: plan.server,
     database: ofOne ? single.beside : plan.own.home,
     goOn: settings.goOn,
@@ -348,7 +361,7 @@ async function endSessions(plan: Plan, names: readonly string[], until: AbortSig
  * @returns the names of what is kept
  */
 async function tidy(plan: Plan, settings: DatabaseRestoreSettings): Promise<string[]> {
-  const { session } = await openAnywhere(plan.server)
+  const { session } = await openAnywhere(plan.server, [plan.own.home, ...plan.own.listed])
   try {
     await removeOwn(plan.server, session, plan.own)
   } finally {
@@ -365,10 +378,13 @@ function whereBefore(kept: readonly string[]): string {
   return `The previous data is kept as ${kept.join(', ')}. Once you have checked the restored data: ${drops}`
 }
 
-/** Undo the restore on the server. Best effort: the next restore finds what cannot be removed. */
-async function undo(plan: Plan): Promise<void> {
+/**
+ * Undo the restore on the server. Best effort: the next restore finds what cannot be removed.
+ * @returns whether everything was removed
+ */
+async function undo(plan: Plan): Promise<boolean> {
   try {
-    const { session } = await openAnywhere(plan.server)
+    const { session } = await openAnywhere(plan.server, [plan.own.home, ...plan.own.listed])
     try {
       for (const { beside } of plan.targets) {
         if ((await session.one('select count(*) from pg_database where datname = $1', [beside])) === '1') {
@@ -376,9 +392,12 @@ async function undo(plan: Plan): Promise<void> {
         }
       }
       for (const name of plan.tablespaces.make) await session.run(`drop tablespace if exists ${quoted(name)}`)
-      // A role may own objects of another, or have granted its memberships.
-      for (const role of [...plan.roles.make].reverse()) await session.run(`drop role if exists ${quoted(role)}`)
+      // A role may have granted memberships, or have privileges on settings.
+      const made = await session.column('select rolname::text from pg_roles where rolname = any($1)', [plan.roles.make])
+      for (const role of made) await session.run(`drop owned by ${quoted(role)}`)
+      for (const role of made) await session.run(`drop role ${quoted(role)}`)
       await removeOwn(plan.server, session, { ...plan.own, listed: plan.targets.map(({ beside }) => beside) })
+      return true
     } finally {
       await session.close()
     }
@@ -386,5 +405,6 @@ async function undo(plan: Plan): Promise<void> {
     log(
       `could not remove all that was loaded: ${(error as Error).message}; the next restore on this server removes ${plan.own.home} and its databases`,
     )
+    return false
   }
 }

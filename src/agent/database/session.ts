@@ -35,6 +35,9 @@ const LATER_SETTINGS: readonly { since: number; name: string; value: string }[] 
   { since: 17, name: 'transaction_timeout', value: '0' },
 ]
 
+/** For superusers, since PostgreSQL 17: no event trigger of the database runs, not even when a session begins. */
+const WITHOUT_EVENT_TRIGGERS = '-c event_triggers=off'
+
 /**
  * The startup options that override every setting of the database and the role; also for `PGOPTIONS`.
  *
@@ -71,18 +74,22 @@ export class Session {
   readonly #client: pg.Client
   /** Version of the server. */
   readonly version: Version
+  /** `PGOPTIONS` for programs that connect to the server as this session does. */
+  readonly options: string
 
-  private constructor(client: pg.Client, version: Version) {
+  private constructor(client: pg.Client, version: Version, options: string) {
     this.#client = client
     this.version = version
+    this.options = options
   }
 
   /** @throws Failure unreachable with the reason given by the server or the system */
   static async open(server: Server, database: string): Promise<Session> {
-    const client = await connected(server, database)
+    const { client, without } = await connected(server, database)
     try {
       const { rows } = await client.query<{ server_version: string }>('show server_version')
-      const session = new Session(client, versionIn(rows[0]?.server_version ?? ''))
+      const version = versionIn(rows[0]?.server_version ?? '')
+      const session = new Session(client, version, sessionOptions(version.major, optionsOf(server, without)))
       for (const { since, name, value } of LATER_SETTINGS) {
         if (session.version.major >= since) await session.run(`set ${name} = ${value}`)
       }
@@ -171,16 +178,22 @@ const NOT_THIS_ONE = new Set(['3D000', '55000', '42501'])
 /**
  * A session in any database of a server, for queries about the whole server. A template only if there is no other: a
  * session in one blocks CREATE DATABASE.
+ *
+ * @param but databases to stay out of, because they will be dropped or renamed
  */
-export async function openAnywhere(server: Server): Promise<{ session: Session; database: string }> {
+export async function openAnywhere(
+  server: Server,
+  but: readonly string[] = [],
+): Promise<{ session: Session; database: string }> {
   let refused: unknown
   for (const database of ['postgres', 'template1', ...(server.env.PGDATABASE ? [server.env.PGDATABASE] : [])]) {
     try {
       const session = await Session.open(server, database)
       if (database !== 'template1') return { session, database }
       const other = await session.one(
-        `select datname from pg_database where datallowconn and not datistemplate and has_database_privilege(oid, 'connect')
-         order by oid limit 1`,
+        `select datname::text from pg_database where datallowconn and not datistemplate and has_database_privilege(oid, 'connect')
+         and not datname = any($1) order by oid limit 1`,
+        [but],
       )
       if (other === undefined) return { session, database }
       await session.close()
@@ -330,14 +343,36 @@ export function sqlState(error: unknown): string | undefined {
 
 const NO_TLS_THERE = 'The server does not support SSL connections'
 
-async function connected(server: Server, database: string): Promise<pg.Client> {
+// An older server does not know the setting; a role that is no superuser may not change it.
+const NO_SUCH_OPTION = new Set(['42704', '42501'])
+/** Servers that refused to start a session without event triggers. */
+const withEventTriggers = new WeakSet<Server>()
+
+function optionsOf({ env }: Server, without: boolean): string {
+  return [env.PGOPTIONS, without ? WITHOUT_EVENT_TRIGGERS : ''].filter(Boolean).join(' ')
+}
+
+async function connected(server: Server, database: string): Promise<{ client: pg.Client; without: boolean }> {
+  if (withEventTriggers.has(server)) return { client: await connectedWith(server, database, false), without: false }
+  try {
+    return { client: await connectedWith(server, database, true), without: true }
+  } catch (error) {
+    if (!NO_SUCH_OPTION.has(sqlState(error) ?? '')) throw error
+    // The same refusal may be about the database itself: then this fails too.
+    const client = await connectedWith(server, database, false)
+    withEventTriggers.add(server)
+    return { client, without: false }
+  }
+}
+
+async function connectedWith(server: Server, database: string, without: boolean): Promise<pg.Client> {
   const { env } = server
   const config: pg.ClientConfig = {
     host: server.host,
     user: server.user,
     database,
     port: Number(env.PGPORT || 5432),
-    options: sessionOptions(0, env.PGOPTIONS),
+    options: sessionOptions(0, optionsOf(server, without)),
     application_name: env.PGAPPNAME || 'fragalysis-backups',
     client_encoding: 'UTF8',
     connectionTimeoutMillis: Number(env.PGCONNECT_TIMEOUT || CONNECT_SECONDS) * 1000,

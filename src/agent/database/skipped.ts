@@ -51,6 +51,15 @@ export async function skippedOfServer(server: Server, session: Session): Promise
          join pg_database d on d.oid = setdatabase, unnest(setconfig) setting where datname = 'template0'`,
     )),
     ...(await session.column(`select 'replication slot ' || slot_name from pg_replication_slots where not temporary`)),
+    // Those that a subscription has are made with it.
+    ...(await session.column(
+      `select 'replication origin ' || roname from pg_replication_origin where roname !~ '^pg_[0-9]+$'`,
+    )),
+    ...((await session.one(`select has_function_privilege('pg_show_all_file_settings()', 'execute')`))
+      ? await session.column(
+          `select format('setting %s of ALTER SYSTEM', name) from pg_file_settings where sourcefile like '%/postgresql.auto.conf'`,
+        )
+      : []),
     ...(await session.column(`select format('prepared transaction %s in %s', gid, database) from pg_prepared_xacts`)),
   ]
   for (const name of open) {
@@ -59,6 +68,24 @@ export async function skippedOfServer(server: Server, session: Session): Promise
   }
   return { databases, dumped: open, statements, notHeld }
 }
+
+/** What users may have added to a table. */
+const ADDED = `
+  select indrelid as tab, indexrelid as oid, 'index' as what, relname::text as name from pg_index join pg_class c on c.oid = indexrelid
+  union all select tgrelid, oid, 'trigger', tgname from pg_trigger where not tgisinternal
+  union all select polrelid, oid, 'policy', polname from pg_policy
+  union all select ev_class, oid, 'rule', rulename from pg_rewrite where rulename <> '_RETURN'
+  union all select stxrelid, oid, 'statistics', stxname from pg_statistic_ext`
+
+/**
+ * The tables of extensions, and the newest object that each extension itself has made: what was added to a table later
+ * is not the extension's, and pg_dump passes over it.
+ */
+const MEMBERS = `
+  select t.objid as tab, extname, (select max(objid) from pg_depend m
+    where m.refclassid = 'pg_extension'::regclass and m.refobjid = e.oid and m.deptype = 'e') as newest
+  from pg_depend t join pg_extension e on e.oid = t.refobjid
+  where t.refclassid = 'pg_extension'::regclass and t.classid = 'pg_class'::regclass and t.deptype = 'e'`
 
 /** What a dump of the session's database will not hold. */
 export async function skippedInside(session: Session): Promise<string[]> {
@@ -80,7 +107,13 @@ export async function skippedInside(session: Session): Promise<string[]> {
        join pg_extension e on d.refclassid = 'pg_extension'::regclass and e.oid = d.refobjid
        where relkind = 'r' and pg_relation_size(o.oid) > 0 and not o.oid = any(coalesce(extconfig, '{}'))
      union all
-     select 'rows of the foreign table ' || ftrelid::regclass from pg_foreign_table`,
+     select 'rows of the foreign table ' || ftrelid::regclass from pg_foreign_table
+     union all
+     select 'index ' || indexrelid::regclass || ', which is not valid: REINDEX or drop it' from pg_index
+       join pg_class on pg_class.oid = indexrelid where not indisvalid and relkind = 'i'
+     union all
+     select format('%s %s on %s, which belongs to the extension %s', added.what, added.name, added.tab::regclass, extname) from (${ADDED}) added
+       join (${MEMBERS}) members on members.tab = added.tab where added.oid > members.newest`,
   )
 }
 

@@ -95,3 +95,20 @@ test.each([
 ])('what holds data is never left out: %s', (_, statement, error) => {
   expect(withoutUnknown(statement, error)).toBeUndefined()
 })
+
+test.each([
+  ['GRANT SELECT(wal_write) ON TABLE pg_catalog.pg_stat_wal TO a;', 'privileges on pg_catalog.pg_stat_wal', '42703'],
+  ['REVOKE ALL ON FUNCTION pg_catalog.gone(a text) FROM PUBLIC;', 'privileges on pg_catalog.gone(a text)', '42883'],
+])('a privilege on what the server itself no longer has is left out: %s', (statement, name, code) => {
+  expect(withoutUnknown(statement, new StatementError('ERROR: does not exist', code))).toEqual({ name, statement: '' })
+  const ours = statement.replace('pg_catalog.', 'public.')
+  expect(withoutUnknown(ours, new StatementError('ERROR: does not exist', code))).toBeUndefined()
+})
+
+test('a password that the server refuses is left out, and nothing else of the role', () => {
+  const statement = "ALTER ROLE \"A b\" WITH NOSUPERUSER LOGIN PASSWORD 'md5''x' VALID UNTIL 'infinity';"
+  expect(withoutUnknown(statement, new StatementError('ERROR: too long', '54000'))).toEqual({
+    name: 'the password of A b',
+    statement: "ALTER ROLE \"A b\" WITH NOSUPERUSER LOGIN VALID UNTIL 'infinity';",
+  })
+})
