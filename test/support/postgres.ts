@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { onTestFinished } from 'vitest'
 import { majorsWith, programPath } from '../../src/agent/database/programs.ts'
+import { sessionOptions } from '../../src/agent/database/session.ts'
 import type { Sql } from '../../src/lab/content/database.ts'
 
 /** A PostgreSQL server for one test, on loopback, removed when the test ends. */
@@ -21,13 +22,15 @@ interface Wanted {
   /** Its superuser. */
   admin?: string
   password?: string
+  /** More options of the server: `-c name=value`. */
+  options?: string
 }
 
 /** The majors of PostgreSQL that tests can start, oldest first. */
 export const majors: readonly number[] = majorsWith('initdb')
 
 /** The newest psql, which talks to servers of every major. */
-const psql = programPath(majors.at(-1) ?? 0, 'psql')
+export const newestPsql = programPath(majors.at(-1) ?? 0, 'psql')
 
 /** A folder of PostgreSQL programs for the agent that has these majors only. */
 export async function programsOf(...chosen: readonly number[]): Promise<string> {
@@ -42,6 +45,7 @@ export async function startServer({
   major = majorsWith('initdb').at(-1) ?? 0,
   admin = 'admin',
   password = 'test-password',
+  options: more = '',
 }: Wanted = {}): Promise<TestServer> {
   const available = majorsWith('initdb')
   if (!available.includes(major)) {
@@ -77,7 +81,7 @@ export async function startServer({
   // Each server has its own address and the usual port: the agent, like the old images, takes only a host from its
   // environment.
   const host = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`
-  const options = `-c listen_addresses=${host} -c port=5432 -c unix_socket_directories= -c fsync=off -c wal_level=logical`
+  const options = `-c listen_addresses=${host} -c port=5432 -c unix_socket_directories= -c fsync=off -c wal_level=logical ${more}`
   await as('pg_ctl', ['-D', data, '-w', '-o', options, '-l', join(folder, 'log'), 'start'])
   onTestFinished(async () => {
     await as('pg_ctl', ['-D', data, '-m', 'immediate', 'stop'])
@@ -85,18 +89,60 @@ export async function startServer({
   })
   const env = { PGHOST: host, PGUSER: admin, PGADMINPASS: password }
   const sql: Sql = async (database, query) => {
-    const { stdout } = await execa(
-      psql,
-      ['-XAtq', '--set=ON_ERROR_STOP=1', `--dbname=dbname='${database.replaceAll(/['\\]/g, '\\$&')}'`],
-      {
-        input: query,
-        env: { ...env, PGPASSWORD: password },
-        maxBuffer: 1024 ** 3,
-      },
-    )
+    const { stdout } = await execa(newestPsql, ['-XAtq', '--set=ON_ERROR_STOP=1', `--dbname=${connection(database)}`], {
+      input: query,
+      env: { ...env, PGPASSWORD: password },
+      maxBuffer: 1024 ** 3,
+    })
     return stdout
   }
   return { env, sql, major }
+}
+
+/** A database as a connection string, in which no name can be taken for anything else. */
+function connection(name: string): string {
+  return `dbname='${name.replaceAll(/['\\]/g, '\\$&')}'`
+}
+
+/**
+ * What the newest pg_dump says of a database, or pg_dumpall of roles and tablespaces: the same for servers of every
+ * major that hold the same. One character a byte.
+ */
+export async function asText(server: TestServer, database?: string): Promise<string> {
+  const newest = majors.at(-1) ?? 0
+  const [program, args] =
+    database === undefined
+      ? ['pg_dumpall', ['--globals-only', '--database=template1']]
+      : ['pg_dump', ['--create', connection(database)]]
+  const { PGADMINPASS: PGPASSWORD = '', ...env } = server.env
+  const { stdout } = await execa(programPath(newest, program as string), args as string[], {
+    env: {
+      ...env,
+      PGPASSWORD,
+      PGOPTIONS: sessionOptions(server.major, server.major >= 17 ? '-c event_triggers=off' : ''),
+    },
+    encoding: 'buffer',
+    maxBuffer: 1024 ** 3,
+  })
+  return (
+    Buffer.from(stdout)
+      .toString('latin1')
+      // Drawn anew each time, or the version.
+      .replaceAll(/^\\(?:un)?restrict .*$/gm, '')
+      .replaceAll(/SCRAM-SHA-256\$[^']*/g, 'SCRAM')
+      .replaceAll(/^-- Dumped from .*$/gm, '')
+      // Written by servers of 17 alone, and of no use to another.
+      .replaceAll(/^ALTER (?:FOREIGN )?TABLE .* SET \(pg_attver=\d+\);\n/gm, '')
+      .replaceAll(/ SET \(pg_attver=\d+, /g, ' SET (')
+  )
+}
+
+/** Where two texts differ first, with some lines around it. */
+export function firstDifference(before: string, after: string): string {
+  const [left, right] = [before.split('\n'), after.split('\n')]
+  const at = left.findIndex((line, index) => line !== right[index])
+  const around = (lines: string[]) => lines.slice(Math.max(0, at - 3), at + 4).join('\n')
+  return `${around(left)}\n--- came back as ---\n${around(right)}`
 }
 
 const files = new URL('../../roles/lab_database/files/', import.meta.url).pathname
@@ -105,7 +151,7 @@ const files = new URL('../../roles/lab_database/files/', import.meta.url).pathna
 export async function fill(server: TestServer, file: 'infrastructure' | 'stack', variables: Record<string, string>) {
   const settings = Object.entries({ system: 'test', factor: '0.02', ...variables }).map(([n, v]) => `--set=${n}=${v}`)
   const { PGADMINPASS: PGPASSWORD = '', ...env } = server.env
-  await execa(psql, ['-Xq', '--dbname=postgres', `--file=${files}${file}.sql`, ...settings], {
+  await execa(newestPsql, ['-Xq', '--dbname=postgres', `--file=${files}${file}.sql`, ...settings], {
     env: { ...env, PGPASSWORD },
   })
 }
