@@ -102,7 +102,7 @@ async function manifests(made: Inventory, folder: string): Promise<Problem[]> {
     {
       playbook: 'playbooks/render-backups.yml',
       inventory: join(folder, 'shapes/hosts.yml'),
-      extraVars: { backup_cronjob_render_directory: folder, status_service_render_directory: folder },
+      extraVars: { backup_cronjob_render_directory: folder },
     },
     { log: () => {} },
   )

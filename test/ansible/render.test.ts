@@ -47,7 +47,7 @@ describe('the manifests of the systems', () => {
       {
         playbook: 'playbooks/render-backups.yml',
         inventory: join(import.meta.dirname, '../../inventories/production/hosts.yml'),
-        extraVars: { backup_cronjob_render_directory: made, status_service_render_directory: made },
+        extraVars: { backup_cronjob_render_directory: made },
       },
       { log: () => {} },
     )

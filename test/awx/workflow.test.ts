@@ -260,7 +260,7 @@ describe('a workflow here, without AWX', () => {
 
   it.each([
     [['--local'], 'add --approve to give all of them in advance'],
-    [['--approve'], '--approve is for --local'],
+    [['--approve'], '--approve needs --local'],
     [['--local', '--approve', '--answer', 'x=1'], 'asks for no `x`'],
   ])('the command with %j and no terminal ends with 2, and says what to do', async (args, said) => {
     const { exitCode, stderr } = await execa('node', [join(projectRoot, 'tools/backups.js'), 'launch', name, ...args], {
