@@ -1,4 +1,4 @@
-import { defineScalarTag, dump, type NOT_RESOLVED, YAML11_SCHEMA } from 'js-yaml'
+import { type Document, defineScalarTag, dump, type NOT_RESOLVED, SCALAR_STYLE, visit, YAML11_SCHEMA } from 'js-yaml'
 
 /** A text that Ansible must never evaluate as a template; written with the tag `!unsafe`. */
 export class Unsafe {
@@ -26,9 +26,18 @@ const ansibleSchema = YAML11_SCHEMA.withTags(
   }),
 )
 
+// What Python's YAML reads as a time, and fails on if there is no such day or hour; js-yaml does not quote that one.
+const time = /^\d{4}-\d\d?-\d\d?(?:$|[Tt \t])/
+
+function quoteTimes(documents: Document[]): void {
+  visit(documents, node => {
+    if (node.kind === 'scalar' && time.test(String(node.value))) node.style = SCALAR_STYLE.SINGLE_QUOTED
+  })
+}
+
 /** A value as YAML for Ansible: keys sorted, so that equal values give equal text. */
 export function ansibleYaml(value: unknown): string {
-  return dump(value, { schema: ansibleSchema, sortKeys: true, lineWidth: 120, noRefs: true })
+  return dump(value, { schema: ansibleSchema, sortKeys: true, lineWidth: 120, noRefs: true, transform: quoteTimes })
 }
 
 // What Ansible takes for the start of a template. A text with none of these is used as it is.

@@ -62,6 +62,14 @@ export function environmentOf({ options }: OptionTable): string[] {
   return options.flatMap(({ environment }) => environment ?? []).sort()
 }
 
+/** The questions of a table's survey, by the agent's variable that the answer sets. */
+export function questionsOf({ options }: OptionTable): Record<string, string> {
+  const asked = options.filter(({ unasked }) => !unasked)
+  return Object.fromEntries(
+    asked.flatMap(({ environment, question }) => (environment ? [[environment, question]] : [])),
+  )
+}
+
 /** Converts answers by option name to answers of the survey; missing required answers keep their default. */
 export function answersOf(
   table: OptionTable,

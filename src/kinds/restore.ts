@@ -1,6 +1,6 @@
 import type { Schedule } from '../schedule/index.ts'
 import type { CredentialUse, Surroundings, TemplateUse, Volume } from './kind.ts'
-import { answersOf, environmentOf, type JobOption, type OptionTable, surveyOf } from './options.ts'
+import { answersOf, environmentOf, type JobOption, type OptionTable, questionsOf, surveyOf } from './options.ts'
 
 /** Fields of every system in a cluster. */
 export interface InCluster {
@@ -70,7 +70,10 @@ export function systemVariables(system: InCluster, { agent }: Surroundings, work
     ...(work.restore && {
       backup_system_restore_mounts: work.restore.mounts,
       backup_system_restore_options: environmentOf(work.restore.table),
-      ...(work.restore.environment && { backup_system_restore_environment: work.restore.environment }),
+      backup_system_restore_environment: {
+        ...work.restore.environment,
+        BACKUP_QUESTIONS: JSON.stringify(questionsOf(work.restore.table)),
+      },
       ...(work.restore.seconds && { backup_system_restore_seconds: work.restore.seconds }),
     }),
     ...(work.drill && { backup_system_drill_options: environmentOf(work.drill) }),

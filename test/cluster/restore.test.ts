@@ -113,6 +113,7 @@ test('a restore of a database gets its answers and no others, and the backup vol
   })
   expect(job.environment).toEqual({
     AWS_DEFAULT_REGION: 'us-east-1',
+    BACKUP_QUESTIONS: expect.stringContaining('"RESTORE_REPLACE":"Replace what is there?"'),
     BACKUP_SYSTEM: 'production-stack-db',
     DATABASE: 'frag',
     FROM_BACKUP: 'LATEST',
@@ -155,8 +156,15 @@ test('a drill of a database has the image with a server, and a temporary volume'
   expect(job.environment).not.toHaveProperty('RESTORE_REPLACE')
 })
 
-test.each([
+test.each<[string, Record<string, string>, RegExp]>([
   ['without its confirmation', { backup_system_dry_run: 'no' }, /is not confirmed; nothing was changed/],
+  ...['yesterday', '2026-13-01', '2026-01-31T24:00:00Z', '2026-01-31 03:07'].map(
+    (copy): [string, Record<string, string>, RegExp] => [
+      `for the time ${copy}`,
+      { backup_system_copy: copy },
+      /names no copy; nothing was changed.*"Which copy\?"/,
+    ],
+  ),
   [
     'from a place that has no copies',
     { backup_system_from: 'replica' },

@@ -42,6 +42,8 @@ export interface Plan {
   roles: { existing: Set<string>; make: string[]; change: string[] }
   /** Tablespaces of the dump: those on the server, those to create, and those without a directory. */
   tablespaces: { existing: Set<string>; make: string[]; missing: Set<string> }
+  /** What a dry run found that the restore itself is refused for until somebody allows it. */
+  asks: string[]
   /** Owner of a new database if the dump does not name one. */
   owner: string
 }
@@ -76,19 +78,23 @@ export async function makePlan(
   const wanted = databasesOf(settings, facts, refuse)
   const { home, beside } = newNames(wanted.length)
   const targets = await targetsOf(wanted, beside, server, session, began, refuse)
+  // A dry run is not refused for what its reader has yet to allow.
+  const asks: string[] = []
+  const ask = (why: string) => {
+    if (!settings.dryRun) throw refuse(why)
+    asks.push(why)
+  }
   const full = targets.filter(target => target.objects > 0)
   if (full.length > 0 && !settings.replace) {
     const what = full.map(({ name, tables, objects }) => `${name} (${contentOf(tables, objects)})`).join(', ')
-    throw refuse(
+    ask(
       `${settings.host} has ${what} already. RESTORE_REPLACE=yes puts the copy in its place and keeps what is there under another name; ${targets.length === 1 ? 'RESTORE_INTO=<name>' : 'DATABASE=<one of them> with RESTORE_INTO=<name>'} restores beside it`,
     )
   }
   const used = targets.filter(target => target.sessions > 0)
   if (used.length > 0 && !settings.endConnections) {
     const what = used.map(({ name, sessions }) => `${name} (${sessions})`).join(', ')
-    throw refuse(
-      `other sessions are connected to ${what}: scale their applications down, or set RESTORE_END_CONNECTIONS=yes`,
-    )
+    ask(`other sessions are connected to ${what}: scale their applications down, or set RESTORE_END_CONNECTIONS=yes`)
   }
   const prepared = await session.column(
     'select distinct database::text from pg_prepared_xacts where database = any($1)',
@@ -128,6 +134,7 @@ export async function makePlan(
       change: facts.of === 'server' && settings.database === '' ? made.filter(name => existing.has(name)) : [],
     },
     tablespaces: await tablespacesOf(facts, session),
+    asks,
     owner: owner === undefined ? settings.user : readable(owner),
   }
 }
@@ -310,6 +317,7 @@ export async function describe(plan: Plan, settings: DatabaseRestoreSettings, se
       `  tablespaces left out, because the server has no empty directory for them: ${what.map(([name, at]) => `${readable(name)} (${readable(at)})`).join(', ')}; what is in them goes to the default tablespace`,
     )
   }
+  for (const why of plan.asks) log(`  the restore will be refused: ${why}`)
   return {
     system: settings.system,
     copy: plan.copy.name,
@@ -318,6 +326,7 @@ export async function describe(plan: Plan, settings: DatabaseRestoreSettings, se
     replaced: targets.filter(target => target.exists).map(target => target.name),
     removed,
     notHeld: facts.notHeld,
+    ...(plan.asks.length > 0 && { asks: plan.asks }),
     rolesMade: roles.make.length,
     rolesChanged: roles.change.length,
     from: facts.versions.server,

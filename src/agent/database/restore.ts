@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Environment } from '../../store/client.ts'
 import { choose, list } from '../run/copies.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
-import { Failure, type Result } from '../run/outcome.ts'
+import { Failure, inWordsOfReader, type Result } from '../run/outcome.ts'
 import { countsOf, literal, ofDatabase, placed, quoted, raw, readable } from './dump-facts.ts'
 import { checkDump, copiesOf, type DumpCopy, sqlOf } from './dump-file.ts'
 import { type Changes, DumpFilter } from './dump-filter.ts'
@@ -46,6 +46,7 @@ export async function restoreDatabase(
     let said: Result
     try {
       plan = await makePlan(settings, copy, facts, server, session, began)
+      plan.asks = plan.asks.map(why => inWordsOfReader(why, env))
       said = await describe(plan, settings, session)
     } finally {
       await session.close()

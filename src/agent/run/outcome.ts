@@ -57,6 +57,25 @@ export function exitCodesHelp(): string {
   return ['Exit codes:', '   0  success', ...rows].join('\n')
 }
 
+/**
+ * A message in the words of where its reader stands: on AWX a variable is set by the answer to a question of the survey.
+ *
+ * @param env `BACKUP_QUESTIONS`: the questions by variable, in JSON; without it, the message as it is
+ */
+export function inWordsOfReader(message: string, { BACKUP_QUESTIONS: given }: Environment): string {
+  if (!given) return message
+  const questions = new Map(Object.entries(JSON.parse(given) as Record<string, string>))
+  return message.replaceAll(
+    /\b(?:set )?([A-Z][A-Z_]+)(?:=(<[^>]*>|[\w-]+))?/g,
+    (whole, name: string, value?: string) => {
+      const question = questions.get(name)
+      if (question === undefined) return whole
+      if (value === undefined) return `"${question}"`
+      return whole.startsWith('set ') ? `answer "${question}" with ${value}` : `the answer ${value} to "${question}"`
+    },
+  )
+}
+
 // Time to clean up after SIGTERM: Kubernetes sends SIGKILL after 30 seconds.
 const CLEAN_UP_MS = 20_000
 
@@ -94,8 +113,9 @@ export async function conclude(
     const failure = asFailure(stop.signal.aborted ? stop.signal.reason : error)
     code = failures[failure.kind].code
     if (failure.kind === 'unexpected') log(String(failure.stack))
-    log(`FAILURE (${code}): ${failure.message}`)
-    const result = { command, failure: failure.kind, message: failure.message }
+    const message = inWordsOfReader(failure.message, env)
+    log(`FAILURE (${code}): ${message}`)
+    const result = { command, failure: failure.kind, message }
     writeTermination(env, `FAILURE (${code})\n${JSON.stringify(result)}`)
     process.stdout.write(`${JSON.stringify(result)}\n`)
     await heartbeat(url, 'fail', logTail())

@@ -59,6 +59,11 @@ test('a server is restored to a new one from our dump: roles, owners, settings, 
     kind: 'restore',
     message: expect.stringContaining('RESTORE_REPLACE'),
   })
+  // A dry run says the same, and succeeds.
+  expect(await restore({ ...env, RESTORE_DRY_RUN: 'yes' }, never)).toMatchObject({
+    dryRun: true,
+    asks: [expect.stringMatching(/already\. RESTORE_REPLACE=yes puts the copy in its place/)],
+  })
   const replaced = await restore({ ...env, RESTORE_REPLACE: 'yes' }, never)
   await expectSame(original, copy)
   const [kept = ''] = (replaced.kept as string[]).filter(name => name.endsWith('_keycloak'))

@@ -51,6 +51,8 @@ it('values that YAML 1.1 and 1.2 read differently reach Ansible as they are', as
     '0x1f',
     '1_000',
     '2026-01-02',
+    '2026-13-01',
+    '2026-01-31T24:00:00Z',
     '',
     ' a ',
     '#',
