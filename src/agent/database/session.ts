@@ -372,7 +372,9 @@ async function connectedWith(server: Server, database: string, without: boolean)
     user: server.user,
     database,
     port: Number(env.PGPORT || 5432),
-    options: sessionOptions(0, optionsOf(server, without)),
+    // A server that knows the setting for event triggers knows the later settings too: none may end the session before it
+    // can set them.
+    options: sessionOptions(without ? 17 : 0, optionsOf(server, without)),
     application_name: env.PGAPPNAME || 'fragalysis-backups',
     client_encoding: 'UTF8',
     connectionTimeoutMillis: Number(env.PGCONNECT_TIMEOUT || CONNECT_SECONDS) * 1000,
