@@ -8,7 +8,7 @@ export interface HostileDatabase {
 }
 
 /** Roles that the databases name, in the order in which pg_dumpall recreates them. */
-export const hostileRoles = ['a role', 'Role "x"', 'readers;', 'writers'].sort()
+const hostileRoles = ['a role', 'Role "x"', 'readers;', 'writers'].sort()
 
 const ENCODINGS = [
   { name: 'UTF8', letters: 'äß漢字😀\u00a0' },

@@ -109,6 +109,6 @@ test('a password that the server refuses is left out, and nothing else of the ro
   const statement = "ALTER ROLE \"A b\" WITH NOSUPERUSER LOGIN PASSWORD 'md5''x' VALID UNTIL 'infinity';"
   expect(withoutUnknown(statement, new StatementError('ERROR: too long', '54000'))).toEqual({
     name: 'the password of A b',
-    statement: "ALTER ROLE \"A b\" WITH NOSUPERUSER LOGIN VALID UNTIL 'infinity';",
+    statement: 'ALTER ROLE "A b" WITH NOSUPERUSER LOGIN VALID UNTIL \'infinity\';',
   })
 })
