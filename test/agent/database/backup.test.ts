@@ -209,7 +209,7 @@ test('the remains of killed runs are removed: unfinished files, multipart upload
     USE_RCLONE_BUCKET_AND_PATH: bucket,
   })
   expect(run.code).toBe(0)
-  expect(run.log).toContain('aborted 1 uploads')
+  expect(run.log).toContain('aborted 1 unfinished uploads')
   expect((await readdir(join(volume, 'hourly'))).filter(name => name.startsWith('.unf'))).toEqual([])
   const left = await store.s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }))
   expect(left.Uploads ?? []).toEqual([])
