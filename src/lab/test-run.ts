@@ -15,19 +15,15 @@ export interface TestCounts {
   readonly succeeded: boolean
 }
 
-/**
- * Projects of `vitest.config.ts`: those that need no lab, those on a part of it that no other project changes, and those
- * on the whole lab. The bucket store stays when the whole lab is recovered, and tests use buckets of their own.
- */
+/** Projects of `vitest.config.ts`: those that need no lab, those on a part of it each, and those on the whole lab. */
 const withoutLab = ['unit', 'ansible']
-const onStore = ['agent']
-const onParts = ['host', 'cluster']
+const onParts = ['host', 'agent', 'cluster']
 const onWhole = ['whole']
 
 /**
  * Runs the tests whose path contains one of the words; all of them if there are no words. What can run side by side
  * does: the tests that need no lab start at once, those on different parts of the lab when it is up, and those on the
- * whole lab when the cluster and the Docker host are free.
+ * whole lab when it is free.
  *
  * @param startLab returns the environment in which tests find the lab; called only if a test needs one
  * @param print gets the output of vitest, a line at a time, with the project's name in front
@@ -46,10 +42,9 @@ export async function runTests(
         .map(project => runProject(project, words, environment, folder, print)),
     )
   const withLab = async () => {
-    if (![...onStore, ...onParts, ...onWhole].some(project => matching.has(project))) return []
+    if (![...onParts, ...onWhole].some(project => matching.has(project))) return []
     const environment = await startLab()
-    const partsThenWhole = async () => [...(await run(onParts, environment)), ...(await run(onWhole, environment))]
-    return (await Promise.all([run(onStore, environment), partsThenWhole()])).flat()
+    return [...(await run(onParts, environment)), ...(await run(onWhole, environment))]
   }
   try {
     const counts = await Promise.all([run(withoutLab), withLab()])
