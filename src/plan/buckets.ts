@@ -5,6 +5,7 @@ import type { System } from '../kinds/index.ts'
 import type { CredentialInputs } from '../launch/credentials.ts'
 import { secondCredentials, secondOf, storeCredential, storeEnvironment } from '../launch/stores.ts'
 import { leftovers, openToAll, publicAcl } from '../store/bucket-state.ts'
+import { statusOf } from '../store/call.ts'
 import { openStore, type Store } from '../store/client.ts'
 import { movedPast, moveOn } from '../store/postgres-client.ts'
 import { unprotected, weaknesses } from '../store/protection.ts'
@@ -101,10 +102,6 @@ async function clientBehind(store: Store, { bucket, name }: System): Promise<str
   if (receipt?.kind !== 'database' || receipt.versions.server === undefined) return []
   const why = movedPast(receipt.versions.server, contentOf('agent', readLock()).postgres)
   return why === undefined ? [] : [`${why} of ${name}; ${moveOn}`]
-}
-
-function statusOf(error: unknown): number | undefined {
-  return (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode
 }
 
 function messageOf(error: unknown): string {

@@ -17,14 +17,19 @@ export function callOf(error: unknown): StoreCall | undefined {
   return typeof error === 'object' && error !== null ? calls.get(error) : undefined
 }
 
+/** The HTTP status with which a store refused; undefined if it did not answer, or the error is another one. */
+export function statusOf(error: unknown): number | undefined {
+  return (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode
+}
+
 /** Add the call that caused an error to its message. The error's name is unchanged. */
 export function describeCall(
   error: unknown,
   { operation, bucket, key }: Pick<StoreCall, 'operation' | 'bucket' | 'key'>,
 ): void {
   if (!(error instanceof Error) || error.name === 'AbortError' || calls.has(error)) return
-  const answer = error as Error & { Code?: string; code?: string; $metadata?: { httpStatusCode?: number } }
-  const status = answer.$metadata?.httpStatusCode
+  const answer = error as Error & { Code?: string; code?: string }
+  const status = statusOf(error)
   const unnamed = ['Error', 'UnknownError', 'Unknown'].includes(error.name)
   const code = unnamed ? (answer.Code ?? answer.code ?? (status ? `HTTP ${status}` : 'no answer')) : error.name
   const said = ['UnknownError', 'Unknown', code, ''].includes(error.message) ? '' : `: ${error.message}`

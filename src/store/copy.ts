@@ -7,6 +7,7 @@ import {
   HeadObjectCommand,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
+import { statusOf } from './call.ts'
 import type { Store } from './client.ts'
 import { bareEtag } from './list.ts'
 import { inParallel } from './parallel.ts'
@@ -55,7 +56,7 @@ async function copyByParts(
   const { bucket, from, version: VersionId, source, to } = request
   const whole = { Bucket: bucket, Key: from, ...(VersionId !== undefined && { VersionId }) }
   const there = await store.s3.send(new HeadObjectCommand(whole)).catch(error => {
-    if (error.$metadata?.httpStatusCode === 404) return undefined
+    if (statusOf(error) === 404) return undefined
     throw error
   })
   if (!there) return false

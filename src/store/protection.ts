@@ -11,6 +11,7 @@ import {
   PutBucketVersioningCommand,
   PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3'
+import { statusOf } from './call.ts'
 import type { Store } from './client.ts'
 import { inParallel } from './parallel.ts'
 
@@ -169,8 +170,4 @@ function md5Of(input: object): { ContentMD5?: string } {
   const { Body, ContentMD5 } = input as { Body?: unknown; ContentMD5?: string }
   if (ContentMD5 !== undefined || !(Body instanceof Uint8Array)) return {}
   return { ContentMD5: createHash('md5').update(Body).digest('base64') }
-}
-
-function statusOf(error: unknown): number | undefined {
-  return (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream, type Stats, statSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
+import { statusOf } from '../../store/call.ts'
 import type { Store } from '../../store/client.ts'
 import { ownFolders, TRASH } from '../../store/folders.ts'
 import { bareEtag, listObjects } from '../../store/list.ts'
@@ -103,7 +104,7 @@ export class BucketContent implements Content {
         const head = await this.#store.s3.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }))
         held.set(key, { key, bytes: head.ContentLength ?? 0, etag: bareEtag(head.ETag) })
       } catch (error) {
-        if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== 404) throw error
+        if (statusOf(error) !== 404) throw error
       }
     })
     return held
