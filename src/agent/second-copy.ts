@@ -8,7 +8,7 @@ import { listCopies, prune, vouchesFor } from '../store/retention.ts'
 import { abortUploads, uploadStream } from '../store/upload.ts'
 import { agentKinds, receiptKinds } from './kinds.ts'
 import { startTime } from './run/clock.ts'
-import { bucketPlace, storeVariables, Variables } from './run/environment.ts'
+import { namedPlace, storeVariables, Variables } from './run/environment.ts'
 import { log, progress } from './run/log.ts'
 import { conclude, Failure, type Result } from './run/outcome.ts'
 import { requireProtection } from './run/protection.ts'
@@ -33,7 +33,7 @@ export const command: CommandModule = {
 export async function secondCopy(env: Environment, stop: AbortSignal): Promise<Result> {
   const variables = new Variables(env)
   const system = variables.required('BACKUP_SYSTEM', 'the system whose copies are copied')
-  const { bucket } = bucketPlace(env.S3_BUCKET_NAME || env.USE_RCLONE_BUCKET_AND_PATH || '')
+  const { bucket } = namedPlace(env)
   if (!bucket)
     variables.problem('neither S3_BUCKET_NAME nor USE_RCLONE_BUCKET_AND_PATH is set: the bucket of the copies')
   storeVariables(variables)

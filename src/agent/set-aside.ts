@@ -9,7 +9,7 @@ import { drillSystem, readReceipt, readReceipts } from '../store/receipt.ts'
 import { moveAside } from '../store/set-aside.ts'
 import { TIERS } from './database/settings.ts'
 import { BackupVolume, takenAt } from './database/volume.ts'
-import { bucketPlace, Variables } from './run/environment.ts'
+import { namedPlace, Variables } from './run/environment.ts'
 import { log } from './run/log.ts'
 import { conclude, type Result } from './run/outcome.ts'
 
@@ -29,7 +29,7 @@ export const command: CommandModule = {
 export async function setAside(env: Environment): Promise<Result> {
   const variables = new Variables(env)
   const system = variables.required('BACKUP_SYSTEM', 'the system whose copies are checked')
-  const { bucket, path } = bucketPlace(env.S3_BUCKET_NAME || env.USE_RCLONE_BUCKET_AND_PATH || '')
+  const { bucket, path } = namedPlace(env)
   const volume = variables.optional('BACKUP_VOLUME')
   if (!bucket && !volume) {
     variables.problem('set S3_BUCKET_NAME or USE_RCLONE_BUCKET_AND_PATH (the bucket), or BACKUP_VOLUME')

@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { type Environment, openStore } from '../store/client.ts'
 import { bringBack, listVersions, type Return, returnTo, type Version } from '../store/versions.ts'
-import { bucketPlace, Variables } from './run/environment.ts'
+import { namedPlace, Variables } from './run/environment.ts'
 import { log, progress, sized } from './run/log.ts'
 import { conclude, Failure, type Result } from './run/outcome.ts'
 import { wanted } from './run/restore-settings.ts'
@@ -32,7 +32,7 @@ const NAMED = 1000
  */
 export async function undelete(env: Environment): Promise<Result> {
   const variables = new Variables(env)
-  const { bucket } = bucketPlace(env.S3_BUCKET_NAME || env.USE_RCLONE_BUCKET_AND_PATH || '')
+  const { bucket } = namedPlace(env)
   if (!bucket) variables.problem('set S3_BUCKET_NAME or USE_RCLONE_BUCKET_AND_PATH: the bucket')
   const time = wanted(variables)
   const dryRun = variables.yes('RESTORE_DRY_RUN', false)

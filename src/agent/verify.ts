@@ -11,7 +11,7 @@ import { setAside } from '../store/set-aside.ts'
 import { receiptKinds } from './kinds.ts'
 import { type CheckedCopies, readCopiesBack } from './read-back.ts'
 import { drillReceipts } from './run/drill-receipt.ts'
-import { bucketPlace, Variables } from './run/environment.ts'
+import { namedPlace, Variables } from './run/environment.ts'
 import { log } from './run/log.ts'
 import { conclude, Failure, type Result } from './run/outcome.ts'
 import { withSecrets } from './run/secrets.ts'
@@ -64,8 +64,7 @@ const STALE: ReadonlySet<FindingId> = new Set(['no-copy', 'overdue', 'drill-over
 export async function verify(env: Environment, stop = new AbortController().signal): Promise<Result> {
   const variables = new Variables(env)
   const system = variables.required('BACKUP_SYSTEM', 'the system whose copies are verified')
-  const place = env.S3_BUCKET_NAME || env.USE_RCLONE_BUCKET_AND_PATH || ''
-  const { bucket } = bucketPlace(place)
+  const { bucket } = namedPlace(env)
   if (!bucket)
     variables.problem('neither S3_BUCKET_NAME nor USE_RCLONE_BUCKET_AND_PATH is set: the bucket of the copies')
   const oldest = variables.count('BACKUP_MAXIMUM_AGE_H', 26, 1)

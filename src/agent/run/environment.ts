@@ -78,6 +78,11 @@ export function bucketPlace(text: string): BucketPlace {
   return { bucket, path: rest.join('/') }
 }
 
+/** The place that the contract's variables name, whichever image's they are; an empty bucket if they name none. */
+export function namedPlace(env: Environment): BucketPlace {
+  return bucketPlace(env.S3_BUCKET_NAME || env.USE_RCLONE_BUCKET_AND_PATH || '')
+}
+
 /** Whether the contract's variables ask for a bucket. */
 export function usesBucket(env: Environment): boolean {
   return !!env.USE_RCLONE && env.USE_RCLONE.toLowerCase() !== 'no'
