@@ -1,22 +1,15 @@
 import { atMinute, inBytes } from '../report/quantities.ts'
-import { escapeHtml as text } from '../status/html.ts'
+import { htmlDocument, escapeHtml as text } from '../status/html.ts'
 import { duration } from '../store/assess.ts'
 import type { Basis, Evidence, SystemEvidence } from './evidence.ts'
 
 /** The evidence as one HTML document without scripts or external resources. */
 export function evidencePage({ organisation, month, madeAt, systems }: Evidence): string {
   const title = `Backups of ${text(organisation)} in ${text(month)}`
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${title}</title>
-<style>${style}</style>
-</head>
-<body>
-<header>
+  return htmlDocument(
+    title,
+    style,
+    `<header>
 <h1>${title}</h1>
 <p>Made at ${time(madeAt)}; all times are UTC. Every line names the receipt that it rests on: its place in the bucket, and the SHA-256 of its bytes. Each receipt names the hash of the one before it.</p>
 </header>
@@ -27,10 +20,8 @@ ${table(
   systems.map(summary),
 )}
 ${systems.map(section).join('\n')}
-</main>
-</body>
-</html>
-`
+</main>`,
+  )
 }
 
 function summary({ system, copies, proofs, findings, chain, unread }: SystemEvidence): string[] {

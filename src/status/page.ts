@@ -3,7 +3,7 @@ import type { Schedule } from '../schedule/index.ts'
 import { duration, type Finding, findingKinds, findingPage } from '../store/assess.ts'
 import { calendar, type Day, lineChart, type Point } from './charts.ts'
 import { nextRuns } from './expect.ts'
-import { escapeHtml as text } from './html.ts'
+import { htmlDocument, escapeHtml as text } from './html.ts'
 import { copiesText, type Row } from './row.ts'
 
 /** What the page shows of a system besides its row; oldest first. */
@@ -35,17 +35,10 @@ export interface PageInput {
 export function statusPage({ organisation, at, systems, findings, docs }: PageInput): string {
   const critical = findings.filter(({ severity }) => severity === 'critical').length
   const verdict = findings.length === 0 ? 'no findings' : `${critical} critical, ${findings.length - critical} warnings`
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Backups of ${text(organisation)}: ${verdict}</title>
-<style>${style}</style>
-</head>
-<body>
-<header>
+  return htmlDocument(
+    `Backups of ${text(organisation)}: ${verdict}`,
+    style,
+    `<header>
 <h1>Backups of ${text(organisation)}</h1>
 <p>${count(systems.length, 'system')}, ${verdict}. As of <time datetime="${at.toISOString()}">${atMinute(at)}</time>; all times are UTC.</p>
 </header>
@@ -62,10 +55,8 @@ ${systems.length === 0 ? '<p>The config has no system.</p>' : table(systems, at)
 <h2 id="histories">Histories</h2>
 ${systems.map(system => history(system, at)).join('\n')}
 </section>
-</main>
-</body>
-</html>
-`
+</main>`,
+  )
 }
 
 function findingItem(
