@@ -1,12 +1,20 @@
 import Type from 'typebox'
 import type { System } from '../kinds/index.ts'
-import { keySchema, nameSchema, objectNameSchema } from '../kinds/kind.ts'
+import { nameSchema, objectNameSchema } from '../kinds/kind.ts'
+import { storeSecretSchema } from '../kinds/store-secret.ts'
 
 const url = Type.String({
   pattern: '^https?://[^/\\s]+/?$',
   format: 'http-address',
   description: 'Scheme and host, no path',
 })
+
+/** What every store has. */
+const storeFields = {
+  endpoint: url,
+  region: Type.String({ description: 'What the store calls its region; Ceph accepts any', minLength: 1 }),
+  provider: Type.String({ description: "rclone's name of the S3 provider", minLength: 1 }),
+}
 
 /** Everything of the config but the systems, whose schemas are their kinds'. */
 export const configSchema = Type.Object(
@@ -41,22 +49,16 @@ export const configSchema = Type.Object(
       },
       { additionalProperties: false },
     ),
-    store: Type.Object(
-      {
-        endpoint: url,
-        region: Type.String({ description: 'What the store calls its region; Ceph accepts any', minLength: 1 }),
-        provider: Type.String({ description: "rclone's name of the S3 provider", minLength: 1 }),
-      },
-      { additionalProperties: false, description: 'The S3 store that holds every bucket' },
-    ),
+    store: Type.Object(storeFields, {
+      additionalProperties: false,
+      description: 'The S3 store that holds every bucket',
+    }),
     otherStores: Type.Optional(
       Type.Array(
         Type.Object(
           {
             name: nameSchema,
-            endpoint: url,
-            region: Type.String({ description: 'What the store calls its region; Ceph takes any word', minLength: 1 }),
-            provider: Type.String({ description: "rclone's name for the store's maker", minLength: 1 }),
+            ...storeFields,
           },
           { additionalProperties: false },
         ),
@@ -149,17 +151,8 @@ export const configSchema = Type.Object(
           cluster: Type.String({ description: 'One of `clusters`', minLength: 1 }),
           namespace: Type.String({ description: 'The namespace it runs in', format: 'kubernetes-namespace' }),
           image: Type.String({ description: 'The image of the status service, pinned', format: 'image' }),
-          storeSecret: Type.Object(
-            {
-              name: objectNameSchema,
-              accessKeyId: keySchema,
-              secretAccessKey: keySchema,
-            },
-            {
-              additionalProperties: false,
-              description:
-                'The Secret of that namespace with the keys of a user of the store who may read every bucket, and write none; `deploy-backups` does not make it',
-            },
+          storeSecret: storeSecretSchema(
+            'The Secret of that namespace with the keys of a user of the store who may read every bucket, and write none; `deploy-backups` does not make it',
           ),
           prometheus: Type.Optional(
             Type.Object(

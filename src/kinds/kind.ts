@@ -3,6 +3,7 @@ import { type Schedule, scheduleSchema } from '../schedule/index.ts'
 import type { OptionTable } from './options.ts'
 import { protectSchema } from './protect.ts'
 import { secondSchema } from './second.ts'
+import { storeSecretSchema } from './store-secret.ts'
 
 /** Names become Kubernetes objects, inventory hosts and bucket prefixes, so the strictest rule applies (RFC 1123). */
 export const nameSchema = Type.String({
@@ -68,17 +69,8 @@ export const clusterFields = {
     Type.String({ description: 'A node label that the pod prefers', format: 'kubernetes-label' }),
   ),
   storeSecret: Type.Optional(
-    Type.Object(
-      {
-        name: objectNameSchema,
-        accessKeyId: Type.String({ description: "The key's name in the Secret", format: 'kubernetes-secret-key' }),
-        secretAccessKey: Type.String({ description: "The key's name in the Secret", format: 'kubernetes-secret-key' }),
-      },
-      {
-        additionalProperties: false,
-        description:
-          "The Secret with the store's keys. Default: `backup-store` with `access_key_id`, `secret_access_key`",
-      },
+    storeSecretSchema(
+      "The Secret with the store's keys. Default: `backup-store` with `access_key_id`, `secret_access_key`",
     ),
   ),
   replaces: Type.Optional(

@@ -2,6 +2,7 @@ import Type from 'typebox'
 import { type Schedule, scheduleSchema } from '../schedule/index.ts'
 import type { CredentialUse, Surroundings, TemplateUse } from './kind.ts'
 import { type Protect, protectEnvironment, protectSchema } from './protect.ts'
+import { storeSecretSchema } from './store-secret.ts'
 
 /** The schema of `second`. */
 export const secondSchema = Type.Object(
@@ -11,20 +12,8 @@ export const secondSchema = Type.Object(
     keep: Type.Integer({ description: 'How many verified copies are kept there', minimum: 1 }),
     schedule: scheduleSchema,
     storeSecret: Type.Optional(
-      Type.Object(
-        {
-          name: Type.String({ format: 'kubernetes-name' }),
-          accessKeyId: Type.String({ description: "The key's name in the Secret", format: 'kubernetes-secret-key' }),
-          secretAccessKey: Type.String({
-            description: "The key's name in the Secret",
-            format: 'kubernetes-secret-key',
-          }),
-        },
-        {
-          additionalProperties: false,
-          description:
-            "In a cluster: the Secret of the namespace with the second store's keys. Default: `backup-second-store` with `access_key_id`, `secret_access_key`",
-        },
+      storeSecretSchema(
+        "In a cluster: the Secret of the namespace with the second store's keys. Default: `backup-second-store` with `access_key_id`, `secret_access_key`",
       ),
     ),
     protect: Type.Optional(protectSchema),

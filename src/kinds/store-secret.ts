@@ -1,0 +1,13 @@
+import Type from 'typebox'
+
+/** The schema of a Secret with a store's keys. */
+export function storeSecretSchema(description: string) {
+  return Type.Object(
+    {
+      name: Type.String({ format: 'kubernetes-name' }),
+      accessKeyId: Type.String({ description: "The key's name in the Secret", format: 'kubernetes-secret-key' }),
+      secretAccessKey: Type.String({ description: "The key's name in the Secret", format: 'kubernetes-secret-key' }),
+    },
+    { additionalProperties: false, description },
+  )
+}
