@@ -1,6 +1,5 @@
 import type { Config } from '../config/index.ts'
 import { generatedMark } from '../inventory/files.ts'
-import { inventory } from '../inventory/inventory.ts'
 import { kindOf } from '../kinds/index.ts'
 
 /** One rule of a Role, as Kubernetes has it, and why it is needed. */
@@ -36,12 +35,11 @@ interface HostVariables {
  * other than those that the config names.
  */
 export function accessRules(config: Config, cluster: string): Map<string, AccessRule[]> {
-  const { hosts } = inventory(config, {})
   const namespaces = new Map<string, HostVariables[]>()
   for (const system of config.systems) {
     const namespace = kindOf(system).inCluster(system)?.namespace
     if (namespace === undefined || kindOf(system).cluster(system) !== cluster) continue
-    const variables = hosts[system.name] as unknown as HostVariables
+    const variables = kindOf(system).hostVariables(system, config) as unknown as HostVariables
     namespaces.set(namespace, [...(namespaces.get(namespace) ?? []), variables])
   }
   const rules = new Map([...namespaces].map(([namespace, variables]) => [namespace, rulesOf(namespace, variables)]))
