@@ -11,7 +11,7 @@ import {
   secondStoreCredentialType,
   storeCredentialType,
 } from './credential-types.ts'
-import { mark } from './mark.ts'
+import { mark, marked } from './mark.ts'
 import { notificationTemplates } from './notifications.ts'
 import { recoveryNodes, type StagedUse } from './recovery.ts'
 import type {
@@ -27,7 +27,6 @@ import type {
 } from './vocabulary.ts'
 
 export type * from './vocabulary.ts'
-export { mark }
 
 /** AWX's definitions for a config; AWX reads its inventory from `inventories/production/`. */
 export function definitions(config: Config): Definitions {
@@ -36,7 +35,9 @@ export function definitions(config: Config): Definitions {
   const name = `${organization} backups`
   const staged = stagedUses(config)
   const uses = staged.map(({ use }) => use)
-  const workflows = recoveries(config, staged, ways(config, name))
+  const notifications = notificationTemplates(config, name)
+  const told = notifications.map(template => template.name)
+  const workflows = recoveries(config, staged, told)
   return {
     controller_mark: mark,
     controller_defaults: defaults,
@@ -84,8 +85,8 @@ export function definitions(config: Config): Definitions {
         update_on_launch: true,
       },
     ],
-    controller_notifications: notificationTemplates(config, name),
-    controller_templates: uses.map(use => template(use, config, ways(config, name))),
+    controller_notifications: notifications,
+    controller_templates: uses.map(use => template(use, config, told)),
     controller_workflows: workflows,
     controller_schedules: schedules(config),
     controller_teams: [
@@ -101,8 +102,6 @@ export function definitions(config: Config): Definitions {
 
 /** The team that launches and restores; membership is given on AWX or by its directory. */
 const operators = 'Backup operators'
-
-const marked = (description: string) => `${description} [${mark}]`
 
 /** A launch asks for nothing but a survey, and cannot change how the playbook runs. */
 const asksNothing = Object.fromEntries(
@@ -218,11 +217,6 @@ function notifies(names: readonly string[], { also = [] }: Config['notifications
     notification_templates_success: also.includes('succeeded') ? names : [],
     notification_templates_error: names,
   }
-}
-
-/** The names of the notification templates, one for each way to tell somebody. */
-function ways(config: Config, name: string): string[] {
-  return notificationTemplates(config, name).map(way => way.name)
 }
 
 function template(use: TemplateUse, config: Config, told: readonly string[]): JobTemplate {

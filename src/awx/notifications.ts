@@ -1,12 +1,12 @@
 import { Unsafe } from '../ansible/yaml.ts'
 import type { Config } from '../config/index.ts'
-import { mark } from './mark.ts'
+import { marked } from './mark.ts'
 import type { NotificationTemplate } from './vocabulary.ts'
 
 /** The notification templates of a config: one for each way to tell somebody. */
 export function notificationTemplates({ organisation, notifications }: Config, name: string): NotificationTemplate[] {
   const { webhook, mattermost, slack, email } = notifications
-  const common = { organization: organisation, description: `Says which job failed [${mark}]`, sources: {} }
+  const common = { organization: organisation, description: marked('Says which job failed'), sources: {} }
   return [
     ...(webhook === undefined
       ? []
