@@ -40,17 +40,13 @@ export async function readBackMedia({
   const again = files.filter(({ path }) => known.has(objectKey(details.prefix, path)))
   const { part, until } = partOf(files, last?.details.until ?? '', budget - object.bytes)
   const chosen = [...again, ...part.filter(file => !again.includes(file))]
-  const damaged: Damaged[] = []
-  for (let at = 0; at < chosen.length; at += FILES_AT_ONCE) {
-    stop.throwIfAborted()
-    const batch = chosen.slice(at, at + FILES_AT_ONCE)
-    const found = await inParallel(batch, FILES_AT_ONCE, file => checkFile(content, file))
-    damaged.push(
-      ...found.flatMap((why, index) =>
-        why === undefined ? [] : [{ key: objectKey(details.prefix, (batch[index] as ManifestEntry).path), why }],
-      ),
-    )
-  }
+  const damaged = (
+    await inParallel(chosen, FILES_AT_ONCE, async (file): Promise<Damaged[]> => {
+      stop.throwIfAborted()
+      const why = await checkFile(content, file)
+      return why === undefined ? [] : [{ key: objectKey(details.prefix, file.path), why }]
+    })
+  ).flat()
   const bytes = chosen.reduce((sum, file) => sum + file.bytes, object.bytes)
   return { bytes, objects: chosen.length + 1, damaged: damaged.slice(0, NAMED), until }
 }
