@@ -1,6 +1,7 @@
 import { ListObjectVersionsCommand } from '@aws-sdk/client-s3'
 import type { Store } from './client.ts'
 import { copyWithin } from './copy.ts'
+import { RECEIPTS } from './folders.ts'
 import { bareEtag, decodeKey, deleteKeys } from './list.ts'
 import { inParallel } from './parallel.ts'
 
@@ -82,7 +83,7 @@ export function returnTo(versions: readonly Version[], time: Date): Return {
     if (!held) bring.push(version)
   }
   const remove = [...now.values()].filter(({ key, deleted }) => !deleted && (then.get(key)?.deleted ?? true))
-  const isReceipt = ({ key }: Version) => (key.startsWith('.receipts/') ? 1 : 0)
+  const isReceipt = ({ key }: Version) => (key.startsWith(RECEIPTS) ? 1 : 0)
   return { bring: bring.sort((a, b) => isReceipt(a) - isReceipt(b) || (a.key < b.key ? -1 : 1)), remove, objects }
 }
 
