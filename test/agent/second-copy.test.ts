@@ -23,6 +23,18 @@ function secondOf({ bucket, env }: TestBucket, count = 3): Record<string, string
   }
 }
 
+/** The variables of a run that copies a tree to a bucket. */
+function mediaOf({ bucket, env }: TestBucket, source: string) {
+  return {
+    ...env,
+    REPLICATE_DIRECTION: 'BtoA',
+    USE_RCLONE: 'yes',
+    S3_BUCKET_NAME: bucket,
+    BACKUP_SYSTEM: 'media',
+    BACKUP_VOLUME_B: source,
+  }
+}
+
 async function empty({ store, bucket, objects }: TestBucket): Promise<void> {
   const keys = (await objects()).map(({ key }) => key)
   await deleteKeys(store, bucket, keys)
@@ -115,14 +127,7 @@ test('media: what changed, with what was deleted in the trash; restored and dril
 test('a damaged copy in the first store is not copied, and the second copy stays as it was', async () => {
   const [first, second, source] = [await freshBucket(), await freshBucket(), await folder()]
   for (const name of ['a', 'b']) writeFileSync(join(source, name), `the content of ${name}`)
-  const env = {
-    ...first.env,
-    REPLICATE_DIRECTION: 'BtoA',
-    USE_RCLONE: 'yes',
-    S3_BUCKET_NAME: first.bucket,
-    BACKUP_SYSTEM: 'media',
-    BACKUP_VOLUME_B: source,
-  }
+  const env = mediaOf(first, source)
   const copy = () => runAgent({ ...env, ...secondOf(second) }, ['second-copy'])
   expect((await runAgent(env)).code).toBe(0)
   await first.put('a', 'ransom')
@@ -145,12 +150,7 @@ test('a second store that is away fails the second copy alone', async () => {
   const [first, source] = [await freshBucket(), await folder()]
   writeFileSync(join(source, 'a'), 'a')
   const env = {
-    ...first.env,
-    REPLICATE_DIRECTION: 'BtoA',
-    USE_RCLONE: 'yes',
-    S3_BUCKET_NAME: first.bucket,
-    BACKUP_SYSTEM: 'media',
-    BACKUP_VOLUME_B: source,
+    ...mediaOf(first, source),
     ...secondOf(first),
     BACKUP_SECOND_ENDPOINT: 'http://127.0.0.1:9',
   }
