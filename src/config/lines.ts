@@ -8,13 +8,8 @@ import { type Expression, type Node, type ObjectExpression, type Program, parse 
  * @param path as problems name it: `systems[3] (production-stack-db).schedule.minute`
  */
 export function lineOf(source: string, path: string): number | undefined {
-  let program: Program
-  try {
-    // The types are replaced by blanks: every line stays where it is.
-    program = parse(stripTypeScriptTypes(source), { ecmaVersion: 'latest', sourceType: 'module', locations: true })
-  } catch {
-    return undefined
-  }
+  const program = programOf(source)
+  if (!program) return undefined
   const constants = new Map(
     program.body.flatMap(statement =>
       statement.type === 'VariableDeclaration'
@@ -39,6 +34,23 @@ export function lineOf(source: string, path: string): number | undefined {
     node = value(next.value)
   }
   return line
+}
+
+// The last source: a config has many places, and is parsed once.
+let last: { readonly source: string; readonly program: Program | undefined } | undefined
+
+function programOf(source: string): Program | undefined {
+  if (last?.source !== source) last = { source, program: parsed(source) }
+  return last.program
+}
+
+function parsed(source: string): Program | undefined {
+  try {
+    // The types are replaced by blanks: every line stays where it is.
+    return parse(stripTypeScriptTypes(source), { ecmaVersion: 'latest', sourceType: 'module', locations: true })
+  } catch {
+    return undefined
+  }
 }
 
 interface Found {

@@ -24,7 +24,7 @@ export async function checkInventory(folder: string, meant: Inventory): Promise<
   })
   let read: Awaited<ReturnType<typeof ansibleInventory>>
   try {
-    read = await ansibleInventory(join(folder, 'hosts.yml'))
+    read = await ansibleInventory(join(folder, 'hosts.yml'), Object.keys(meant.hosts))
   } catch (error) {
     return [problem('hosts.yml', error instanceof Error ? (error.message.split('\n').at(-1) ?? '') : String(error))]
   }

@@ -1,5 +1,6 @@
 import type { Config } from '../config/index.ts'
 import { kindOf, type System } from '../kinds/index.ts'
+import { firstScheduleOf } from '../kinds/second.ts'
 import type { Schedule } from '../schedule/index.ts'
 import { expectationsOf, nextRuns } from '../status/expect.ts'
 import { duration, findingKinds } from '../store/assess.ts'
@@ -110,13 +111,22 @@ function annotations(id: keyof typeof findingKinds, summary: string, description
 
 /** The age that the newest copy and the last drill may reach by the schedule, in seconds, over a year. */
 export function longestAllowed(system: System): { copySeconds: number; drillSeconds: number | undefined } {
+  const { startsWithinSeconds, endsWithinSeconds, drills } = kindOf(system).copies(system)
+  const { schedule } = system
+  // All that the answer depends on; many systems have it in common, and a year of runs takes a while.
+  const key = JSON.stringify([schedule, firstScheduleOf(system), startsWithinSeconds, endsWithinSeconds, drills])
+  const known = allowed.get(key)
+  if (known) return known
   const { dueBy, drillDueBy } = expectationsOf(system, [])
-  const { drills } = kindOf(system).copies(system)
-  return {
-    copySeconds: longest(system.schedule, dueBy),
+  const found = {
+    copySeconds: longest(schedule, dueBy),
     drillSeconds: drills && drillDueBy && longest(drills, drillDueBy),
   }
+  allowed.set(key, found)
+  return found
 }
+
+const allowed = new Map<string, ReturnType<typeof longestAllowed>>()
 
 /** The longest time from a run to when the next is due, in seconds. */
 function longest(schedule: Schedule, dueBy: (run: Date) => Date): number {

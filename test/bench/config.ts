@@ -10,8 +10,10 @@ import { readRoleOptions } from '../../src/awx/project.ts'
 import { awxRules } from '../../src/awx/rules/index.ts'
 import { type Config, checkConfig } from '../../src/config/index.ts'
 import { problemsOf } from '../../src/config/rules/rule.ts'
+import { accessManifests } from '../../src/generate/access.ts'
+import { inventoryOf } from '../../src/generate/inventories.ts'
+import { runbook } from '../../src/generate/runbook.ts'
 import { inventoryFiles } from '../../src/inventory/files.ts'
-import { inventory } from '../../src/inventory/inventory.ts'
 
 interface Row {
   readonly bench: string
@@ -90,8 +92,10 @@ export async function work(size: number): Promise<void> {
   if (!config)
     throw new Error(`the config of the bench is broken: ${problems[0]?.location.path} ${problems[0]?.message}`)
   const all = definitions(config)
-  const made = inventory(config, { ...all })
+  const made = inventoryOf(config)
   inventoryFiles(made)
+  accessManifests(config)
+  runbook(config)
   const project = {
     playbooks: new Map([...new Set(all.controller_templates.map(t => t.playbook))].map(playbook => [playbook, []])),
     options: await readRoleOptions(projectRoot),

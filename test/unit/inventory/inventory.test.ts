@@ -134,6 +134,20 @@ it('a variable that a file beside the inventory adds or changes is found', async
   ])
 }, 600_000)
 
+it('an inventory that is read in parts is read as a whole: each host, each variable, and a host too many', async () => {
+  const names = Array.from({ length: 1100 }, (_, index) => `system-${index}`)
+  const meant = { groups: { backups: names }, hosts: Object.fromEntries(names.map(name => [name, { own: name }])) }
+  await writeFolder(folder, inventoryFiles(meant))
+  expect(await checkInventory(folder, meant)).toEqual([])
+  const more = { ...meant, groups: { backups: [...names, 'by-hand'] } }
+  await writeFolder(folder, inventoryFiles(more))
+  await writeFile(join(folder, 'host_vars/system-700.yml'), 'own: other\n')
+  expect((await checkInventory(folder, meant)).map(({ message }) => message)).toEqual([
+    'Ansible resolves `own` to another value than the config has',
+    'Ansible finds other hosts in the group `backups`',
+  ])
+}, 600_000)
+
 it('a sixth system in the config alone gets its host, its groups, its job template and its credentials', () => {
   const sixth: Config = structuredClone(production)
   const stack = sixth.systems.find(s => s.name === 'production-stack-db')
