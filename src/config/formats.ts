@@ -1,4 +1,3 @@
-import { awsEndpointFunctions } from '@aws-sdk/util-endpoints'
 import { bech32 } from '@scure/base'
 import tzdata from 'tzdata/timezone-data.json' with { type: 'json' }
 
@@ -17,38 +16,86 @@ const qualifiedName = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/
 const isLabel = (text: string) => text.length <= 63 && new RegExp(`^${label}$`).test(text)
 const isSubdomain = (text: string) => text.length <= 253 && subdomain.test(text)
 
+// S3's rules for general purpose buckets; Ceph refuses `.-` and `-.` besides.
+const bucket = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
+const notBucket = [
+  /[.-]\.|\.-/,
+  /^\d+\.\d+\.\d+\.\d+$/,
+  /^(xn--|sthree-|amzn-s3-demo-)/,
+  /(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$/,
+]
+
 // The grammar of github.com/distribution/reference: a name with or without a registry, a tag, a digest.
 const component = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
 const domainPart = '(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])'
+const domain = `(?:${domainPart}(?:\\.${domainPart})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?`
+const digest = 'sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}'
 const image = new RegExp(
-  `^(?:${domainPart}(?:\\.${domainPart})*(?::[0-9]+)?/)?${component}(?:/${component})*` +
-    '(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$',
+  `^((?:${domain}/)?${component}(?:/${component})*)(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@(?:${digest}))?$`,
 )
+
+function isImage(text: string): boolean {
+  const name = image.exec(text)?.[1]
+  // 255 characters with `docker.io/library/`, which is put before a name without a registry. 64 hexadecimal digits are
+  // the id of an image, not a name.
+  return name !== undefined && name.length <= 237 && !/^[a-f0-9]{64}$/.test(name)
+}
+
+/** An IPv4 address with four decimal numbers, as it is written out. */
+function isIpv4(text: string): boolean {
+  return URL.canParse(`http://${text}`) && new URL(`http://${text}`).hostname === text && /^\d+(\.\d+){3}$/.test(text)
+}
+
+/** A name of the DNS (RFC 1123) or an IP address, without brackets; never an option. */
+function isHost(text: string): boolean {
+  if (text.includes(':')) return /^[\da-f:.]+$/i.test(text) && URL.canParse(`http://[${text}]`)
+  const labels = text.replace(/\.$/, '').split('.')
+  // A name whose last label is a number would be read as an address, in whatever notation.
+  if (/^(\d+|0x[\da-f]*)$/i.test(labels.at(-1) ?? '')) return isIpv4(text)
+  return text.length <= 253 && labels.every(part => part.length <= 63 && new RegExp(`^${domainPart}$`).test(part))
+}
+
+/** The parts of an address, if it is written in full: a scheme, `//`, and a host that exists in the DNS's grammar. */
+function addressParts(text: string): URL | undefined {
+  // In ASCII, without a fragment or an empty port, which parsers let pass.
+  if (!/^[a-z]+:\/\/[^/]/i.test(text) || /[^!-~]|[\\#]|:(?=[/?]|$)/.test(text.replace(/^[a-z]+:/i, '')))
+    return undefined
+  if (!URL.canParse(text)) return undefined
+  const parts = new URL(text)
+  // Not one that the parser had to rewrite: `0x7f.1`, `%41`.
+  if (!text.toLowerCase().includes(parts.hostname)) return undefined
+  return isHost(parts.hostname.replace(/^\[|\]$/g, '')) ? parts : undefined
+}
 
 /** An address of `http` or `https`, without a user or password. */
 function isHttpAddress(text: string): boolean {
-  if (/\s/.test(text) || !URL.canParse(text)) return false
-  const { protocol, username, password, hostname } = new URL(text)
-  return /^https?:$/.test(protocol) && username === '' && password === '' && hostname !== ''
-}
-
-/** What `ssh` takes as a host: a name or an IP address, never an option. */
-function isHost(text: string): boolean {
-  if (/^[\d.]+$/.test(text)) return /^\d+(\.\d+){3}$/.test(text) && URL.canParse(`http://${text}`)
-  if (text.includes(':')) return URL.canParse(`http://[${text}]`)
-  return text.length <= 253 && new RegExp(`^${domainPart}(\\.${domainPart})*\\.?$`).test(text)
+  const parts = addressParts(text)
+  return parts !== undefined && /^https?:$/.test(parts.protocol) && parts.username === '' && parts.password === ''
 }
 
 /** What `git` fetches from: https, ssh (`user@host:path` too), or a folder for tests. */
 function isRepository(text: string): boolean {
-  if (/\s/.test(text) || text.startsWith('-')) return false
-  const short = /^(?:[\w.-]+@)?([\w.-]+):(?!\/\/)[\w./~-]+$/.exec(text)?.[1]
+  const short = /^(?:[\w.][\w.-]*@)?([\w.-]+):(?!\/\/|-)[\w./~-]+$/.exec(text)?.[1]
   if (short !== undefined) return isHost(short)
-  if (!URL.canParse(text)) return false
-  const { protocol, password, username, hostname } = new URL(text)
-  if (protocol === 'file:') return true
-  if (!['https:', 'http:', 'ssh:', 'git:'].includes(protocol) || password !== '') return false
-  return (protocol === 'ssh:' || username === '') && isHost(hostname.replace(/^\[|\]$/g, ''))
+  if (/^file:\/\/\/[!-~]+$/.test(text)) return true
+  const parts = addressParts(text)
+  if (!parts || !['https:', 'http:', 'ssh:', 'git:'].includes(parts.protocol) || parts.password !== '') return false
+  // After `/~`, too, git refuses what ssh could take for an option.
+  return (parts.protocol === 'ssh:' || parts.username === '') && /^\/[^-]/.test(parts.pathname)
+}
+
+/** A branch, tag or commit by the rules of `git check-ref-format`. */
+function isRevision(text: string): boolean {
+  return (
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: git refuses them
+    !/[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|\/\.|\.lock\/|^[-./]|^@$|[/.]$|\.lock$/.test(text) && text !== ''
+  )
+}
+
+/** `name@host` as the HTML standard takes it, with a host of the DNS. */
+function isMailAddress(text: string): boolean {
+  const [, host] = /^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@([^@]+)$/.exec(text) ?? []
+  return host !== undefined && !host.includes(':') && isHost(host)
 }
 
 /** An age recipient: 32 bytes in Bech32 with the prefix `age`, whose checksum holds. */
@@ -106,21 +153,52 @@ export const formats: Readonly<Record<string, Format>> = {
     accepts: text => /^[1-9][0-9]*(Mi|Gi|Ti)$/.test(text),
     means: 'a size: a whole number above zero with Mi, Gi or Ti',
   },
-  bucket: {
-    accepts: text => text.length <= 63 && awsEndpointFunctions.isVirtualHostableS3Bucket?.(text, true) === true,
+  'kubernetes-service': {
+    // RFC 1035, which every release of Kubernetes takes.
+    accepts: text => /^[a-z]/.test(text) && isLabel(text),
     means:
-      'a bucket name that S3 accepts: 3 to 63 lower-case letters, digits, hyphens and single dots; not an IP address',
+      "a Service's name that Kubernetes accepts: lower-case letters, digits and hyphens, beginning with a letter, at most 63 characters",
   },
-  image: { accepts: text => text.length <= 512 && image.test(text), means: 'an image reference: `registry/name:tag`' },
+  'kubernetes-label-value': {
+    accepts: text => text.length <= 63 && qualifiedName.test(text),
+    means:
+      "a label's value that Kubernetes accepts: letters, digits, hyphens, underscores and dots, at most 63 characters",
+  },
+  bucket: {
+    accepts: text => bucket.test(text) && !notBucket.some(refused => refused.test(text)),
+    means:
+      'a bucket name that S3 accepts: 3 to 63 lower-case letters, digits, hyphens and single dots; not an IP address, and no reserved prefix or suffix such as `xn--` or `-s3alias`',
+  },
+  region: {
+    accepts: text => new RegExp(`^${domainPart}$`).test(text) && text.length <= 63,
+    means: 'a region: letters, digits and hyphens, such as `us-east-1`',
+  },
+  image: {
+    accepts: isImage,
+    means: 'an image reference: `registry/name:tag` or `registry/name@sha256:…`, in lower case',
+  },
   timezone: {
-    accepts: text => Object.hasOwn(tzdata.zones, text),
+    // `Factory` is what a clock has that nobody has set.
+    accepts: text => Object.hasOwn(tzdata.zones, text) && text !== 'Factory',
     means: "a time zone of the IANA list, spelled exactly, such as 'Europe/London' or 'Etc/UTC'",
   },
   host: { accepts: isHost, means: 'a host name or an IP address' },
+  path: {
+    // Docker separates paths by colons, and people write paths into commands.
+    accepts: text => /^\/[\w./@+,=%-]*$/.test(text),
+    means: 'an absolute path: letters, digits and ._-@+,=%',
+  },
   'http-address': { accepts: isHttpAddress, means: 'an http or https address without a user or password' },
+  'mail-address': { accepts: isMailAddress, means: 'a mail address: name@host' },
   repository: {
     accepts: isRepository,
     means: 'an address that git can fetch from, without a password: https://host/path or git@host:path',
+  },
+  revision: { accepts: isRevision, means: 'a branch, tag or commit that git accepts' },
+  'postgres-name': {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: no name of a role or database that anybody made
+    accepts: text => Buffer.byteLength(text) <= 63 && /^[^\x00-\x1f\x7f]+$/.test(text),
+    means: 'a name that PostgreSQL keeps whole: at most 63 bytes, no control characters',
   },
   'ssh-host-key': {
     accepts: isHostKey,

@@ -4,7 +4,7 @@ import { nameSchema, objectNameSchema } from '../kinds/kind.ts'
 import { storeSecretSchema } from '../kinds/store-secret.ts'
 
 const url = Type.String({
-  pattern: '^https?://[^/\\s]+/?$',
+  pattern: '^https?://[^/?#\\s]+/?$',
   format: 'http-address',
   description: 'Scheme and host, no path',
 })
@@ -12,7 +12,7 @@ const url = Type.String({
 /** What every store has. */
 const storeFields = {
   endpoint: url,
-  region: Type.String({ description: 'What the store calls its region; Ceph accepts any', minLength: 1 }),
+  region: Type.String({ description: 'What the store calls its region; Ceph accepts any', format: 'region' }),
   provider: Type.String({ description: "rclone's name of the S3 provider", minLength: 1 }),
 }
 
@@ -23,7 +23,7 @@ export const configSchema = Type.Object(
     repository: Type.Object(
       {
         url: Type.String({ description: 'Where AWX fetches the playbooks', format: 'repository' }),
-        branch: Type.String({ description: 'The branch, tag or commit that AWX runs', pattern: '^[^-\\s][^\\s]*$' }),
+        branch: Type.String({ description: 'The branch, tag or commit that AWX runs', format: 'revision' }),
       },
       { additionalProperties: false },
     ),
@@ -112,8 +112,8 @@ export const configSchema = Type.Object(
                   description: 'Needs a password, which is not in the config, see `configure`',
                 }),
               ),
-              sender: Type.String({ minLength: 1 }),
-              recipients: Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
+              sender: Type.String({ format: 'mail-address' }),
+              recipients: Type.Array(Type.String({ format: 'mail-address' }), { minItems: 1 }),
             },
             { additionalProperties: false, description: 'Mail to these people' },
           ),
@@ -159,7 +159,7 @@ export const configSchema = Type.Object(
               {
                 release: Type.String({
                   description: 'The value of the label `release`, by which kube-prometheus finds what it reads',
-                  format: 'kubernetes-name',
+                  format: 'kubernetes-label-value',
                 }),
               },
               {

@@ -42,14 +42,17 @@ const schema = Type.Object(
     ...clusterFields,
     service: Type.String({
       description: "The PostgreSQL server's Service in the namespace",
-      format: 'kubernetes-name',
+      format: 'kubernetes-service',
     }),
-    user: Type.Union([Type.String({ minLength: 1 }), secretKeySchema], {
+    user: Type.Union([Type.String({ format: 'postgres-name' }), secretKeySchema], {
       description: "The server's admin user: a name, or a key of a Secret",
     }),
     password: secretKeySchema,
     database: Type.Optional(
-      Type.String({ description: 'One database (`pg_dump`). Left out: the whole server (`pg_dumpall`)', minLength: 1 }),
+      Type.String({
+        description: 'One database (`pg_dump`). Left out: the whole server (`pg_dumpall`)',
+        format: 'postgres-name',
+      }),
     ),
     volume: volumeSchema,
     compression: Type.Optional(Type.Enum(['gzip', 'zstd'])),

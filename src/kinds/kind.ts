@@ -91,7 +91,7 @@ export const volumeSchema = Type.Union([
   Type.Object(
     {
       nfs: Type.Object(
-        { server: Type.String({ format: 'host' }), path: Type.String({ pattern: '^/' }) },
+        { server: Type.String({ format: 'host' }), path: Type.String({ format: 'path' }) },
         { additionalProperties: false },
       ),
     },

@@ -29,12 +29,12 @@ const schema = Type.Object(
     }),
     container: Type.String({
       description: "The Rancher server's container",
-      pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]*$',
+      pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]+$',
     }),
-    dataDirectory: Type.String({ description: 'What the container mounts at /var/lib/rancher', pattern: '^/' }),
+    dataDirectory: Type.String({ description: 'What the container mounts at /var/lib/rancher', format: 'path' }),
     stagingDirectory: Type.String({
       description: 'Where the copy is made; needs room for twice the data',
-      pattern: '^/',
+      format: 'path',
     }),
     healthUrl: Type.String({ description: 'Answers 200 when Rancher is up', format: 'http-address' }),
     windowMinutes: Type.Integer({

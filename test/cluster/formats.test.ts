@@ -1,8 +1,10 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import fc from 'fast-check'
 import tzdata from 'tzdata/timezone-data.json' with { type: 'json' }
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { formats } from '../../src/config/formats.ts'
 
 const state = process.env.BACKUPS_TEST_LAB_STATE
@@ -72,6 +74,25 @@ const cases: Record<string, Case> = {
       return cronjob(name, {}, { affinity: { nodeAffinity: terms } })
     },
     takes: ['purpose', 'informaticsmatters.com/purpose-application', 'A_b.c', 'x'.repeat(63)],
+  },
+  'kubernetes-label-value': {
+    holds(value, name) {
+      const object = secret(name)
+      return { ...object, metadata: { ...object.metadata, labels: { release: value } } }
+    },
+    takes: ['kube-prometheus-stack', 'A_b.c', '1', 'x'.repeat(63)],
+  },
+  // Releases before 1.36 take no name that begins with a digit.
+  'kubernetes-service': {
+    holds: name => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name, namespace: 'default' },
+      spec: { ports: [{ port: 5432 }] },
+    }),
+    takes: ['database', 'a-1', 'x'.repeat(63)],
+    named: true,
+    narrower: true,
   },
   'kubernetes-size': {
     holds: (storage, name) => ({
@@ -144,3 +165,47 @@ test('every time zone that validate takes, the API server takes', async () => {
   ])
   expect(zones.filter((_, index) => !taken.has(`zone-${index}`))).toEqual([])
 })
+
+// The program that container runtimes, and so the kubelet, read image references with.
+const reader = `package main
+import ("bufio"; _ "crypto/sha256"; _ "crypto/sha512"; "encoding/json"; "fmt"; "os"; "github.com/distribution/reference")
+func main() {
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		var text string
+		if err := json.Unmarshal(lines.Bytes(), &text); err != nil { panic(err) }
+		_, err := reference.ParseNormalizedNamed(text)
+		fmt.Println(err == nil)
+	}
+}
+`
+
+test('an image reference that validate takes, container runtimes take, and no other', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'backups-reference-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'main.go'), reader)
+  const requires =
+    'require (\n\tgithub.com/distribution/reference v0.6.0\n\tgithub.com/opencontainers/go-digest v1.0.0\n)\n'
+  await writeFile(join(folder, 'go.mod'), `module reader\n\ngo 1.24\n\n${requires}`)
+  const hex = '0123456789abcdef'.repeat(4)
+  const right = [
+    'a',
+    'a:1',
+    'r.example:5000/a/b_c:1.2-x',
+    '[::1]:5000/a',
+    `a:1@sha256:${hex}`,
+    `R.example/a@sha512:${hex}${hex}`,
+  ]
+  const seed = Date.now() % 2 ** 31
+  const tried = [...new Set([...right, ...odd, hex, ...fc.sample(nearly(right), { numRuns: 3000, seed })])]
+  const input = tried.map(text => JSON.stringify(text)).join('\n')
+  const { stdout } = await execa('go', ['run', '-mod=mod', '.'], {
+    cwd: folder,
+    input,
+  })
+  const answers = stdout.split('\n').map(line => line === 'true')
+  expect(answers).toHaveLength(tried.length)
+  const differ = tried.filter((text, index) => formats.image?.accepts(text) !== answers[index])
+  expect(differ, `seed ${seed}`).toEqual([])
+  expect(answers.filter(Boolean).length).toBeGreaterThan(100)
+}, 300_000)

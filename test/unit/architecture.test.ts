@@ -17,7 +17,7 @@ const files = globSync('{src,tools}/**/*.{ts,js}', { cwd: projectRoot }).map(pat
 const effects: Record<string, RegExp> = {
   files: /'node:fs(\/promises)?'/,
   programs: /'(node:child_process|execa)'/,
-  network: /'(node:(net|tls|http|https|http2|dgram)|pg|@aws-sdk\/(?!util-endpoints)[^']+)'|\bfetch\(/,
+  network: /'(node:(net|tls|http|https|http2|dgram)|pg|@aws-sdk\/[^']+)'|\bfetch\(/,
   environment: /\bprocess\.env\b/,
   terminal: /\bprocess\.(stdin|stdout|stderr)\b|\bconsole\./,
 }

@@ -33,7 +33,7 @@ function images(config: Config): { path: string; image: string }[] {
 }
 
 function pinned(image: string): boolean {
-  if (/@sha256:[0-9a-f]{64}$/.test(image)) return true
+  if (image.includes('@')) return true
   const tag = /:([^:/]+)$/.exec(image)?.[1]
   return tag !== undefined && !['latest', 'stable', 'main', 'master', 'devel'].includes(tag)
 }
