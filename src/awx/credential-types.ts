@@ -48,6 +48,8 @@ export const heartbeatCredentialType: CredentialType = {
 
 export const kubernetesCredentialType = 'OpenShift or Kubernetes API Bearer Token'
 export const machineCredentialType = 'Machine'
+/** AWX itself, for a job that reads AWX's API. */
+export const controllerCredentialType = 'Red Hat Ansible Automation Platform'
 
 /** AWX's own credential types that we use: the kind that names them, and the inputs that our plays need. */
 export const managedCredentialTypes: Readonly<
@@ -58,6 +60,11 @@ export const managedCredentialTypes: Readonly<
     // AWX turns TLS verification off where `ssl_ca_cert` is missing, so it is needed.
     inputs: ['host', 'bearer_token', 'verify_ssl', 'ssl_ca_cert'],
     secret: ['bearer_token', 'ssl_ca_cert'],
+  },
+  [controllerCredentialType]: {
+    kind: 'cloud',
+    inputs: ['host', 'oauth_token', 'verify_ssl'],
+    secret: ['oauth_token'],
   },
   [machineCredentialType]: { kind: 'ssh', inputs: ['username', 'ssh_key_data'], secret: ['ssh_key_data'] },
 }

@@ -4,6 +4,7 @@ import { kindOf } from '../kinds/index.ts'
 import type { CredentialUse, Question, TemplateUse } from '../kinds/kind.ts'
 import { rrule } from '../schedule/index.ts'
 import {
+  controllerCredentialType,
   heartbeatCredentialType,
   kubernetesCredentialType,
   machineCredentialType,
@@ -25,6 +26,7 @@ import type {
   SurveyQuestion,
   Workflow,
 } from './vocabulary.ts'
+import { wellAgain, wellAgainSchedule, wellAgainUses } from './well-again.ts'
 
 export type * from './vocabulary.ts'
 
@@ -34,7 +36,7 @@ export function definitions(config: Config): Definitions {
   // Execution environments and, for a lookup by name, much else share one space of names on an AWX.
   const name = `${organization} backups`
   const staged = stagedUses(config)
-  const uses = staged.map(({ use }) => use)
+  const uses = [...staged.map(({ use }) => use), ...wellAgainUses]
   const notifications = notificationTemplates(config, name)
   const told = notifications.map(template => template.name)
   const workflows = recoveries(config, staged, told)
@@ -88,7 +90,7 @@ export function definitions(config: Config): Definitions {
     controller_notifications: notifications,
     controller_templates: uses.map(use => template(use, config, told)),
     controller_workflows: workflows,
-    controller_schedules: schedules(config),
+    controller_schedules: [...schedules(config), wellAgainSchedule(organization)],
     controller_teams: [
       {
         name: operators,
@@ -237,6 +239,7 @@ function template(use: TemplateUse, config: Config, told: readonly string[]): Jo
     job_slice_count: 1,
     extra_vars: {},
     ...notifies(told, config.notifications),
+    ...(use === wellAgain && { notification_templates_success: told }),
     survey_enabled: use.survey.length > 0,
     ...(use.survey.length > 0 && { survey_spec: { name: '', description: '', spec: use.survey.map(asAsked) } }),
   }
@@ -283,7 +286,10 @@ function credentials(uses: readonly TemplateUse[], config: Config): Credential[]
   for (const use of uses) for (const credential of use.credentials) all.set(credential.name, credential)
   const apis = new Map(config.clusters.map(({ name, api }) => [`Kubernetes: ${name}`, api]))
   return [...all.values()].map(({ name, type }) => {
-    const inputs = type === kubernetesCredentialType ? { host: apis.get(name) ?? '', verify_ssl: true } : {}
+    const inputs = {
+      ...(type === kubernetesCredentialType && { host: apis.get(name) ?? '', verify_ssl: true }),
+      ...(type === controllerCredentialType && { verify_ssl: true }),
+    }
     const others = inputsOf(type).filter(input => !(input in inputs))
     return {
       name,
@@ -299,6 +305,7 @@ function credentials(uses: readonly TemplateUse[], config: Config): Credential[]
 const credentialDescriptions: Readonly<Record<CredentialUse['type'], string>> = {
   [machineCredentialType]: 'The Docker host, by ssh',
   [kubernetesCredentialType]: "The cluster's API, by token, with the certificate that verifies its TLS",
+  [controllerCredentialType]: 'AWX itself: the token of a user in the team of operators',
   'S3 store': 'The keys of the buckets',
   Heartbeat: "The dead-man's switch that every run pings",
   'Second S3 store': 'The keys of the buckets at the second store',

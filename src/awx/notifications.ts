@@ -6,7 +6,11 @@ import type { NotificationTemplate } from './vocabulary.ts'
 /** The notification templates of a config: one for each way to tell somebody. */
 export function notificationTemplates({ organisation, notifications }: Config, name: string): NotificationTemplate[] {
   const { webhook, mattermost, slack, email } = notifications
-  const common = { organization: organisation, description: marked('Says which job failed'), sources: {} }
+  const common = {
+    organization: organisation,
+    description: marked('Says what failed, and what is well again'),
+    sources: {},
+  }
   return [
     ...(webhook === undefined
       ? []
@@ -37,7 +41,7 @@ export function notificationTemplates({ organisation, notifications }: Config, n
               mattermost_url: mattermost,
               mattermost_no_verify_ssl: false,
             },
-            messages: messages(lines => ({ message: text(lines) })),
+            messages: messages(lines => ({ message: line(lines) })),
           },
         ]),
     ...(slack === undefined
@@ -49,7 +53,7 @@ export function notificationTemplates({ organisation, notifications }: Config, n
             notification_type: 'slack' as const,
             notification_configuration: { channels: slack.channels, token: '' },
             sources: { token: 'NOTIFICATION_SLACK_TOKEN' },
-            messages: messages(lines => ({ message: text(lines) })),
+            messages: messages(lines => ({ message: line(lines) })),
           },
         ]),
     ...(email === undefined
@@ -79,25 +83,41 @@ export function notificationTemplates({ organisation, notifications }: Config, n
 
 type Lines = readonly [subject: string, ...more: string[]]
 
-// Which system, since when, how bad, what to do. The limit of a job is its system, or the cluster that it deploys to.
+// The limit of a job is its system, or the cluster that it deploys to; a workflow has none.
+const system = 'job.limit | default(job.name, true)'
+
+// Which system, since when, how bad, what to do.
 const error: Lines = [
-  '{{ job.limit }}: "{{ job.name }}" has failed',
+  `{{ ${system} }}: "{{ job.name }}" has failed`,
   'Since {{ job.finished }} (it began at {{ job.started }}).',
   'The copies that were there before are not affected; `npm run status` says how old the newest is.',
   'To do: read the last lines of {{ url }}; they name the cause and the next step. docs/FINDINGS.md and docs/RUNBOOK.md say more.',
 ]
 
-/** AWX's own texts but for failures. */
+// What "Well again" says of itself by its artifacts; any other job that succeeds is reported only if the config asks for it.
+const artifact = (name: string, otherwise: string) =>
+  `{{ (job.artifacts | default({})).${name} | default(${otherwise}) }}`
+const success: Lines = [
+  `${artifact('well_again_system', system)}: ${artifact('well_again_what', "'the job ' ~ job.name ~ ' has succeeded'")}`,
+  artifact('well_again_since', "'Since ' ~ job.finished ~ ' (it began at ' ~ job.started ~ ').'"),
+  artifact('well_again_bad', "''"),
+  'To do: nothing. {{ url }} has the log.',
+]
+
+/** AWX's own texts but for failures and successes. */
 function messages(form: (lines: Lines) => Readonly<Record<string, string | Unsafe>>): NotificationTemplate['messages'] {
-  return { started: null, success: null, error: form(error), workflow_approval: null }
+  return { started: null, success: form(success), error: form(error), workflow_approval: null }
 }
 
 const text = (lines: Lines) => new Unsafe(lines.join('\n'))
+// AWX refuses a line break in a message.
+const line = ([subject, ...more]: Lines) => new Unsafe([`${subject}.`, ...more].join(' '))
 
 /** The body of a webhook has to be JSON once AWX has filled it in, so no value may hold a quote: names are ours. */
 function json([subject, ...more]: Lines): Unsafe {
-  const fields = { id: '{{ job.id }}', job: '{{ job.name }}', system: '{{ job.limit }}', status: '{{ job.status }}' }
-  const said = { text: [subject.replaceAll('"', "'"), ...more].join(' ') }
+  const of = artifact('well_again_system', system)
+  const fields = { id: '{{ job.id }}', job: '{{ job.name }}', system: of, status: '{{ job.status }}' }
+  const said = { text: line([subject.replaceAll('"', "'"), ...more]).text }
   const times = { started: '{{ job.started }}', finished: '{{ job.finished }}', url: '{{ url }}' }
   return new Unsafe(JSON.stringify({ ...fields, ...times, ...said }))
 }

@@ -125,7 +125,13 @@ export interface Surroundings {
 /** A credential that a job template needs, by its AWX name and type. */
 export interface CredentialUse {
   readonly name: string
-  readonly type: 'Machine' | 'OpenShift or Kubernetes API Bearer Token' | 'S3 store' | 'Second S3 store' | 'Heartbeat'
+  readonly type:
+    | 'Machine'
+    | 'OpenShift or Kubernetes API Bearer Token'
+    | 'Red Hat Ansible Automation Platform'
+    | 'S3 store'
+    | 'Second S3 store'
+    | 'Heartbeat'
 }
 
 /** A question of a job template's survey, with the field names of AWX's survey_spec. */

@@ -70,6 +70,12 @@ export async function withInjection<T>(
       if (credential.credential_type === 'Machine') {
         const key = await keep('ssh_key', need('ssh_key_data'))
         injection = { ...injection, user: need('username'), privateKeyFile: key }
+      } else if (credential.credential_type === 'Red Hat Ansible Automation Platform') {
+        Object.assign(injection.environment, {
+          CONTROLLER_HOST: need('host'),
+          CONTROLLER_OAUTH_TOKEN: need('oauth_token'),
+          CONTROLLER_VERIFY_SSL: given.verify_ssl === false ? 'False' : 'True',
+        })
       } else if (credential.credential_type === 'OpenShift or Kubernetes API Bearer Token') {
         Object.assign(injection.environment, {
           K8S_AUTH_HOST: need('host'),

@@ -48,6 +48,18 @@ it.each<[string, () => Promise<unknown>, string]>([
   ],
   ['a name too long', () => api.post('organizations/', { name: 'x'.repeat(513) }), 'no more than 512 characters'],
   ['a broken reference', () => api.post('teams/', { name: 'X', organization: 9999 }), 'object does not exist'],
+  [
+    'a message of two lines',
+    () =>
+      api.post('notification_templates/', {
+        name: 'X',
+        organization: ids.organization,
+        notification_type: 'mattermost',
+        notification_configuration: { mattermost_url: 'https://chat.example', mattermost_no_verify_ssl: false },
+        messages: { error: { message: 'one\ntwo' } },
+      }),
+    'Messages cannot contain newlines',
+  ],
   ['a duplicate', () => api.post('organizations/', { name: 'Ours' }), 'already exists'],
   [
     'a playbook that is not there',

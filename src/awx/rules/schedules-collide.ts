@@ -18,7 +18,11 @@ export const schedulesCollide: AwxRule = {
         .map(({ name }) => name),
     )
     const stops = (schedule: Schedule) => stopping.has(schedule.unified_job_template)
-    const enabled = controller_schedules.filter(schedule => schedule.enabled)
+    // A job on AWX itself reaches no cluster.
+    const onAwx = new Set(controller_templates.filter(({ limit }) => limit === 'awx').map(({ name }) => name))
+    const enabled = controller_schedules.filter(
+      ({ enabled, unified_job_template: name }) => enabled && !onAwx.has(name),
+    )
     if (enabled.length < 2 || !enabled.some(stops)) return []
     // Most of many schedules have the rule of another one.
     const byRule = new Map([...new Set(enabled.map(({ rrule }) => rrule))].map(rrule => [rrule, startsOf(rrule)]))

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { send } from './notify.ts'
 import { credentialTypeRefusal, fieldRefusal, type Refusal, rruleRefusal, surveyRefusal } from './refusals.ts'
 import { type Resource, readOnly, resources, tables, unifiedJobTemplates } from './resources.ts'
 import { type Step, workflowRuns } from './workflows.ts'
@@ -22,15 +23,22 @@ export interface Controller {
   find(resource: string, name: string): Record<string, unknown> | undefined
   /** Changes a field as a user of AWX's pages would. */
   change(resource: string, name: string, fields: Record<string, unknown>): void
+  /** The notifications of jobs that have ended, oldest first; those by webhook are posted, too. */
+  sent(): readonly { readonly to: string; readonly message: string; readonly body: string }[]
+  /** Every launched job has ended, and its notifications are sent. */
+  idle(): Promise<void>
   close(): Promise<void>
 }
 
 /** A launched job, for the test that plays it. */
 export interface Run {
   readonly template: string
+  readonly id: number
   readonly extraVars: Readonly<Record<string, unknown>>
   readonly log: (line: string) => void
   readonly cancelled: AbortSignal
+  /** What its play handed to `set_stats`. */
+  readonly artifacts: Record<string, unknown>
 }
 
 export interface ControllerOptions {
@@ -59,10 +67,14 @@ interface Job {
   readonly id: number
   readonly template: Item
   readonly extraVars: Record<string, unknown>
+  readonly artifacts: Record<string, unknown>
+  readonly started: string
+  finished: string | null
   status: string
   readonly events: string[]
   readonly stop: AbortController
   readonly ended: Promise<'successful' | 'failed' | 'canceled'>
+  notified: Promise<void>
 }
 
 /** Completes a request with a status and a body. */
@@ -98,6 +110,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
   const credentials = { token: 'stand-in-token', user: 'stand-in', password: 'stand-in-password' }
   const tokens = new Set([credentials.token])
   let seen: string[] = []
+  const sent: { to: string; message: string; body: string }[] = []
   let last = 0
   const workflows = workflowRuns(() => ++last)
 
@@ -164,6 +177,11 @@ export async function startController(options: ControllerOptions = {}): Promise<
       summary.object_roles = Object.fromEntries(
         Object.entries(item.roles).map(([role, id]) => [`${role}_role`, { id, name: role }]),
       )
+    }
+    if (item.resource === 'job_templates') {
+      summary.recent_jobs = jobsOf(item.id)
+        .slice(0, 10)
+        .map(({ id, status, finished }) => ({ id, status, finished, canceled_on: null, type: 'job' }))
     }
     for (const extra of ['survey_spec', 'launch', 'update']) related[extra] = `${urlOf(item)}${extra}/`
     const shown: Record<string, unknown> = { id: item.id, type, url: urlOf(item), related, summary_fields: summary }
@@ -277,6 +295,11 @@ export async function startController(options: ControllerOptions = {}): Promise<
         tables.notificationConfiguration as Record<string, Record<string, { type: string; default?: unknown }>>
       )[String(values.notification_type)]
       if (!table) return
+      for (const [event, said] of Object.entries((values.messages as object | null) ?? {})) {
+        if (said?.message?.includes('\n')) {
+          refuse({ messages: [`Messages cannot contain newlines (found newline in ${event} event)`] })
+        }
+      }
       const given = { ...(values.notification_configuration as Record<string, unknown>) }
       for (const [key, field] of Object.entries(table)) {
         if (key in given) continue
@@ -496,6 +519,9 @@ export async function startController(options: ControllerOptions = {}): Promise<
     members.add(member.id)
   }
 
+  /** The jobs of a template, newest first. */
+  const jobsOf = (template: number) => [...jobs.values()].filter(job => job.template.id === template).reverse()
+
   function launch(template: Item, body: Record<string, unknown>): Job {
     const given = (
       typeof body.extra_vars === 'string' ? JSON.parse(body.extra_vars) : (body.extra_vars ?? {})
@@ -512,15 +538,36 @@ export async function startController(options: ControllerOptions = {}): Promise<
     const extraVars = { ...defaults, ...Object.fromEntries(accepted) }
     const play = options.run ?? playNothing
     const name = String(template.values.name)
-    const ended = play({ template: name, extraVars, log: line => events.push(line), cancelled: stop.signal }).then(
-      status => {
-        job.status = stop.signal.aborted ? 'canceled' : status
-        return job.status as 'successful' | 'failed' | 'canceled'
-      },
-    )
-    const job: Job = { id: ++last, template, extraVars, status: 'running', events, stop, ended }
+    const id = ++last
+    const artifacts: Record<string, unknown> = {}
+    const started = new Date().toISOString()
+    const log = (line: string) => events.push(line)
+    const ended = play({ template: name, id, extraVars, log, cancelled: stop.signal, artifacts }).then(status => {
+      job.status = stop.signal.aborted ? 'canceled' : status
+      job.finished = new Date().toISOString()
+      return job.status as 'successful' | 'failed' | 'canceled'
+    })
+    const facts = { id, template, extraVars, artifacts, started, events, stop, ended }
+    const job: Job = { ...facts, status: 'running', finished: null, notified: ended.then(() => notify(job)) }
     jobs.set(job.id, job)
     return job
+  }
+
+  /** Sends what the template's notifications say of the end; AWX counts whatever is no success as an error. */
+  async function notify(job: Job): Promise<void> {
+    const when = job.status === 'successful' ? 'success' : 'error'
+    const { values, links } = job.template
+    for (const id of links.get(`notification_templates_${when}`) ?? []) {
+      const { name, messages, notification_type, notification_configuration } = (items.get(id) as Item).values
+      const said = (messages as Record<string, Record<string, string> | null> | null)?.[when]
+      if (!said) continue
+      const context = {
+        url: `http://127.0.0.1:${port}/#/jobs/playbook/${job.id}`,
+        job: { ...showJob(job), limit: values.limit, artifacts: job.artifacts },
+      }
+      const text = await send(said, context, String(notification_type), notification_configuration as object)
+      sent.push({ to: String(name), ...text })
+    }
   }
 
   function launchWorkflow(template: Item) {
@@ -557,7 +604,9 @@ export async function startController(options: ControllerOptions = {}): Promise<
       name: job.template.values.name,
       status: job.status,
       failed: done && job.status !== 'successful',
-      finished: done ? '2026-01-01T00:00:00Z' : null,
+      job_template: job.template.id,
+      started: job.started,
+      finished: job.finished,
       event_processing_finished: done,
       extra_vars: JSON.stringify(job.extraVars),
       related: { job_events: `${base}/jobs/${job.id}/job_events/`, cancel: `${base}/jobs/${job.id}/cancel/` },
@@ -692,6 +741,12 @@ export async function startController(options: ControllerOptions = {}): Promise<
   }
 
   function jobAnswer(method: string, id: string | undefined, sub: string | undefined, url: URL): Answer {
+    if (id === undefined) {
+      const { job_template: template, order_by: order, ...others } = Object.fromEntries(url.searchParams)
+      const unknown = Object.keys(others).find(key => !['page', 'page_size'].includes(key))
+      if (unknown || order !== '-id') throw new Answer(400, { detail: `Unsupported query '${unknown ?? order}'` })
+      return page1(jobsOf(Number(template)).map(showJob), url)
+    }
     const job = jobs.get(Number(id))
     if (!job) throw new Answer(404, { detail: 'Not found.' })
     if (sub === undefined) return new Answer(200, showJob(job))
@@ -779,6 +834,10 @@ export async function startController(options: ControllerOptions = {}): Promise<
       const item = byName(resource, name)
       if (!item) throw new Error(`the stand-in has no ${resource} ${name}`)
       Object.assign(item.values, accept(resource, fields, item))
+    },
+    sent: () => sent,
+    idle: async () => {
+      for (const job of jobs.values()) await job.notified
     },
     close: async () => {
       workflows.stop()

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { Unsafe } from '../../../src/ansible/yaml.ts'
 import { managedCredentialTypes } from '../../../src/awx/credential-types.ts'
 import { type Definitions, definitions, type JobTemplate } from '../../../src/awx/definitions.ts'
 import type { Config } from '../../../src/config/index.ts'
@@ -196,18 +197,24 @@ describe('the definitions of any valid config', () => {
   it('send nothing on a day on which every job succeeds, unless the config asks for it', () => {
     forEvery((all, config) => {
       const wanted = config.notifications.also ?? []
-      for (const { notification_templates_started, notification_templates_success } of launched(all)) {
+      for (const { name, notification_templates_started, notification_templates_success } of launched(all)) {
         expect(notification_templates_started.length > 0).toBe(wanted.includes('started'))
-        expect(notification_templates_success.length > 0).toBe(wanted.includes('succeeded'))
+        // "Well again" is launched only after an error has gone.
+        const told = wanted.includes('succeeded') || name === 'Well again'
+        expect(notification_templates_success.length > 0).toBe(told)
       }
+      expect(all.controller_schedules.map(schedule => schedule.unified_job_template)).not.toContain('Well again')
     })
   })
 
   it('send at most one message a day in a healthy installation', () => {
     forEvery((all, config) => {
       if (config.notifications.also) return
-      // Every job succeeds: nothing is sent for starts and successes, and approvals wait for a person who began them.
-      const sent = launched(all).flatMap(({ notification_templates_started, notification_templates_success }) => [
+      // Every scheduled job succeeds: nothing is sent for starts and successes. Others are launched by a person, or after
+      // an error.
+      const scheduled = new Set(all.controller_schedules.map(schedule => schedule.unified_job_template))
+      const daily = launched(all).filter(({ name }) => scheduled.has(name))
+      const sent = daily.flatMap(({ notification_templates_started, notification_templates_success }) => [
         ...notification_templates_started,
         ...notification_templates_success,
       ])
@@ -218,11 +225,13 @@ describe('the definitions of any valid config', () => {
   it('say which system, since when, how bad and what to do', () => {
     forEvery(all => {
       for (const { messages, notification_type } of all.controller_notifications) {
-        const said = Object.values(messages.error ?? {})
-          .map(text => (typeof text === 'string' ? text : text.text))
-          .join('\n')
+        const textOf = (when: string) =>
+          Object.values(messages[when] ?? {})
+            .map(text => (typeof text === 'string' ? text : text.text))
+            .join('\n')
+        const [said, well] = [textOf('error'), textOf('success')]
         for (const part of [
-          '{{ job.limit }}',
+          '{{ job.limit | default(job.name, true) }}',
           'Since {{ job.finished }}',
           'are not affected',
           'To do: ',
@@ -230,8 +239,17 @@ describe('the definitions of any valid config', () => {
         ]) {
           expect(said).toContain(part)
         }
-        if (notification_type === 'webhook') expect(JSON.parse(said)).toMatchObject({ job: '{{ job.name }}' })
-        expect(messages).toMatchObject({ started: null, success: null })
+        for (const part of ['well_again_system', 'well_again_since', 'well_again_bad', 'To do: ', '{{ url }}']) {
+          expect(well).toContain(part)
+        }
+        if (notification_type === 'webhook') {
+          for (const text of [said, well]) expect(JSON.parse(text)).toMatchObject({ job: '{{ job.name }}' })
+        }
+        expect(messages).toMatchObject({ started: null })
+        // AWX refuses a message with a line break; a body may have them.
+        for (const message of Object.values(messages).map(said => said?.message)) {
+          expect(message instanceof Unsafe ? message.text : (message ?? '')).not.toMatch(/\n/)
+        }
       }
     })
   })

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import production from '../../backups.config.ts'
+import { type NotifiedAwx, startNotifiedAwx } from '../support/notified.ts'
+
+// Always on the stand-in: how a job ends is decided here. What tells of it is really played, by ansible-playbook.
+
+let awx: NotifiedAwx
+beforeAll(async () => {
+  awx = await startNotifiedAwx(production)
+})
+afterAll(() => awx?.end())
+beforeEach(() => void awx.messages())
+
+const look = 'Tell what is well again'
+const texts = () => awx.messages().map(({ text }) => text)
+
+it('says nothing while everything succeeds', async () => {
+  await awx.run('Verify: infra-db-production')
+  await awx.run(look)
+  await awx.run('Verify: infra-db-production')
+  await awx.run(look)
+  expect(texts()).toEqual([])
+})
+
+it('says once that a system is well again, since when and what it was', async () => {
+  await awx.run('Verify: production-stack-db', 'failed')
+  await awx.run('Verify: production-stack-db', 'failed')
+  expect(texts()).toEqual([
+    expect.stringContaining("production-stack-db: 'Verify: production-stack-db' has failed"),
+    expect.stringContaining("production-stack-db: 'Verify: production-stack-db' has failed"),
+  ])
+  await awx.run(look)
+  expect(texts()).toEqual([])
+
+  await awx.run('Verify: production-stack-db')
+  await awx.run(look)
+  const [message, ...others] = awx.messages()
+  expect(others).toEqual([])
+  expect(message).toMatchObject({ system: 'production-stack-db', job: 'Well again', status: 'successful' })
+  expect(message?.text).toMatch(
+    /^production-stack-db: well again. Since \d{4}-\d\d-\d\d \d\d:\d\d UTC; it was not since \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Failed: Verify: production-stack-db \(2 in a row\)\. To do: nothing\. http:/,
+  )
+
+  await awx.run(look)
+  await awx.run('Verify: production-stack-db')
+  await awx.run(look)
+  expect(texts()).toEqual([])
+})
+
+it('waits until every scheduled job of the system succeeds; and misses none between two looks', async () => {
+  await awx.run('Verify: rancher-server', 'failed')
+  await awx.run('Back up: rancher-server', 'failed')
+  awx.messages()
+  await awx.run('Verify: rancher-server')
+  await awx.run('Verify: rancher-server')
+  await awx.run(look)
+  expect(texts()).toEqual([])
+  await awx.run('Back up: rancher-server')
+  await awx.run('Back up: rancher-server')
+  await awx.run('Verify: kit-awx', 'failed')
+  awx.messages()
+  await awx.run('Verify: kit-awx')
+  await awx.run(look)
+  expect(awx.messages().map(({ system }) => system)).toEqual(['kit-awx', 'rancher-server'])
+})
+
+it('a job that nobody schedules does not keep a system from being well again', async () => {
+  await awx.run('Restore: infra-db-development', 'failed')
+  await awx.run('Verify: infra-db-development', 'failed')
+  await awx.run('Verify: infra-db-development')
+  awx.messages()
+  await awx.run(look)
+  expect(awx.messages().map(({ system }) => system)).toEqual(['infra-db-development'])
+})
