@@ -1,6 +1,8 @@
+import { stripVTControlCharacters } from 'node:util'
 import type { Argv } from 'yargs'
 import { launch } from '../src/launch/launch.ts'
 import { processTerminal } from '../src/launch/terminal.ts'
+import { liveLines } from './live.ts'
 import { colourful, configOption, inventoryOption, requireConfig } from './options.ts'
 
 export const command = 'launch <template>'
@@ -38,5 +40,39 @@ interface Args {
 
 export async function handler({ config: file, answer, ...args }: Args): Promise<void> {
   const config = await requireConfig(file)
-  await launch(config, { ...args, answers: answer }, processTerminal('launch', colourful(process.stdout)))
+  const terminal = processTerminal('launch', colourful(process.stdout))
+  const live = await liveLines(kindOfWork(args), () => 'launch: ')
+  try {
+    await launch(
+      config,
+      { ...args, answers: answer },
+      {
+        ...terminal,
+        progress: live.log,
+        output(line) {
+          live.above(() => terminal.output(line))
+          const task = taskOf(line)
+          if (task !== undefined) live.at(task)
+        },
+        confirm(question, signal) {
+          live.pause()
+          return terminal.confirm(question, signal)
+        },
+      },
+    )
+    await live.succeeded()
+  } finally {
+    live.end()
+  }
+}
+
+/** Each kind of launch takes its own time: on AWX, here, and without changing anything. */
+function kindOfWork({ template, local, check }: Pick<Args, 'template' | 'local' | 'check'>): string {
+  const name = template.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
+  return ['launch', ...(local ? ['local'] : []), ...(check ? ['check'] : []), name].join('-')
+}
+
+/** The task that ansible-playbook says it begins. */
+function taskOf(line: string): string | undefined {
+  return /^(?:TASK|RUNNING HANDLER) \[(.+)\] \**$/.exec(stripVTControlCharacters(line))?.[1]
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import production from '../../backups.config.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import { type Controller as Api, openController } from '../../src/awx/controller.ts'
@@ -286,6 +286,38 @@ describe('the command', () => {
       expect(result.exitCode, result.stderr).toBe(exitCode)
     },
   )
+
+  it('in a terminal its last line says how long it has been at a task and, by the last launch, how far it is', async () => {
+    play = async ({ log }) => {
+      for (const task of ['Look', 'Copy']) {
+        log(`TASK [${task}] ****`)
+        log('ok: [rancher-server]')
+        await sleep(1700)
+      }
+      return 'successful'
+    }
+    const cache = await mkdtemp(join(tmpdir(), 'backups-launch-'))
+    onTestFinished(() => rm(cache, { recursive: true }))
+    const inTerminal = () =>
+      execa(
+        'script',
+        ['--quiet', '--return', '--command', `node tools/backups.js launch '${rancher.name}'`, '/dev/null'],
+        {
+          cwd: projectRoot,
+          env: { CONTROLLER_HOST: standIn.url, CONTROLLER_OAUTH_TOKEN: standIn.token, XDG_CACHE_HOME: cache },
+          reject: false,
+          stdin: 'ignore',
+        },
+      )
+    const shown = (text: string) => text.replaceAll('\r\u001b[K', '⟲')
+    const first = await inTerminal()
+    expect(first.exitCode, first.stdout).toBe(0)
+    expect(shown(first.stdout)).toMatch(/⟲launch: Look \(1 s\)⟲/)
+    const second = await inTerminal()
+    expect(shown(second.stdout)).toMatch(/⟲launch: Look \(1 s, \d\d %, about \d s left\)⟲/)
+    // What a job prints stays as it is, each line on its own.
+    expect(shown(second.stdout)).toMatch(/⟲TASK \[Copy\] \*\*\*\*\r\n/)
+  })
 
   it('an AWX that refuses the login ends it with 3', async () => {
     const result = await run([], { CONTROLLER_OAUTH_TOKEN: 'wrong' })
