@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { basename, delimiter, join } from 'node:path'
 import { execa } from 'execa'
 import { CommandFailure, exitCodes } from '../report/failure.ts'
 
@@ -26,7 +26,7 @@ const packages: Readonly<Record<string, string>> = {
  * that is installed for the tests makes no cluster of its own.
  */
 export async function ensureTestTools(log: (line: string) => void): Promise<void> {
-  await ensurePromtool(log)
+  await ensureMonitoring(log)
   const missing = Object.keys(packages).filter(program => !present(program))
   if (missing.length === 0) return
   const wanted = [...new Set(missing.map(program => packages[program] as string))]
@@ -50,13 +50,18 @@ export async function ensureTestTools(log: (line: string) => void): Promise<void
   }
 }
 
-/** Checks Prometheus' rules and metrics. It lies here because its package would install and start a Prometheus. */
-export const promtool = '/var/cache/fragalysis-backups/promtool'
+// They lie here because their package would install and start a Prometheus.
+const monitoringFolder = '/var/cache/fragalysis-backups'
 
-async function ensurePromtool(log: (line: string) => void): Promise<void> {
-  if (existsSync(promtool)) return
-  log(`fetching promtool from Debian's package prometheus to ${promtool}`)
-  const folder = await mkdtemp(join(tmpdir(), 'backups-promtool-'))
+/** Checks Prometheus' rules and metrics. */
+export const promtool = join(monitoringFolder, 'promtool')
+/** Prometheus itself. */
+export const prometheus = join(monitoringFolder, 'prometheus')
+async function ensureMonitoring(log: (line: string) => void): Promise<void> {
+  const programs = [promtool, prometheus]
+  if (programs.every(existsSync)) return
+  log(`fetching Debian's package prometheus to ${monitoringFolder}`)
+  const folder = await mkdtemp(join(tmpdir(), 'backups-monitoring-'))
   try {
     // apt fetches as a user of its own.
     await chmod(folder, 0o777)
@@ -64,13 +69,15 @@ async function ensurePromtool(log: (line: string) => void): Promise<void> {
     await execa('apt-get', ['download', 'prometheus'], { cwd: folder })
     const [file = ''] = await readdir(folder)
     await execa('dpkg-deb', ['--extract', file, 'x'], { cwd: folder })
-    await execa('mkdir', ['-p', dirname(promtool)])
-    await copyFile(join(folder, 'x/usr/bin/promtool'), `${promtool}.new`)
-    await rename(`${promtool}.new`, promtool)
+    await execa('mkdir', ['-p', monitoringFolder])
+    for (const program of programs) {
+      await copyFile(join(folder, 'x/usr/bin', basename(program)), `${program}.new`)
+      await rename(`${program}.new`, program)
+    }
   } catch (error) {
     throw new CommandFailure(
       exitCodes.unreachable,
-      `promtool cannot be fetched: ${String((error as { stderr?: string }).stderr || error).trim()}`,
+      `Prometheus cannot be fetched: ${String((error as { stderr?: string }).stderr || error).trim()}`,
       'check that apt-get can download the package prometheus',
     )
   } finally {

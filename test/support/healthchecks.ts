@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest'
 /** Stands for Healthchecks, an outside service: its management API v3, as its documentation says, and its pings. */
 export async function startHealthchecks(key: string) {
   const checks = new Map<string, { uuid: string; body: Record<string, unknown> }>()
-  const pings: { check: string; what: string; body: string }[] = []
+  const pings: { check: string; what: string; body: string; at: Date }[] = []
   const server = createServer(async (request, response) => {
     let text = ''
     for await (const chunk of request) text += chunk
@@ -18,7 +18,7 @@ export async function startHealthchecks(key: string) {
     if (ping) {
       const check = [...checks].find(([, { uuid }]) => uuid === ping[1])?.[0]
       if (check === undefined) return send(404, { error: 'not found' })
-      pings.push({ check, what: ping[2] ?? 'success', body: text })
+      pings.push({ check, what: ping[2] ?? 'success', body: text, at: new Date() })
       return send(200, {})
     }
     if (request.method !== 'POST' || request.url !== '/api/v3/checks/') return send(404, { error: 'not found' })
@@ -39,7 +39,50 @@ export async function startHealthchecks(key: string) {
     server.closeAllConnections()
     server.close()
   })
-  return { api: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v3/`, checks, pings }
+  /** What it tells at a moment: which checks are down, by the wording of its own messages. */
+  const down = (now: Date): { check: string; text: string }[] =>
+    [...checks].flatMap(([name, { body }]) => {
+      const last = pings.filter(({ check, what }) => check === name && what !== 'start').at(-1)
+      if (!last) return []
+      const next = nextRun(String(body.schedule), String(body.tz), last.at)
+      const late = new Date(next.getTime() + Number(body.grace) * 1000)
+      if (last.what === 'success' && now < late) return []
+      const since = last.what === 'fail' ? last.at : late
+      const why = last.what === 'fail' ? 'received a failure signal' : 'success signal did not arrive on time'
+      const said = `Last ping: ${last.at.toISOString()}.${last.body === '' ? '' : ` ${last.body}`}`
+      return [{ check: name, text: `${name} is DOWN since ${since.toISOString()} (${why}). ${said} ${body.desc}` }]
+    })
+  return {
+    api: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v3/`,
+    checks,
+    pings,
+    down,
+    close: () => {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+/** The first minute after a time that matches five fields of cron, each a number or `*`. */
+function nextRun(schedule: string, timezone: string, after: Date): Date {
+  const parts = new Intl.DateTimeFormat('en-GB', {
+    timeZone: timezone,
+    minute: 'numeric',
+    hour: 'numeric',
+    day: 'numeric',
+    month: 'numeric',
+    weekday: 'short',
+    hourCycle: 'h23',
+  })
+  const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
+  const wanted = schedule.split(' ')
+  for (let minute = Math.floor(after.getTime() / 60_000) + 1; ; minute++) {
+    const at = new Date(minute * 60_000)
+    const is = Object.fromEntries(parts.formatToParts(at).map(({ type, value }) => [type, value]))
+    const fields = [is.minute, is.hour, is.day, is.month, days.indexOf(is.weekday ?? '')].map(Number)
+    if (wanted.every((field, index) => field === '*' || Number(field) === fields[index])) return at
+  }
 }
 
 const fields = [

@@ -18,8 +18,11 @@ export type Message = Readonly<Record<'job' | 'system' | 'status' | 'text' | 'ur
 
 /** A stand-in for AWX with the job templates of a config, and somebody who is told by its webhook. */
 export interface NotifiedAwx {
-  /** Ends a job of the template so, and waits until what it sends has arrived. Our own jobs about messages are really played. */
-  run(template: string, status?: 'successful' | 'failed'): Promise<void>
+  /**
+   * Ends a job of the template so, and waits until what it sends has arrived. With an environment, the job is really
+   * played in it; so are our own jobs about messages.
+   */
+  run(template: string, ends?: 'successful' | 'failed' | Readonly<Record<string, string>>): Promise<void>
   /** What has arrived since the last call. */
   messages(): Message[]
   /** Takes no message any more. */
@@ -42,10 +45,10 @@ export async function startNotifiedAwx(production: Config): Promise<NotifiedAwx>
   const folder = await mkdtemp(join(tmpdir(), 'backups-notified-'))
   await writeFolder(folder, inventoryFiles(inventory(config, { ...all })))
 
-  let status: 'successful' | 'failed' = 'successful'
+  let ends: 'successful' | 'failed' | Readonly<Record<string, string>> = 'successful'
   const play = async (run: Run) => {
     const template = all.controller_templates.find(({ name }) => name === run.template)
-    if (template?.limit !== 'awx') return status
+    if (!template || (typeof ends === 'string' && template.limit !== 'awx')) return ends as 'successful' | 'failed'
     const { exitCode, output } = await runPlaybook(
       {
         playbook: template.playbook,
@@ -57,12 +60,12 @@ export async function startNotifiedAwx(production: Config): Promise<NotifiedAwx>
           CONTROLLER_OAUTH_TOKEN: standIn.token,
           ANSIBLE_SHOW_CUSTOM_STATS: 'true',
           ANSIBLE_CALLBACK_RESULT_FORMAT: 'json',
+          ...(typeof ends === 'object' && ends),
         },
       },
       { log: run.log },
     )
     Object.assign(run.artifacts, JSON.parse(/^\tRUN: (\{.*\})$/m.exec(output)?.[1] ?? '{}'))
-    if (exitCode !== 0) process.stderr.write(output)
     return exitCode === 0 ? 'successful' : 'failed'
   }
   const standIn = await startController({ run: play })
@@ -93,8 +96,8 @@ export async function startNotifiedAwx(production: Config): Promise<NotifiedAwx>
       receiver.closeAllConnections()
     })
   return {
-    async run(template, ends = 'successful') {
-      status = ends
+    async run(template, how = 'successful') {
+      ends = how
       await api.post(`job_templates/${standIn.find('job_templates', template)?.id}/launch/`)
       await standIn.idle()
     },
