@@ -2,6 +2,7 @@ import Type from 'typebox'
 import type { System } from '../kinds/index.ts'
 import { nameSchema, objectNameSchema } from '../kinds/kind.ts'
 import { storeSecretSchema } from '../kinds/store-secret.ts'
+import type { WrittenConfig } from './config-types.ts'
 
 const url = Type.String({
   pattern: '^https?://[^/?#\\s]+/?$',
@@ -25,7 +26,7 @@ export const configSchema = Type.Object(
         url: Type.String({ description: 'Where AWX fetches the playbooks', format: 'repository' }),
         branch: Type.String({ description: 'The branch, tag or commit that AWX runs', format: 'revision' }),
       },
-      { additionalProperties: false },
+      { additionalProperties: false, description: 'The git repository that holds this project' },
     ),
     executionEnvironment: Type.String({
       description: 'The image that AWX runs the playbooks in, pinned',
@@ -47,7 +48,7 @@ export const configSchema = Type.Object(
           }),
         ),
       },
-      { additionalProperties: false },
+      { additionalProperties: false, description: 'The images that back up, restore and drill' },
     ),
     store: Type.Object(storeFields, {
       additionalProperties: false,
@@ -62,7 +63,10 @@ export const configSchema = Type.Object(
           },
           { additionalProperties: false },
         ),
-        { description: 'Stores of another provider or another site, for second copies (`second` of a system)' },
+        {
+          description:
+            'Stores of another provider or another site, for second copies (`second` of a system). Left out: no second copies',
+        },
       ),
     ),
     clusters: Type.Array(
@@ -84,19 +88,34 @@ export const configSchema = Type.Object(
         },
         { additionalProperties: false },
       ),
+      { description: 'The Kubernetes clusters that systems run in' },
     ),
     notifications: Type.Object(
       {
-        webhook: Type.Optional(Type.String({ format: 'http-address', description: 'Where AWX posts failed jobs' })),
+        webhook: Type.Optional(
+          Type.String({
+            format: 'http-address',
+            description: 'An address that AWX posts failed jobs to, as JSON. Left out: none',
+          }),
+        ),
         mattermost: Type.Optional(
-          Type.String({ format: 'http-address', description: 'The incoming webhook of a Mattermost channel' }),
+          Type.String({
+            format: 'http-address',
+            description: 'The incoming webhook of a Mattermost channel. Left out: none',
+          }),
         ),
         slack: Type.Optional(
           Type.Object(
-            { channels: Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }) },
+            {
+              channels: Type.Array(Type.String({ minLength: 1 }), {
+                description: 'Names of channels, such as `#backups`',
+                minItems: 1,
+              }),
+            },
             {
               additionalProperties: false,
-              description: 'Channels of Slack; the token of the app is not in the config, see `configure`',
+              description:
+                'Channels of Slack; the token of the app is not in the config, see `configure`. Left out: none',
             },
           ),
         ),
@@ -104,18 +123,28 @@ export const configSchema = Type.Object(
           Type.Object(
             {
               host: Type.String({ format: 'host', description: 'The mail server' }),
-              port: Type.Integer({ minimum: 1, maximum: 65_535 }),
-              encryption: Type.Enum(['tls', 'starttls', 'none']),
+              port: Type.Integer({
+                description: 'The port of the mail server, 1 to 65535',
+                minimum: 1,
+                maximum: 65_535,
+              }),
+              encryption: Type.Enum(['tls', 'starttls', 'none'], {
+                description: 'How the connection to it is encrypted',
+              }),
               username: Type.Optional(
                 Type.String({
                   minLength: 1,
-                  description: 'Needs a password, which is not in the config, see `configure`',
+                  description:
+                    'The user of the mail server; its password is not in the config, see `configure`. Left out: no login',
                 }),
               ),
-              sender: Type.String({ format: 'mail-address' }),
-              recipients: Type.Array(Type.String({ format: 'mail-address' }), { minItems: 1 }),
+              sender: Type.String({ description: 'The address that it comes from', format: 'mail-address' }),
+              recipients: Type.Array(Type.String({ format: 'mail-address' }), {
+                description: 'The addresses that it goes to',
+                minItems: 1,
+              }),
             },
-            { additionalProperties: false, description: 'Mail to these people' },
+            { additionalProperties: false, description: 'Mail to these people. Left out: none' },
           ),
         ),
         also: Type.Optional(
@@ -124,7 +153,7 @@ export const configSchema = Type.Object(
           }),
         ),
       },
-      { additionalProperties: false },
+      { additionalProperties: false, description: 'Who is told of failed jobs; at least one way' },
     ),
     heartbeats: Type.Optional(
       Type.Object(
@@ -141,7 +170,7 @@ export const configSchema = Type.Object(
         },
         {
           additionalProperties: false,
-          description: "The dead-man's switch that every run in a cluster reports to",
+          description: "The dead-man's switch that every run in a cluster reports to. Left out: none",
         },
       ),
     ),
@@ -164,14 +193,16 @@ export const configSchema = Type.Object(
               },
               {
                 additionalProperties: false,
-                description: 'Make a ServiceMonitor, a PrometheusRule and a Grafana dashboard, too',
+                description:
+                  'Make a ServiceMonitor, a PrometheusRule and a Grafana dashboard, too. Left out: none of them',
               },
             ),
           ),
         },
         {
           additionalProperties: false,
-          description: 'A service in a cluster that shows the status of all systems, for people and for Prometheus',
+          description:
+            'A service in a cluster that shows the status of all systems, for people and for Prometheus. Left out: none',
         },
       ),
     ),
@@ -185,7 +216,10 @@ export const configSchema = Type.Object(
             minLength: 1,
           }),
         },
-        { additionalProperties: false, description: 'How AWX itself is restored; the runbook says so' },
+        {
+          additionalProperties: false,
+          description: 'How AWX itself is restored; the runbook says so. Left out: the runbook says nothing of AWX',
+        },
       ),
     ),
     systems: Type.Array(Type.Any(), { description: 'The systems that are backed up', minItems: 1 }),
@@ -196,7 +230,9 @@ export const configSchema = Type.Object(
 /** A config, checked. */
 export type Config = Omit<Type.Static<typeof configSchema>, 'systems'> & { systems: System[] }
 
-/** Gives `backups.config.ts` its types; does nothing else. */
-export function defineConfig(config: Config): Config {
+/** Gives `backups.config.ts` its types, in which each field is explained; does nothing else. */
+export function defineConfig<Cluster extends string, Store extends string>(
+  config: WrittenConfig<Cluster, Store>,
+): Config {
   return config
 }

@@ -4,6 +4,7 @@ import type { Config } from '../config/index.ts'
 import type { Problem } from '../report/problem.ts'
 import { accessManifests } from './access.ts'
 import { architecturePicture, readRooms } from './architecture.ts'
+import { configTypes } from './config-types.ts'
 import { findingsPage } from './findings.ts'
 import { compareFolder, type Drift, type Written, writeFolder } from './folder.ts'
 import { inventoriesOf } from './inventories.ts'
@@ -34,6 +35,7 @@ async function generatedFolders(
   for (const [path, text] of referencePages()) docs?.set(`reference/${path}`, text)
   docs?.set('FINDINGS.md', findingsPage())
   docs?.set('architecture.svg', await architecturePicture(readRooms(architecture)))
+  folders.set(join(project, 'src/config'), new Map([['config-types.ts', configTypes()]]))
   const roles = join(project, 'roles')
   const options = await roleOptionFiles(roles)
   return folders.set(roles, new Map([...options, ...(await roleReadmes(roles, options))]))

@@ -19,7 +19,7 @@ export interface Drift {
 }
 
 /** How every generated file begins, whatever its comments look like. */
-const mark = /^(#|<!--) Made from .+ by `npm run generate`/
+const mark = /^(#|<!--|\/\/) Made from .+ by `npm run generate`/
 
 /** A file of which only regions are generated; they replace nothing that was written by hand. */
 const hasRegions = (text: string) => / *# BEGIN generated /.test(text)

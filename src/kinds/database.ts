@@ -37,7 +37,7 @@ import { volumePlace, volumeText } from './volume.ts'
 
 const schema = Type.Object(
   {
-    kind: Type.Literal('database'),
+    kind: Type.Literal('database', { description: 'A PostgreSQL server or database: a dump' }),
     ...commonFields,
     ...clusterFields,
     service: Type.String({
@@ -47,15 +47,20 @@ const schema = Type.Object(
     user: Type.Union([Type.String({ format: 'postgres-name' }), secretKeySchema], {
       description: "The server's admin user: a name, or a key of a Secret",
     }),
-    password: secretKeySchema,
+    password: Type.Object(secretKeySchema.properties, {
+      additionalProperties: false,
+      description: "The key of a Secret with the admin user's password",
+    }),
     database: Type.Optional(
       Type.String({
         description: 'One database (`pg_dump`). Left out: the whole server (`pg_dumpall`)',
         format: 'postgres-name',
       }),
     ),
-    volume: volumeSchema,
-    compression: Type.Optional(Type.Enum(['gzip', 'zstd'])),
+    volume: Type.Union(volumeSchema.anyOf, { description: 'The volume that the dumps are written to' }),
+    compression: Type.Optional(
+      Type.Enum(['gzip', 'zstd'], { description: 'How the dumps are compressed. Default: `gzip`' }),
+    ),
   },
   { additionalProperties: false },
 )

@@ -30,14 +30,14 @@ export const commonFields = {
   restorableFor: Type.Optional(
     Type.String({
       description:
-        'How far back a restore must always be able to go, such as `28 days` or `2 years`; `validate` refuses it if `schedule` and `keep` cannot keep it',
+        'How far back a restore must always be able to go, such as `28 days` or `2 years`; `validate` refuses it if `schedule` and `keep` cannot keep it. Left out: no promise',
       minLength: 1,
     }),
   ),
   loseAtMost: Type.Optional(
     Type.String({
       description:
-        'How much of the newest data a failure may lose, such as `1 h 10 min`; `validate` refuses it if `schedule` cannot keep it',
+        'How much of the newest data a failure may lose, such as `1 h 10 min`; `validate` refuses it if `schedule` cannot keep it. Left out: no promise',
       minLength: 1,
     }),
   ),
@@ -47,8 +47,11 @@ export const commonFields = {
 
 /** A key of a Secret that exists, or that `deploy-backups` creates. */
 export const secretKeySchema = Type.Object(
-  { secret: objectNameSchema, key: keySchema },
-  { additionalProperties: false },
+  {
+    secret: Type.String({ ...objectNameSchema, description: 'The name of the Secret, in the namespace of the system' }),
+    key: Type.String({ ...keySchema, description: "The name of the key in it, not the key's value" }),
+  },
+  { additionalProperties: false, description: 'A key of a Secret' },
 )
 
 export type SecretKey = Type.Static<typeof secretKeySchema>
@@ -60,13 +63,21 @@ export const clusterFields = {
   image: Type.Optional(
     Type.String({
       description:
-        'The image that does the work, if not `agent.image`: one of the old images (`informaticsmatters/sql-backup`, `informaticsmatters/volume-replicator`) does it too, with the same environment',
+        'The image that does the work. Default: `agent.image`. One of the old images (`informaticsmatters/sql-backup`, `informaticsmatters/volume-replicator`) does it too, with the same environment',
       format: 'image',
     }),
   ),
-  serviceAccount: Type.Optional(objectNameSchema),
+  serviceAccount: Type.Optional(
+    Type.String({
+      ...objectNameSchema,
+      description: 'The service account of the pods. Default: `default`, without a token',
+    }),
+  ),
   nodePreference: Type.Optional(
-    Type.String({ description: 'A node label that the pod prefers', format: 'kubernetes-label' }),
+    Type.String({
+      description: 'The key of a node label: the pod prefers nodes that have it. Left out: any node',
+      format: 'kubernetes-label',
+    }),
   ),
   storeSecret: Type.Optional(
     storeSecretSchema(
@@ -74,7 +85,7 @@ export const clusterFields = {
     ),
   ),
   replaces: Type.Optional(
-    Type.Array(objectNameSchema, { description: 'Old CronJobs, which `deploy-backups` suspends' }),
+    Type.Array(objectNameSchema, { description: 'Old CronJobs, which `deploy-backups` suspends. Default: none' }),
   ),
 }
 
@@ -82,17 +93,28 @@ export const clusterFields = {
 export const volumeSchema = Type.Union([
   Type.Object(
     {
-      claim: objectNameSchema,
-      size: Type.Optional(Type.String({ format: 'kubernetes-size' })),
-      storageClass: Type.Optional(objectNameSchema),
+      claim: Type.String({ ...objectNameSchema, description: 'A PersistentVolumeClaim of the namespace' }),
+      size: Type.Optional(
+        Type.String({
+          format: 'kubernetes-size',
+          description:
+            'The size of the claim that `deploy-backups` makes, in Mi, Gi or Ti. Left out: the claim must exist',
+        }),
+      ),
+      storageClass: Type.Optional(
+        Type.String({ ...objectNameSchema, description: "The storage class of that claim. Default: the cluster's" }),
+      ),
     },
     { additionalProperties: false },
   ),
   Type.Object(
     {
       nfs: Type.Object(
-        { server: Type.String({ format: 'host' }), path: Type.String({ format: 'path' }) },
-        { additionalProperties: false },
+        {
+          server: Type.String({ format: 'host', description: 'The NFS server: a host name or an IP address' }),
+          path: Type.String({ format: 'path', description: 'The exported folder, an absolute path' }),
+        },
+        { additionalProperties: false, description: 'An NFS export, in place of a claim' },
       ),
     },
     { additionalProperties: false },

@@ -34,12 +34,15 @@ import { secondCopyTemplates } from './second.ts'
 
 const schema = Type.Object(
   {
-    kind: Type.Literal('kit'),
+    kind: Type.Literal('kit', { description: 'Secrets of a namespace, encrypted to the operators' }),
     ...commonFields,
     ...clusterFields,
     secrets: Type.Array(
       Type.Object(
-        { name: objectNameSchema, keys: Type.Array(keySchema, { minItems: 1 }) },
+        {
+          name: Type.String({ ...objectNameSchema, description: "The Secret's name" }),
+          keys: Type.Array(keySchema, { description: 'The names of its keys to keep', minItems: 1 }),
+        },
         { additionalProperties: false },
       ),
       { description: 'The Secrets of the namespace that a recovery needs, with the keys to keep', minItems: 1 },
@@ -48,7 +51,12 @@ const schema = Type.Object(
       description: "The operators' public keys (`age-keygen`): each of them alone can open the kit",
       minItems: 1,
     }),
-    drillIdentity: Type.Optional(secretKeySchema),
+    drillIdentity: Type.Optional(
+      Type.Object(secretKeySchema.properties, {
+        additionalProperties: false,
+        description: "The key of a Secret with the drills' private age key, one of `recipients`. Left out: no drills",
+      }),
+    ),
   },
   { additionalProperties: false },
 )

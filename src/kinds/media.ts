@@ -30,11 +30,13 @@ import { volumePlace, volumeText } from './volume.ts'
 
 const schema = Type.Object(
   {
-    kind: Type.Literal('media'),
+    kind: Type.Literal('media', { description: 'A tree of files: its latest state, and what was deleted lately' }),
     ...commonFields,
     ...clusterFields,
-    source: volumeSchema,
-    replica: volumeSchema,
+    source: Type.Union(volumeSchema.anyOf, { description: 'The volume with the files' }),
+    replica: Type.Union(volumeSchema.anyOf, {
+      description: 'The volume that gets a copy of them; what else it holds is removed',
+    }),
   },
   { additionalProperties: false },
 )

@@ -8,7 +8,7 @@ export const protectSchema = Type.Object(
         "`versioning`: the bucket keeps what is deleted or replaced, and the agent's key may not delete versions. `lock`: in addition the store lets nobody delete what was written in the last `days`",
     }),
     days: Type.Integer({
-      description: 'For how many days a deleted or replaced copy can be brought back',
+      description: 'For how many days a deleted or replaced copy can be brought back, 1 to 3650',
       minimum: 1,
       maximum: 3650,
     }),
@@ -16,7 +16,7 @@ export const protectSchema = Type.Object(
   {
     additionalProperties: false,
     description:
-      "How the copies are kept from somebody who has the agent's key. The bucket must be set up for it: see docs/buckets.md",
+      "How the copies are kept from somebody who has the agent's key. The bucket must be set up for it: see docs/buckets.md. Left out: they are not",
   },
 )
 

@@ -19,7 +19,7 @@ import { secondCopyTemplates, secondStoreCredential, secondSurroundings } from '
 
 const schema = Type.Object(
   {
-    kind: Type.Literal('rancher'),
+    kind: Type.Literal('rancher', { description: 'The Rancher server: an archive of its data' }),
     ...commonFields,
     host: Type.String({ description: "The Docker host's address for ssh", format: 'host' }),
     hostKeys: Type.Array(Type.String({ format: 'ssh-host-key' }), {
@@ -55,7 +55,7 @@ const schema = Type.Object(
     heartbeat: Type.Optional(
       Type.Boolean({
         description:
-          "Whether every backup and every drill reports to a dead-man's switch; the addresses are in the credentials `Heartbeat: <system>` and `Heartbeat: drill of <system>`",
+          "Whether every backup and every drill reports to a dead-man's switch; the addresses are in the credentials `Heartbeat: <system>` and `Heartbeat: drill of <system>`. Default: `false`",
       }),
     ),
   },

@@ -20,7 +20,7 @@ export const secondSchema = Type.Object(
   },
   {
     additionalProperties: false,
-    description: 'A second copy in another store, filled from the first by a job that AWX schedules',
+    description: 'A second copy in another store, filled from the first by a job that AWX schedules. Left out: none',
   },
 )
 

@@ -4,7 +4,7 @@ import Type from 'typebox'
 export function storeSecretSchema(description: string) {
   return Type.Object(
     {
-      name: Type.String({ format: 'kubernetes-name' }),
+      name: Type.String({ description: "The Secret's name", format: 'kubernetes-name' }),
       accessKeyId: Type.String({ description: "The key's name in the Secret", format: 'kubernetes-secret-key' }),
       secretAccessKey: Type.String({ description: "The key's name in the Secret", format: 'kubernetes-secret-key' }),
     },

@@ -9,20 +9,28 @@ export const weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday',
 
 const hourly = Type.Object(
   {
-    every: Type.Literal('hour'),
+    every: Type.Literal('hour', { description: 'Every hour' }),
     minute: Type.Integer({ description: 'The minute of the hour, 0 to 59' }),
     timezone: zone,
   },
   { additionalProperties: false },
 )
-const daily = Type.Object({ every: Type.Literal('day'), at, timezone: zone }, { additionalProperties: false })
+const daily = Type.Object(
+  { every: Type.Literal('day', { description: 'Every day' }), at, timezone: zone },
+  { additionalProperties: false },
+)
 const weekly = Type.Object(
-  { every: Type.Literal('week'), on: Type.Enum([...weekdays]), at, timezone: zone },
+  {
+    every: Type.Literal('week', { description: 'Every week' }),
+    on: Type.Enum([...weekdays], { description: 'The weekday' }),
+    at,
+    timezone: zone,
+  },
   { additionalProperties: false },
 )
 const monthly = Type.Object(
   {
-    every: Type.Literal('month'),
+    every: Type.Literal('month', { description: 'Every month' }),
     on: Type.Integer({ description: 'The day of the month, 1 to 31' }),
     at,
     timezone: zone,
