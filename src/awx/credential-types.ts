@@ -46,6 +46,18 @@ export const heartbeatCredentialType: CredentialType = {
   injectors: { env: { BACKUP_HEARTBEAT_URL: new Unsafe('{{ url }}') } },
 }
 
+/** A private key of age, for the jobs that open encrypted copies. */
+export const keyCredentialType: CredentialType = {
+  name: 'Private age key',
+  kind: 'cloud',
+  description: 'The private age key with which restores and drills open encrypted copies',
+  inputs: {
+    fields: [{ id: 'identity', label: 'Private key (AGE-SECRET-KEY-…)', type: 'string', secret: true }],
+    required: ['identity'],
+  },
+  injectors: { env: { BACKUP_IDENTITY: new Unsafe('{{ identity }}') } },
+}
+
 export const kubernetesCredentialType = 'OpenShift or Kubernetes API Bearer Token'
 export const machineCredentialType = 'Machine'
 /** AWX itself, for a job that reads AWX's API. */

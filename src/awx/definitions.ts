@@ -6,6 +6,7 @@ import { rrule } from '../schedule/index.ts'
 import {
   controllerCredentialType,
   heartbeatCredentialType,
+  keyCredentialType,
   kubernetesCredentialType,
   machineCredentialType,
   managedCredentialTypes,
@@ -309,18 +310,21 @@ const credentialDescriptions: Readonly<Record<CredentialUse['type'], string>> = 
   'S3 store': 'The keys of the buckets',
   Heartbeat: "The dead-man's switch that every run pings",
   'Second S3 store': 'The keys of the buckets at the second store',
+  'Private age key': 'The private age key that opens encrypted copies',
 }
 
-/** The credential types of our own: that of second stores only if a job needs it. */
+const ownTypes = [storeCredentialType, secondStoreCredentialType, heartbeatCredentialType, keyCredentialType]
+
+/** The credential types of our own: those of second stores and of encrypted copies only if a job needs them. */
 function ownCredentialTypes(uses: readonly TemplateUse[]) {
-  const needsSecond = uses.some(use => use.credentials.some(({ type }) => type === secondStoreCredentialType.name))
-  return [storeCredentialType, ...(needsSecond ? [secondStoreCredentialType] : []), heartbeatCredentialType]
+  const needed = new Set<string>(uses.flatMap(use => use.credentials.map(({ type }) => type)))
+  return ownTypes.filter(
+    type => needed.has(type.name) || (type !== secondStoreCredentialType && type !== keyCredentialType),
+  )
 }
 
 function inputsOf(type: CredentialUse['type']): readonly string[] {
-  const own = [storeCredentialType, secondStoreCredentialType, heartbeatCredentialType].find(
-    ({ name }) => name === type,
-  )
+  const own = ownTypes.find(({ name }) => name === type)
   return own ? own.inputs.fields.map(({ id }) => id) : (managedCredentialTypes[type]?.inputs ?? [])
 }
 

@@ -259,6 +259,11 @@ export interface RancherSystem<Store extends string> {
   stopDeadlineSeconds: number
   /** How long Rancher may take from its start until it is healthy, seconds */
   healthyTimeoutSeconds: number
+  /** Copies are encrypted before they leave the host, with age. The private key that drills and restores use is in the credential `Key: <system>`. Left out: they are not */
+  encrypt?: {
+    /** Public age keys (`age-keygen`), each of which opens the copies alone: that of the drills, and those of operators, whose private keys stay outside the installation */
+    recipients: string[]
+  }
   /** Whether every backup and every drill reports to a dead-man's switch; the addresses are in the credentials `Heartbeat: <system>` and `Heartbeat: drill of <system>`. Default: `false` */
   heartbeat?: boolean
 }
@@ -441,6 +446,18 @@ export interface DatabaseSystem<Cluster extends string, Store extends string> {
   }
   /** How the dumps are compressed. Default: `gzip` */
   compression?: "gzip" | "zstd"
+  /** Copies are encrypted before they leave the pod, with age. Left out: they are not */
+  encrypt?: {
+    /** Public age keys (`age-keygen`), each of which opens the copies alone: that of the drills, and those of operators, whose private keys stay outside the installation */
+    recipients: string[]
+    /** The key of a Secret of the namespace with the private age key that drills and restores use. Nothing else has it */
+    drillIdentity: {
+      /** The name of the Secret, in the namespace of the system */
+      secret: string
+      /** The name of the key in it, not the key's value */
+      key: string
+    }
+  }
 }
 
 /** A system of kind `media`. */

@@ -10,6 +10,7 @@ import {
   runNowTemplate,
   storeEnvironment,
 } from './cronjob.ts'
+import { encryptEnvironment, encryptFindings, encryptSchema, keepKey, keyNeeded, openByHand } from './encrypt.ts'
 import {
   clusterFields,
   commonFields,
@@ -61,6 +62,7 @@ const schema = Type.Object(
     compression: Type.Optional(
       Type.Enum(['gzip', 'zstd'], { description: 'How the dumps are compressed. Default: `gzip`' }),
     ),
+    encrypt: Type.Optional(encryptSchema),
   },
   { additionalProperties: false },
 )
@@ -130,7 +132,11 @@ export const database: SystemKind<DatabaseSystem> = {
   schema,
   cluster: system => system.cluster,
   inCluster,
-  secretsNeeded: ({ user, password }) => [...(typeof user === 'string' ? [] : [user]), password],
+  secretsNeeded: ({ user, password, encrypt }) => [
+    ...(typeof user === 'string' ? [] : [user]),
+    password,
+    ...(encrypt ? [encrypt.drillIdentity] : []),
+  ],
   places: system => [volumePlace(system, 'volume', system.volume, 'write')],
   images: ownImages,
   stage: system => (system.database === undefined ? 'shared-server' : 'database'),
@@ -165,6 +171,7 @@ export const database: SystemKind<DatabaseSystem> = {
               BACKUP_TYPE: 'hourly',
               BACKUP_COUNT: String(system.keep),
               ...(system.compression !== undefined && { BACKUP_COMPRESSION: system.compression }),
+              ...encryptEnvironment(system),
             },
             secret_environment: secretEnvironment,
             mounts: [backup],
@@ -179,6 +186,7 @@ export const database: SystemKind<DatabaseSystem> = {
       ...systemVariables(system, surroundings, {
         environment,
         secretEnvironment,
+        identity: system.encrypt?.drillIdentity,
         volumes: { backup: system.volume },
         runAs,
         keep: system.keep,
@@ -196,7 +204,7 @@ export const database: SystemKind<DatabaseSystem> = {
   },
   copies: system => ({
     // The old images name their dumps the same way.
-    objects: { prefix: 'hourly/', pattern: /^hourly\/backup-([\dT:-]+Z)-dumpall\.sql\.(?:gz|zst)$/ },
+    objects: { prefix: 'hourly/', pattern: /^hourly\/backup-([\dT:-]+Z)-dumpall\.sql\.(?:gz|zst)(?:\.age)?$/ },
     keeps: { copies: system.keep },
     ...cronjobCopies(system),
     plainFiles: false,
@@ -205,6 +213,7 @@ export const database: SystemKind<DatabaseSystem> = {
   cronjobs: cronjobNames,
   check: system => [
     ...imageFindings(system, 'sql-backup'),
+    ...encryptFindings(system),
     ...(system.compression === 'zstd' && system.image !== undefined
       ? [
           {
@@ -238,6 +247,7 @@ export const database: SystemKind<DatabaseSystem> = {
         what: `the Secret \`${system.namespace}/${system.password.secret}\` (${system.cluster})`,
         why: `the admin password of the server of ${system.name}`,
       },
+      ...keepKey(system),
     ],
     restore: restoreText(system, surroundings),
     withoutBucket: `the backup volume (${volumeText(system, system.volume)}): the same copies, restored with \`--answer backup_system_from=volume\`. The next backup uploads the verified ones that the bucket lacks, newest first`,
@@ -273,14 +283,21 @@ export const oneByHand = String.raw`one() {
     -e "s/^\\\\connect .*/\\\\connect \"$2\"/" | psql -X -q -v ON_ERROR_STOP=1 -d postgres
 }`
 
-const fetchText = ({ bucket, compression }: DatabaseSystem) => {
-  const zstd = compression === 'zstd'
+const fetchText = ({ bucket, compression, encrypt }: DatabaseSystem) => {
+  const suffix = compression === 'zstd' ? 'zst' : 'gz'
+  const names = `*-dumpall.sql.${suffix}${encrypt ? '*' : ''}`
+  const stages = [
+    `rclone cat "store:${bucket}/hourly/$copy"`,
+    ...(encrypt ? ['open "$copy"'] : []),
+    ...(suffix === 'zst' ? ['zstd -dc', 'gzip -1'] : []),
+  ]
   return byHand(
-    `copy=\${COPY:-$(rclone lsf store:${bucket}/hourly/ --include '*-dumpall.sql.${zstd ? 'zst' : 'gz'}' | sort | tail -1)}`,
+    `copy=\${COPY:-$(rclone lsf store:${bucket}/hourly/ --include '${names}' | sort | tail -1)}`,
     'echo "Copy: $copy"',
-    zstd
-      ? `rclone cat "store:${bucket}/hourly/$copy" | zstd -dc | gzip -1 > dump.sql.gz`
-      : `rclone copyto "store:${bucket}/hourly/$copy" dump.sql.gz`,
+    ...(encrypt ? [openByHand()] : []),
+    stages.length === 1
+      ? `rclone copyto "store:${bucket}/hourly/$copy" dump.sql.gz`
+      : `${stages.join(' | ')} > dump.sql.gz`,
     'gunzip -t dump.sql.gz',
     "gunzip -c dump.sql.gz | tail -5 | grep 'dump complete'",
   )
@@ -328,11 +345,11 @@ The copy is read completely before the server is changed; it is loaded under tem
     whole ? ' `--answer backup_system_database=<name>` restores one database of the server.' : ''
   } \`--answer backup_system_into=<other name>\` restores beside the existing database.
 
-Without it: download the newest copy and check it (set \`COPY\` to a name from \`rclone lsf store:${system.bucket}/hourly/\` to take an older one),
+Without it: download the newest copy${system.encrypt ? ', open it,' : ''} and check it (set \`COPY\` to a name from \`rclone lsf store:${system.bucket}/hourly/\` to take an older one)${system.encrypt ? `. ${keyNeeded}` : ','}
 
 ${fetchText(system)}
 
-then load it. The commands show the server and ask before they change anything:
+${system.encrypt ? 'Then' : 'then'} load it. The commands show the server and ask before they change anything:
 
 ${byHand(...connection(system, surroundings), ...confirmation(warning, system.name), loadByHand, load)}
 ${

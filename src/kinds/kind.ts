@@ -154,6 +154,7 @@ export interface CredentialUse {
     | 'S3 store'
     | 'Second S3 store'
     | 'Heartbeat'
+    | 'Private age key'
 }
 
 /** A question of a job template's survey, with the field names of AWX's survey_spec. */

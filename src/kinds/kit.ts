@@ -11,6 +11,7 @@ import {
   runNowTemplate,
   storeEnvironment,
 } from './cronjob.ts'
+import { recipientSchema } from './encrypt.ts'
 import {
   clusterFields,
   commonFields,
@@ -47,7 +48,7 @@ const schema = Type.Object(
       ),
       { description: 'The Secrets of the namespace that a recovery needs, with the keys to keep', minItems: 1 },
     ),
-    recipients: Type.Array(Type.String({ format: 'age-recipient' }), {
+    recipients: Type.Array(recipientSchema, {
       description: "The operators' public keys (`age-keygen`): each of them alone can open the kit",
       minItems: 1,
     }),
@@ -85,7 +86,6 @@ export const kit: SystemKind<KitSystem> = {
     const volumes = system.secrets.map(
       ({ name, keys }, index) => [`secret-${index}`, { secret: { name, entries: keys } }] as const,
     )
-    const identity = system.drillIdentity
     const shared = { ...store.plain, S3_BUCKET_NAME: system.bucket }
     return {
       ...cronjobVariables(system, surroundings, {
@@ -98,7 +98,7 @@ export const kit: SystemKind<KitSystem> = {
               ...shared,
               BACKUP_COUNT: String(system.keep),
               BACKUP_KIT_NAMESPACE: system.namespace,
-              BACKUP_KIT_RECIPIENTS: system.recipients.join(' '),
+              BACKUP_RECIPIENTS: system.recipients.join(' '),
               BACKUP_KIT_ITEMS: JSON.stringify(items, null, 2),
               BACKUP_KIT_CONFIG: kitConfig,
             },
@@ -109,7 +109,8 @@ export const kit: SystemKind<KitSystem> = {
       }),
       ...systemVariables(system, surroundings, {
         environment: shared,
-        secretEnvironment: [...store.secret, ...(identity ? [{ name: 'BACKUP_KIT_IDENTITY', ...identity }] : [])],
+        secretEnvironment: store.secret,
+        identity: system.drillIdentity,
         volumes: {},
         runAs: agentUser,
         keep: system.keep,

@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import { periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
+import { encryptOnHostSchema, keepKey, keyNeeded, openByHand } from './encrypt.ts'
 import { type CredentialUse, commonFields, type Surroundings, type SystemKind } from './kind.ts'
 import { type JobOption, type OptionTable, surveyOf } from './options.ts'
 import { protectEnvironment } from './protect.ts'
@@ -52,6 +53,7 @@ const schema = Type.Object(
       minimum: 10,
       maximum: 3600,
     }),
+    encrypt: Type.Optional(encryptOnHostSchema),
     heartbeat: Type.Optional(
       Type.Boolean({
         description:
@@ -163,6 +165,7 @@ export const rancher: SystemKind<RancherSystem> = {
     rancher_backup_s3_region: surroundings.store.region,
     rancher_backup_keep: system.keep,
     ...(system.protect && { rancher_backup_protect: system.protect }),
+    ...(system.encrypt && { rancher_backup_recipients: system.encrypt.recipients }),
     ...secondPlace(system, surroundings),
     rancher_backup_window: window(system.schedule, system.windowMinutes),
     rancher_backup_stop_deadline_seconds: system.stopDeadlineSeconds,
@@ -182,7 +185,10 @@ export const rancher: SystemKind<RancherSystem> = {
     }),
   }),
   copies: system => ({
-    objects: { prefix: 'rancher-data-backup-', pattern: /^rancher-data-backup-.+-(\d{4}-\d\d-\d\dT[\d-]+Z)\.tar\.gz$/ },
+    objects: {
+      prefix: 'rancher-data-backup-',
+      pattern: /^rancher-data-backup-.+-(\d{4}-\d\d-\d\dT[\d-]+Z)\.tar\.gz(?:\.age)?$/,
+    },
     keeps: { copies: system.keep },
     writesReceipts: true,
     plainFiles: false,
@@ -218,7 +224,7 @@ export const rancher: SystemKind<RancherSystem> = {
     restoreTemplate(system, restoreOptions, {
       what: 'Restore Rancher from a copy: check it completely, unpack it beside the existing data, exchange them while Rancher is stopped for a moment, and roll back if it does not become healthy.',
       playbook: 'playbooks/restore-rancher.yml',
-      credentials: [...credentials(system, undefined), ...secondCredential(system)],
+      credentials: [...credentials(system, undefined), ...secondCredential(system), ...keyCredential(system)],
       timeout: timeoutSeconds,
       recovery: { restore_copy: 'LATEST', restore_dry_run: 'no', restore_confirm: system.name },
     }),
@@ -226,11 +232,16 @@ export const rancher: SystemKind<RancherSystem> = {
       ...drill(system),
       playbook: 'playbooks/drill-rancher.yml',
       // A separate check: a successful drill must not hide a failed backup.
-      credentials: credentials(system, `drill of ${system.name}`),
+      credentials: [...credentials(system, `drill of ${system.name}`), ...keyCredential(system)],
       timeout: timeoutSeconds,
     },
     verifyTemplate(system, credentials(system, undefined)),
-    ...secondCopyTemplates(system, [...credentials(system, undefined), ...secondCredential(system)]),
+    ...secondCopyTemplates(
+      system,
+      [...credentials(system, undefined), ...secondCredential(system)],
+      true,
+      keyCredential(system),
+    ),
   ],
   runbook: (system, surroundings) => ({
     needs: 'a Docker host',
@@ -239,6 +250,7 @@ export const rancher: SystemKind<RancherSystem> = {
         what: `the ssh key of AWX's credential \`Host: ${system.name}\``,
         why: `\`--local\` reaches ${system.host} with it`,
       },
+      ...keepKey(system),
     ],
     restore: restoreText(system, surroundings),
     withoutBucket: `the data themselves, in ${system.dataDirectory} on ${system.host}`,
@@ -282,10 +294,29 @@ function secondCredential({ name, second }: RancherSystem): CredentialUse[] {
   return second ? [{ name: secondStoreCredential(name), type: 'Second S3 store' }] : []
 }
 
+/** The credential with the private key, if copies are encrypted: of the jobs that open them only. */
+function keyCredential({ name, encrypt }: RancherSystem): CredentialUse[] {
+  return encrypt ? [{ name: `Key: ${name}`, type: 'Private age key' }] : []
+}
+
 /** AWX stops a job that takes longer, in seconds. */
 const timeoutSeconds = 4 * 3600
 
-function restoreText(system: RancherSystem, { agent, store }: Surroundings): string {
+/** Downloads the newest archive, or that which `ARCHIVE` names, with programs of the agent's image. */
+function fetchArchive({ bucket, encrypt }: RancherSystem, { agent, store }: Surroundings): string[] {
+  const run = `docker run --rm --network host --volume /var/tmp:/var/tmp --env RCLONE_CONFIG_STORE_TYPE=s3 --env RCLONE_CONFIG_STORE_PROVIDER=${store.provider} --env RCLONE_CONFIG_STORE_ENDPOINT=${store.endpoint} --env RCLONE_CONFIG_STORE_REGION=${store.region} --env RCLONE_CONFIG_STORE_NO_CHECK_BUCKET=true --env RCLONE_CONFIG_STORE_ACCESS_KEY_ID --env RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY --user 0 --entrypoint rclone ${agent.image}`
+  const [names, ending] = encrypt ? ['*.tar.gz*', '[.]tar[.]gz([.]age)?'] : ['*.tar.gz', '[.]tar[.]gz']
+  const age = `docker run --rm --interactive --network none --volume "$KEY":/key:ro --user 0 --entrypoint age ${agent.image} -d -i /key`
+  return [
+    `rclone() { ${run} "$@"; }`,
+    `archive=\${ARCHIVE:-$(rclone lsf store:${bucket}/ --include '${names}' | sed -E 's/.*-(....-..-..T..-..-..Z)${ending}$/\\1 &/' | sort | tail -1 | cut -d' ' -f2)}`,
+    ...(encrypt
+      ? [openByHand(age), `rclone cat "store:${bucket}/$archive" | open "$archive" > /var/tmp/rancher.tar.gz`]
+      : [`rclone copyto "store:${bucket}/$archive" /var/tmp/rancher.tar.gz`]),
+  ]
+}
+
+function restoreText(system: RancherSystem, surroundings: Surroundings): string {
   const template = `Restore: ${system.name}`
   const confirm = { rancher_backup_restore_dry_run: 'no', rancher_backup_restore_confirm: system.name }
   const { container, dataDirectory } = system
@@ -300,12 +331,10 @@ ${launch(template, confirm)}
 
 The archive is downloaded, compared with its receipt and unpacked beside the data before Rancher is stopped; the old data are put back if it does not become healthy within ${system.healthyTimeoutSeconds} s. \`--answer rancher_backup_restore_copy=NONE\` lists the copies; a time in UTC selects the newest one taken at or before it. A container of another version than the archive's is refused, unless you add \`--answer rancher_backup_restore_accept_version=yes\`.
 
-Without it, as root on ${system.host}. The version and image tag are in the archive's name. Set the store's keys there, \`RCLONE_CONFIG_STORE_ACCESS_KEY_ID\` and \`RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY\`; rclone comes from the agent's image, so that the host needs Docker only:
+Without it, as root on ${system.host}. The version and image tag are in the archive's name. Set the store's keys there, \`RCLONE_CONFIG_STORE_ACCESS_KEY_ID\` and \`RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY\`; rclone comes from the agent's image, so that the host needs Docker only${system.encrypt ? `. ${keyNeeded} Write its full path.` : ':'}
 
 ${byHand(
-  `rclone() { docker run --rm --network host --volume /var/tmp:/var/tmp --env RCLONE_CONFIG_STORE_TYPE=s3 --env RCLONE_CONFIG_STORE_PROVIDER=${store.provider} --env RCLONE_CONFIG_STORE_ENDPOINT=${store.endpoint} --env RCLONE_CONFIG_STORE_REGION=${store.region} --env RCLONE_CONFIG_STORE_NO_CHECK_BUCKET=true --env RCLONE_CONFIG_STORE_ACCESS_KEY_ID --env RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY --user 0 --entrypoint rclone ${agent.image} "$@"; }`,
-  `archive=\${ARCHIVE:-$(rclone lsf store:${system.bucket}/ --include '*.tar.gz' | sed -E 's/.*-(....-..-..T..-..-..Z)[.]tar[.]gz$/\\1 &/' | sort | tail -1 | cut -d' ' -f2)}`,
-  `rclone copyto "store:${system.bucket}/$archive" /var/tmp/rancher.tar.gz`,
+  ...fetchArchive(system, surroundings),
   'gzip -t /var/tmp/rancher.tar.gz',
   `hostname; docker container inspect --format '{{.Name}} {{.Config.Image}}, running: {{.State.Running}}' ${container}; echo "Archive: $archive"`,
   ...confirmation(`This stops ${container} on this host and replaces ${dataDirectory}.`, system.name),

@@ -48,6 +48,8 @@ interface Work {
     readonly seconds?: number
   }
   readonly drill?: OptionTable
+  /** The key of a Secret with the private key that restores and drills open copies with. */
+  readonly identity?: { readonly secret: string; readonly key: string } | undefined
 }
 
 /** The variables of role `backup_system` for a system in a cluster. */
@@ -64,6 +66,7 @@ export function systemVariables(system: InCluster, { agent }: Surroundings, work
       'nfs' in volume ? { name, nfs: volume.nfs } : { name, claim: volume.claim },
     ),
     backup_system_run_as: work.runAs,
+    ...(work.identity && { backup_system_identity: work.identity }),
     ...verifyVariables(work),
     ...(system.serviceAccount !== undefined && { backup_system_service_account: system.serviceAccount }),
     ...(system.nodePreference !== undefined && { backup_system_node_preference: system.nodePreference }),

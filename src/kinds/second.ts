@@ -138,11 +138,13 @@ export function secondVariables(
  * The job templates that bring the second copy of a system up to date and test its restore; none if it has none.
  *
  * @param drills whether a restore can be tested
+ * @param opens what that needs in addition, if copies are encrypted
  */
 export function secondCopyTemplates(
   system: WithSecond,
   credentials: readonly CredentialUse[],
   drills = true,
+  opens: readonly CredentialUse[] = [],
 ): TemplateUse[] {
   const { name, description, second } = system
   if (!second) return []
@@ -164,7 +166,7 @@ export function secondCopyTemplates(
       description: `Restore the newest second copy of ${name} into something temporary, compare, and write a receipt there. ${description}`,
       playbook: 'playbooks/drill-second-copy.yml',
       limit: name,
-      credentials,
+      credentials: [...credentials, ...opens],
       survey: [],
       timeout: 11 * 3600,
       scheduled: true,

@@ -9,6 +9,7 @@ import { writeReceipt } from '../../store/receipt.ts'
 import { listCopies, prune, receiptsOf, vouchesFor } from '../../store/retention.ts'
 import { abortUploads, uploadVerified } from '../../store/upload.ts'
 import { clockOfStore } from '../run/clock.ts'
+import { ageVersion, encryptedName, encryptionDetails, isEncrypted } from '../run/encryption.ts'
 import type { BucketPlace } from '../run/environment.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
@@ -89,7 +90,9 @@ async function newDump(
 ): Promise<VolumeReceipt> {
   const server = serverOf(settings, env)
   const program = settings.database ? 'pg_dump' : 'pg_dumpall'
-  const name = dumpName(start, suffixOf(settings.compression))
+  const { recipients } = settings
+  const plainName = dumpName(start, suffixOf(settings.compression))
+  const name = recipients.length > 0 ? encryptedName(plainName) : plainName
   const file = volume.unfinished(settings.tier, name)
   try {
     const { version, options, database, skipped, roles } = await lookAt(settings, server)
@@ -108,6 +111,7 @@ async function newDump(
       // Error messages in English: the code recognises the one for a table that no longer exists.
       env: { PGOPTIONS: options, LC_MESSAGES: 'C' },
       compression: settings.compression,
+      recipients,
       file,
       stop,
       onProgress: progress(program),
@@ -126,10 +130,16 @@ async function newDump(
         tier: settings.tier,
         database: settings.database || null,
         plainBytes: dumped.plainBytes,
+        ...encryptionDetails(recipients),
         ...(lacks.length > 0 && { lacks }),
       },
       previous: null,
-      versions: { ...agentVersions(), [program]: client.version.text, server: version.text },
+      versions: {
+        ...agentVersions(),
+        ...(await ageVersion(recipients)),
+        [program]: client.version.text,
+        server: version.text,
+      },
       counts: dumped.counts,
     }
     await volume.finish(settings.tier, receipt)
@@ -254,6 +264,13 @@ function isVerified(copy: VolumeCopy): copy is VolumeCopy & { receipt: VolumeRec
   return copy.receipt !== undefined
 }
 
+/** What was made before a system's copies were encrypted does not go to the bucket any more. */
+function mayLeave({ name }: VolumeCopy, { tier, recipients }: DumpSettings): boolean {
+  if (recipients.length === 0 || isEncrypted(name)) return true
+  log(`${tier}/${name} stays on the volume: it is not encrypted, and BACKUP_RECIPIENTS says that copies are`)
+  return false
+}
+
 /**
  * Upload every verified copy of the tier that has no receipt in the bucket, newest first: this run's, and those of runs
  * that only reached the volume. Then prune the bucket.
@@ -284,6 +301,7 @@ async function toBucket(
   const missing = onVolume
     .filter(isVerified)
     .filter(copy => !vouchesFor(receipts, { key: prefix + copy.name, bytes: copy.bytes }))
+    .filter(copy => mayLeave(copy, settings))
     .reverse()
     .slice(0, settings.keep)
   let began = start

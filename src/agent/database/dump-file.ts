@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream, existsSync } from 'node:fs'
 import { mkdir, rm, stat, statfs } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { type Readable, Transform } from 'node:stream'
+import { pipeline as joined, type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
@@ -13,6 +13,7 @@ import type { ReceiptData } from '../../store/receipt.ts'
 import { readReceipts, systemsIn } from '../../store/receipt.ts'
 import { receiptsOf, vouchesFor } from '../../store/retention.ts'
 import type { Copy } from '../run/copies.ts'
+import { contentName, decrypted, isEncrypted } from '../run/encryption.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { Failure } from '../run/outcome.ts'
 import { type DumpFacts, readDump } from './dump-facts.ts'
@@ -157,24 +158,38 @@ async function download(store: Store, work: string, bucket: string, object: { ke
 
 /** Decompresses a dump as its name says. */
 export function unpackerFor(name: string): Transform {
-  return name.endsWith('.zst') ? createZstdDecompress() : createGunzip()
+  return contentName(name).endsWith('.zst') ? createZstdDecompress() : createGunzip()
 }
 
-/** The SQL in a dump file, decompressed as its file name says. */
-export function sqlOf(path: string, tap?: (chunk: Buffer) => void): AsyncIterable<Buffer> {
+/**
+ * The SQL in a dump file, decrypted and decompressed as its name says.
+ *
+ * @param identity the private age keys, if it is encrypted
+ */
+export function sqlOf(
+  path: string,
+  identity: string | undefined,
+  tap?: (chunk: Buffer) => void,
+): AsyncIterable<Buffer> {
   const file = createReadStream(path, { highWaterMark: 1024 * 1024 })
-  if (tap) file.on('data', chunk => tap(chunk as Buffer))
-  const unpack = unpackerFor(path)
-  file.on('error', error => unpack.destroy(error))
-  return file.pipe(unpack)
+  async function* content(): AsyncGenerator<Buffer> {
+    for await (const chunk of file) {
+      tap?.(chunk)
+      yield chunk
+    }
+  }
+  const compressed = isEncrypted(path) ? decrypted(basename(path), content(), identity) : content()
+  // Whoever reads the SQL gets the errors.
+  return joined(compressed, unpackerFor(path), () => {})
 }
 
 /**
  * Read the whole file and check its SHA-256 against the receipt, its compression, all of its SQL and its end marker.
  *
+ * @param identity the private age keys, if it is encrypted
  * @throws Failure restore with the reason
  */
-export async function checkDump(path: string, copy: DumpCopy): Promise<DumpFacts> {
+export async function checkDump(path: string, copy: DumpCopy, identity: string | undefined): Promise<DumpFacts> {
   const told = progress(`check of ${copy.name}`)
   const hash = createHash('sha256')
   const damaged = (why: string, cause?: unknown): Failure =>
@@ -188,10 +203,11 @@ export async function checkDump(path: string, copy: DumpCopy): Promise<DumpFacts
   let facts: DumpFacts
   try {
     facts = await readDump(
-      sqlOf(path, chunk => hash.update(chunk)),
+      sqlOf(path, identity, chunk => hash.update(chunk)),
       told,
     )
   } catch (error) {
+    if (error instanceof Failure) throw error
     throw damaged((error as Error).message, error)
   }
   const sha256 = hash.digest('hex')

@@ -24,7 +24,7 @@ export function suffixOf(compression: Compression): string {
 
 /** The result of one dump. */
 export interface Dumped {
-  /** Of the compressed file. */
+  /** Of the compressed and perhaps encrypted file. */
   bytes: number
   sha256: string
   /** Of the SQL. */
@@ -41,18 +41,19 @@ const TAP = fileURLToPath(new URL('./dump-tap.ts', import.meta.url))
 // The shell makes the pipe, since Node would pass the dump through its own process. The exit code of each program goes
 // to descriptor 4. $1 is the server version for the tap, $2 the compression; the tap compresses zstd itself. The
 // compression levels are the lowest: with both, the server and pg_dump remain the bottleneck, and level 1 of either is
-// about as small as gzip's default for SQL.
+// about as small as gzip's default for SQL. What is encrypted is what is compressed: the other way round nothing would
+// become smaller.
 const PIPE = `
-set -u; compression=$2; tap=("$NODE" "$TAP" "$1" "$2"); shift 2
-case $compression in
-gzip) "$@" 3>&- 4>&- | "\${tap[@]}" 4>&- | igzip -1 -c 3>&- 4>&- ;;
-zstd) "$@" 3>&- 4>&- | "\${tap[@]}" 4>&- ;;
-esac
-echo "\${PIPESTATUS[*]}" >&4
+set -uf; compression=$2; tap=("$NODE" "$TAP" "$1" "$2"); shift 2
+age=(age --encrypt); for recipient in $RECIPIENTS; do age+=(--recipient "$recipient"); done
+pipe='"$@" 3>&- 4>&- | "\${tap[@]}" 4>&-'
+[ $compression = zstd ] || pipe+=' | igzip -1 -c 3>&- 4>&-'
+[ -z "$RECIPIENTS" ] || pipe+=' | "\${age[@]}" 3>&- 4>&-'
+eval "$pipe"'; echo "\${PIPESTATUS[*]}" >&4'
 `
 
 /**
- * Dump into a file in one pass: client program → tap and compressor → file, which is hashed as it grows and synced to
+ * Dump into a file in one pass: client program → tap and compressor → age, if there are recipients → file, which is hashed as it grows and synced to
  * the volume. The exit code of each program counts; their stderr is logged but decides nothing. The dump must end with
  * its marker.
  *
@@ -70,6 +71,7 @@ export async function dumpToFile(request: {
   env: Record<string, string>
   insert: string
   compression: Compression
+  recipients: readonly string[]
   file: string
   stop: AbortSignal
   onProgress: (bytes: number) => void
@@ -87,6 +89,7 @@ export async function dumpToFile(request: {
         DUMP_INSERT: request.insert,
         NODE: process.execPath,
         TAP,
+        RECIPIENTS: request.recipients.join(' '),
       },
       stdio: ['ignore', out.fd, 'pipe', 'pipe', 'pipe'],
       detached: true,
@@ -107,7 +110,12 @@ export async function dumpToFile(request: {
     request.stop.throwIfAborted()
     const words = await said
     const program = basename(request.program)
-    const names = [program, 'the tap', ...(request.compression === 'gzip' ? ['igzip'] : [])]
+    const names = [
+      program,
+      'the tap',
+      ...(request.compression === 'gzip' ? ['igzip'] : []),
+      ...(request.recipients.length > 0 ? ['age'] : []),
+    ]
     const statuses = (await statusSaid).trim().split(' ').map(Number)
     // A failed program breaks the pipe of those before it, so the last program that failed on its own is the cause.
     const failed = names

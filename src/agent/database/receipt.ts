@@ -7,6 +7,9 @@ export const databaseReceipts = {
     Type.Object({
       tier: Type.String({ minLength: 1 }),
       database: Type.Union([Type.String(), Type.Null()], { description: 'null: the whole server' }),
+      recipients: Type.Optional(
+        Type.Array(Type.String(), { description: 'age keys that open the copy; absent if it is not encrypted' }),
+      ),
       plainBytes: Type.Optional(Type.Integer({ minimum: 0, description: 'of the SQL, uncompressed' })),
       lacks: Type.Optional(
         Type.Array(Type.String(), { description: 'databases and roles of the server that the dump does not hold' }),

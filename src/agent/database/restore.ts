@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Environment } from '../../store/client.ts'
 import { choose, list } from '../run/copies.ts'
+import { requireIdentity } from '../run/encryption.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
 import { Failure, inWordsOfReader, type Result } from '../run/outcome.ts'
 import { countsOf, literal, ofDatabase, placed, quoted, raw, readable } from './dump-facts.ts'
@@ -34,12 +35,13 @@ export async function restoreDatabase(
   if (settings.wanted.which === 'list') return list(copies, place)
   const copy = choose(copies, settings.wanted, place)
   checkAge(copy, settings)
+  requireIdentity(copy.name, settings.identity)
   log(
     `copy ${copy.name} of ${place}, taken ${copy.taken.toISOString()}, ${sized(copy.bytes)}${copy.verified ? '' : ', without a receipt'}`,
   )
   const { path, remove } = await copy.fetch()
   try {
-    const facts = await checkDump(path, copy)
+    const facts = await checkDump(path, copy, settings.identity)
     const server = serverOf(settings, env)
     const { session } = await openAnywhere(server)
     let plan: Plan
@@ -242,7 +244,7 @@ async function load(
     const reading = filter ?? new DumpFilter(changes)
     filter = undefined
     if (ofOne) reading.inside(single.beside)
-    return reading.changed(partsOf(sqlOf(path)))
+    return reading.changed(partsOf(sqlOf(path, settings.identity)))
   }
   return await loadDump(read, {
     server: plan.server,

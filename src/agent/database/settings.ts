@@ -1,4 +1,5 @@
 import type { Environment } from '../../store/client.ts'
+import { recipientsIn } from '../run/encryption.ts'
 import { type BucketPlace, bucketPlace, storeVariables, usesBucket, Variables } from '../run/environment.ts'
 import { asksForRestore, commonRestoreSettings, type RestoreSettings } from '../run/restore-settings.ts'
 
@@ -15,6 +16,8 @@ export interface DumpSettings {
   keep: number
   prior: { tier: Tier; count: number }
   compression: 'gzip' | 'zstd'
+  /** Public age keys, each of which opens a copy alone; empty: copies are not encrypted. */
+  recipients: string[]
   /** Empty: the whole server. */
   database: string
   host: string
@@ -48,6 +51,7 @@ export function dumpSettings(env: Environment): DumpSettings {
       count: variables.count('BACKUP_PRIOR_COUNT', 24, 1),
     },
     compression: variables.oneOf('BACKUP_COMPRESSION', ['gzip', 'zstd'], 'gzip'),
+    recipients: recipientsIn(variables),
     database: variables.optional('DATABASE') ?? '',
     host: tier === 'hourly' ? variables.required('PGHOST', 'the host of the PostgreSQL server') : '',
     user: variables.optional('PGUSER') ?? 'postgres',

@@ -10,7 +10,7 @@ import { databaseReceipts } from './receipt.ts'
 import type { Tier } from './settings.ts'
 
 // File names of the old images, so that both can work on one volume; also for a single database.
-const NAME = /^backup-(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)-dumpall\.sql\.(?:gz|zst)$/
+const NAME = /^backup-(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)-dumpall\.sql\.(?:gz|zst)(?:\.age)?$/
 
 /** The name of the copy made by a run that began at `start`. */
 export function dumpName(start: Date, suffix: string): string {

@@ -3,15 +3,15 @@ import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import type { CommandModule } from 'yargs'
 import { type Environment, openStore } from '../../store/client.ts'
 import { writeReceipt } from '../../store/receipt.ts'
 import { prune } from '../../store/retention.ts'
 import { uploadVerified } from '../../store/upload.ts'
 import { startTime } from '../run/clock.ts'
+import { ageVersion, encryptToFile } from '../run/encryption.ts'
 import { log } from '../run/log.ts'
-import { conclude, Failure, type Result } from '../run/outcome.ts'
+import { conclude, type Result } from '../run/outcome.ts'
 import { requireProtection } from '../run/protection.ts'
 import { agentVersions } from '../run/versions.ts'
 import { kitReceipts } from './receipt.ts'
@@ -21,7 +21,7 @@ export const command: CommandModule = {
   command: 'kit',
   describe: 'Encrypt named Secrets and the config to the operators, and keep them in the bucket',
   builder: yargs =>
-    yargs.example('$0 kit', 'what BACKUP_KIT_ITEMS and BACKUP_KIT_RECIPIENTS say; opened by: age -d -i <key> <kit>'),
+    yargs.example('$0 kit', 'what BACKUP_KIT_ITEMS and BACKUP_RECIPIENTS say; opened by: age -d -i <key> <kit>'),
   handler: () => conclude('kit', process.env, stop => kit(process.env, stop)),
 }
 
@@ -41,9 +41,8 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
   const name = `kit-${start.toISOString().slice(0, 19)}Z.json.age`
   const file = join(env.BACKUP_SCRATCH || tmpdir(), name)
   try {
-    await encrypt(text, recipients, file, stop)
+    await encryptToFile({ text }, recipients, file, stop)
     const object = await uploadVerified(store, { bucket, key: name, file })
-    const { stdout: age } = await execa('age', ['--version'])
     const counts = { secrets: new Set(items.map(item => item.secret)).size, keys: items.length }
     const receipt = await writeReceipt(store, kitReceipts, {
       system,
@@ -52,7 +51,7 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
       bucket,
       object: { key: object.key, bytes: object.bytes, sha256: object.sha256, etag: object.etag },
       bytes: object.bytes,
-      versions: { ...agentVersions(), age },
+      versions: { ...agentVersions(), ...(await ageVersion(recipients)) },
       counts,
       details: {
         namespace: settings.namespace,
@@ -112,16 +111,4 @@ function ownEnvironment(name: string): Buffer | undefined {
   const all = readFileSync('/proc/self/environ', 'latin1').split('\0')
   const found = all.find(text => text.startsWith(`${name}=`))
   return found === undefined ? undefined : Buffer.from(found.slice(name.length + 1), 'latin1')
-}
-
-async function encrypt(text: string, recipients: readonly string[], file: string, stop: AbortSignal): Promise<void> {
-  const to = recipients.flatMap(recipient => ['--recipient', recipient])
-  const { failed, stderr } = await execa('age', ['--encrypt', ...to, '--output', file], {
-    input: text,
-    reject: false,
-    cancelSignal: stop,
-  })
-  stop.throwIfAborted()
-  if (failed)
-    throw new Failure('environment', `age could not encrypt to BACKUP_KIT_RECIPIENTS: ${stderr || 'it cannot be run'}`)
 }

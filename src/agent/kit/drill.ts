@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
-import { rm, writeFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
+import { text } from 'node:stream/consumers'
 import { readObject } from '../../store/list.ts'
 import { sha256OfFile } from '../../store/upload.ts'
 import type { Drilled, DrillRequest } from '../run/drill-receipt.ts'
+import { decrypted } from '../run/encryption.ts'
 import { Variables } from '../run/environment.ts'
 import { Failure } from '../run/outcome.ts'
 import type { kitReceipts } from './receipt.ts'
@@ -16,7 +18,7 @@ import type { kitReceipts } from './receipt.ts'
  */
 export async function drillKit({ receipt, store, env, folder }: DrillRequest<typeof kitReceipts>): Promise<Drilled> {
   const variables = new Variables(env)
-  const identity = variables.required('BACKUP_KIT_IDENTITY', "the drills' private key of age")
+  const identity = variables.required('BACKUP_IDENTITY', "the drills' private key of age")
   variables.check()
   const file = join(folder, 'kit')
   await writeFile(file, await readObject(store, receipt.bucket, receipt.object.key))
@@ -24,13 +26,13 @@ export async function drillKit({ receipt, store, env, folder }: DrillRequest<typ
   if (sha256 !== receipt.object.sha256) {
     throw new Failure('drill', `${receipt.object.key} has SHA-256 ${sha256}, its receipt says ${receipt.object.sha256}`)
   }
-  const text = await openKit(file, identity, folder)
+  const content = await openKit(receipt.object.key, file, identity)
   const { contentSha256 } = receipt.details
-  const found = createHash('sha256').update(text).digest('hex')
+  const found = createHash('sha256').update(content).digest('hex')
   if (contentSha256 !== undefined && found !== contentSha256) {
     throw new Failure('drill', `the kit's content has SHA-256 ${found}, its receipt says ${contentSha256}`)
   }
-  const counts = countKit(text)
+  const counts = countKit(content)
   for (const [what, count] of Object.entries(counts)) {
     if (receipt.counts[what] === count) continue
     throw new Failure('drill', `the kit holds ${count} ${what}, its receipt says ${receipt.counts[what]}`)
@@ -39,13 +41,12 @@ export async function drillKit({ receipt, store, env, folder }: DrillRequest<typ
 }
 
 /** @throws Failure drill if the key does not open it */
-async function openKit(file: string, identity: string, folder: string): Promise<string> {
-  const key = join(folder, 'identity')
-  await writeFile(key, `${identity.trim()}\n`, { mode: 0o600 })
-  const { stdout, stderr, failed } = await execa('age', ['--decrypt', '--identity', key, file], { reject: false })
-  await rm(key)
-  if (failed) throw new Failure('drill', `the kit does not open with the drills' key: ${stderr}`)
-  return stdout
+async function openKit(name: string, file: string, identity: string): Promise<string> {
+  try {
+    return await text(decrypted(name, createReadStream(file), identity))
+  } catch (error) {
+    throw new Failure('drill', (error as Error).message, { cause: error })
+  }
 }
 
 function countKit(text: string): Record<string, number> {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import type { Environment } from '../../store/client.ts'
+import { recipientsIn } from '../run/encryption.ts'
 import { storeVariables, Variables } from '../run/environment.ts'
 
 /**
@@ -39,14 +40,14 @@ export function kitSettings(env: Environment): KitSettings {
     bucket: variables.required('S3_BUCKET_NAME', 'the bucket that the kit goes to'),
     namespace: variables.required('BACKUP_KIT_NAMESPACE', 'the namespace of the Secrets'),
     keep: variables.count('BACKUP_COUNT', 24, 1),
-    recipients: (variables.optional('BACKUP_KIT_RECIPIENTS') ?? '').split(/[\s,]+/).filter(Boolean),
+    recipients: recipientsIn(variables),
     items: itemsOf(variables),
     folder: variables.optional('BACKUP_KIT_FOLDER') ?? '/kit',
     config: configOf(variables),
   }
   storeVariables(variables)
   if (settings.recipients.length === 0) {
-    variables.problem("BACKUP_KIT_RECIPIENTS is not set: the operators' public keys, age1…")
+    variables.problem("BACKUP_RECIPIENTS is not set: the operators' public keys, age1…")
   }
   for (const { variable, secret, key } of settings.items) {
     const file = join(settings.folder, secret, key)

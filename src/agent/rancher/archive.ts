@@ -79,7 +79,7 @@ export interface ArchiveName {
   readonly taken: Date
 }
 
-const NAME = /^rancher-data-backup-.+-(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})-(\d{2})Z\.tar\.gz$/
+const NAME = /^rancher-data-backup-.+-(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})-(\d{2})Z\.tar\.gz(?:\.age)?$/
 
 /** `rancher-data-backup-<version>-<image tag>-<time>.tar.gz`; no colons, because tar takes the part before one for a host name. */
 export function archiveName({ version, tag, taken }: ArchiveName): string {
@@ -87,7 +87,7 @@ export function archiveName({ version, tag, taken }: ArchiveName): string {
   return `rancher-data-backup-${safe(version)}-${safe(tag)}-${time}Z.tar.gz`
 }
 
-/** When an archive's copy was taken, from its name; undefined for any other name. */
+/** When an archive's copy was taken, from its name, encrypted or not; undefined for any other name. */
 export function takenOf(name: string): Date | undefined {
   const [, day, hours, minutes, seconds] = NAME.exec(name) ?? []
   return day === undefined ? undefined : new Date(`${day}T${hours}:${minutes}:${seconds}Z`)

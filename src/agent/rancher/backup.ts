@@ -5,6 +5,7 @@ import type { Environment, Store } from '../../store/client.ts'
 import { readReceipts, writeReceipt } from '../../store/receipt.ts'
 import { prune } from '../../store/retention.ts'
 import { uploadVerified, type VerifiedObject } from '../../store/upload.ts'
+import { ageVersion, encryptedName, encryptionDetails, encryptToFile } from '../run/encryption.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { conclude, Failure, type Result } from '../run/outcome.ts'
 import { withSecrets } from '../run/secrets.ts'
@@ -112,17 +113,24 @@ async function keep(run: Run, { rancher, engine }: Ready, tree: Tree): Promise<R
   const { settings, store, stop } = run
   const taken = new Date(run.record.steps.find(step => step.name === 'stop')?.start ?? run.record.start)
   const version = versionOf(rancher)
-  const name = archiveName({ version, tag: tagOf(rancher.Config.Image), taken })
+  const { recipients } = settings
+  const plainName = archiveName({ version, tag: tagOf(rancher.Config.Image), taken })
+  const name = recipients.length > 0 ? encryptedName(plainName) : plainName
   const archive = join(settings.staging, name)
   // tar does not archive sockets.
   const entries = [...tree.entries.values()].filter(({ kind }) => kind !== 's').length
 
   await run.step('archive', async () => {
     await checkCopy(join(run.copy, 'var/lib/rancher'), tree, stop)
-    await pack(run.copy, archive, stop)
-    const found = await countEntries(archive, stop)
+    const plain = join(settings.staging, plainName)
+    await pack(run.copy, plain, stop)
+    const found = await countEntries(plain, stop)
     if (found !== entries) throw new Failure('copy', `the archive has ${found} entries, the copy ${entries}`)
     await rm(run.copy, { recursive: true, force: true })
+    if (plain !== archive) {
+      await encryptToFile({ file: plain }, recipients, archive, stop)
+      await rm(plain)
+    }
     return { detail: `${name}, ${sized((await stat(archive)).size)}, ${found} entries` }
   })
   const { object } = await run.step('upload and verify', async () => {
@@ -189,9 +197,10 @@ async function receipt(
     bucket,
     object: held,
     bytes: held.bytes,
-    versions: { rancher: version },
+    versions: { rancher: version, ...(await ageVersion(settings.recipients)) },
     counts: { entries: tree.entries.size, files: count('f'), folders: count('d'), links: count('l') },
     details: {
+      ...encryptionDetails(settings.recipients),
       image: rancher.Config.Image,
       imageId: rancher.Image,
       engine,
@@ -225,9 +234,9 @@ async function restoreFrom(env: Environment, stop: AbortSignal): Promise<Result>
 }
 
 async function runDrill(env: Environment, stop: AbortSignal): Promise<Result> {
-  const { wanted } = restoreOptions(env)
+  const { wanted, identity } = restoreOptions(env)
   const run = new Run(snapshotSettings(env), env, stop)
-  return await run.whole(() => drill(run, wanted))
+  return await run.whole(() => drill(run, wanted, identity))
 }
 
 async function isolated(env: Environment): Promise<Result> {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import type { Receipt } from '../../store/receipt.ts'
 import { writeDrillReceipt } from '../run/drill-receipt.ts'
+import { requireIdentity } from '../run/encryption.ts'
 import { log } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
 import type { Wanted } from '../run/restore-settings.ts'
@@ -12,7 +13,7 @@ import { unpack } from './archive.ts'
 import { type Container, type Docker, type Image, retryDocker } from './docker.ts'
 import { checkGuard, checkSelf, clearDrill, DRILL } from './preflight.ts'
 import type { rancherReceipts } from './receipt.ts'
-import { fetchProven, findReceipt } from './restore.ts'
+import { fetchProven, findReceipt, roomFor } from './restore.ts'
 import { LOG_LINES, type Run, seconds } from './run.ts'
 import { findRancher, untilHealthy, versionOf } from './server.ts'
 import { containerNames } from './settings.ts'
@@ -27,19 +28,21 @@ const NETWORK_MS = 30_000
  *
  * Everything is removed in every case; the next run of any kind removes what a killed drill left (`clearDrill`).
  */
-export async function drill(run: Run, wanted: Wanted): Promise<Result> {
+export async function drill(run: Run, wanted: Wanted, identity: string | undefined): Promise<Result> {
   const { settings, store, stop } = run
   const start = new Date()
   const began = performance.now()
   const folder = join(settings.staging, DRILL)
-  const ready = await run.step('check', () => check(run, wanted))
+  const ready = await run.step('check', () => check(run, wanted, identity))
   const { receipt } = ready
   run.record.object = receipt.object.key
   let counts: Record<string, number> = {}
   let took = 0
   try {
     await mkdir(join(folder, 'data'), { recursive: true, mode: 0o700 })
-    const { archive } = await run.step('fetch and verify', () => fetched(fetchProven(store, receipt, folder, stop)))
+    const { archive } = await run.step('fetch and verify', () =>
+      fetched(fetchProven(store, receipt, { folder, identity, stop })),
+    )
     counts = await run.step('unpack', async () => {
       await unpack(archive, join(folder, 'data'), stop)
       await rm(archive)
@@ -76,7 +79,7 @@ interface Ready {
   readonly image: Image
 }
 
-async function check(run: Run, wanted: Wanted): Promise<Ready & { detail: string }> {
+async function check(run: Run, wanted: Wanted, identity: string | undefined): Promise<Ready & { detail: string }> {
   const { settings, docker, store } = run
   if (wanted.which === 'list') throw new Failure('environment', 'FROM_BACKUP is NONE: a drill needs a copy')
   const self = await checkSelf(settings, docker)
@@ -85,8 +88,9 @@ async function check(run: Run, wanted: Wanted): Promise<Ready & { detail: string
   const rancher = await findRancher(settings, docker)
   const receipt = await findReceipt(store, settings, wanted)
   const image = await findImage(docker, rancher, receipt)
+  requireIdentity(receipt.object.key, identity)
   const room = await checkRoom([
-    { place: settings.staging, bytes: receipt.object.bytes, what: 'the archive' },
+    { place: settings.staging, ...roomFor(receipt) },
     { place: settings.staging, bytes: receipt.details.treeBytes ?? 0, what: 'the unpacked data' },
   ])
   return { receipt, rancher, self, image, detail: `${receipt.object.key}, taken ${receipt.taken}; ${room}` }

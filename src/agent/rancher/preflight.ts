@@ -170,13 +170,15 @@ async function clearLeftovers({ staging, bucket }: SnapshotSettings, store: Stor
   if (aborted > 0) log(`aborted ${aborted} unfinished uploads of earlier runs`)
 }
 
-async function checkStaging({ data, staging }: SnapshotSettings, stop: AbortSignal): Promise<Engine> {
+async function checkStaging({ data, staging, recipients }: SnapshotSettings, stop: AbortSignal): Promise<Engine> {
   const tree = await readTree(data, { changing: true, signal: stop })
   const bytes = treeBytes(tree)
   if (bytes === 0) throw new Failure('source', `${data} is empty: nothing to back up`)
   const engine = await chooseEngine(data, staging)
   // An archive of incompressible data is as large as the data.
-  const needed = bytes + (engine.takesRoom ? bytes : treeBytes(tree, busyFiles(tree)))
+  const whileCopied = bytes + (engine.takesRoom ? bytes : treeBytes(tree, busyFiles(tree)))
+  // It is encrypted to another file, once the copy is removed.
+  const needed = recipients.length > 0 ? Math.max(whileCopied, 2 * bytes) : whileCopied
   const { bavail, bsize, files, ffree } = await statfs(staging)
   if (bavail * bsize < needed) {
     throw new Failure(

@@ -5,6 +5,9 @@ export const rancherReceipts = {
   kind: 'rancher',
   details: ({ Type, Count, Seconds, StepSeconds }) =>
     Type.Object({
+      recipients: Type.Optional(
+        Type.Array(Type.String(), { description: 'age keys that open the copy; absent if it is not encrypted' }),
+      ),
       image: Type.Optional(Type.String()),
       imageId: Type.Optional(Type.String()),
       engine: Type.Optional(Type.String()),

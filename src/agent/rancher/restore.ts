@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream } from 'node:fs'
 import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -9,6 +9,7 @@ import { GetObjectCommand } from '@aws-sdk/client-s3'
 import type { Store } from '../../store/client.ts'
 import { type Receipt, readReceipts, type StoredReceipt } from '../../store/receipt.ts'
 import { choose, copyOf, list } from '../run/copies.ts'
+import { contentName, decrypted, isEncrypted, requireIdentity } from '../run/encryption.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
 import type { Wanted } from '../run/restore-settings.ts'
@@ -31,7 +32,7 @@ const RECORD = 'restore.json'
  *
  * A dry run ends before the unpacking, removes what it fetched, and says what would have happened.
  */
-export async function restore(run: Run, { wanted, acceptVersion, dryRun }: RestoreOptions): Promise<Result> {
+export async function restore(run: Run, { wanted, acceptVersion, dryRun, identity }: RestoreOptions): Promise<Result> {
   const { settings, docker, store, stop } = run
   const { container, staging, data, bucket, system } = settings
   if (wanted.which === 'list') {
@@ -49,8 +50,9 @@ export async function restore(run: Run, { wanted, acceptVersion, dryRun }: Resto
     const found = await findRancher(settings, docker)
     const proof = await findReceipt(store, settings, wanted)
     checkVersion(proof, found, acceptVersion)
+    requireIdentity(proof.object.key, identity)
     const free = await checkRoom([
-      { place: staging, bytes: proof.object.bytes, what: 'the archive' },
+      { place: staging, ...roomFor(proof) },
       { place: data, bytes: proof.details.treeBytes ?? 0, what: 'the restored data beside the current' },
     ])
     return {
@@ -62,7 +64,9 @@ export async function restore(run: Run, { wanted, acceptVersion, dryRun }: Resto
     }
   })
   run.record.object = receipt.object.key
-  const { archive } = await run.step('fetch and verify', () => fetchProven(store, receipt, staging, stop))
+  const { archive } = await run.step('fetch and verify', () =>
+    fetchProven(store, receipt, { folder: staging, identity, stop }),
+  )
   if (dryRun) {
     await rm(archive)
     run.record.message = `${receipt.object.key} is complete. ${wouldHappen(rancher, receipt, settings)} ${room}. Nothing was touched, and what was fetched is removed.`
@@ -167,19 +171,27 @@ function checkVersion(receipt: Receipt<typeof rancherReceipts>, rancher: Contain
   log(`${text}; continuing, as requested`)
 }
 
+/** The room that fetching an archive takes: of an encrypted one, also for its content. */
+export function roomFor({ object: { key, bytes } }: Receipt<typeof rancherReceipts>): { bytes: number; what: string } {
+  return isEncrypted(key)
+    ? { bytes: 2 * bytes, what: 'the archive, encrypted and opened' }
+    : { bytes, what: 'the archive' }
+}
+
 /**
  * Fetch an archive and check it: size, SHA-256, and every entry readable. Rancher is not touched.
  *
- * @returns its path
+ * @param to.identity the private age keys, if it is encrypted
+ * @returns its path; that of its content, if it is encrypted
  */
 export async function fetchProven(
   store: Store,
   receipt: Receipt<typeof rancherReceipts>,
-  folder: string,
-  stop: AbortSignal,
+  { folder, identity, stop }: { folder: string; identity: string | undefined; stop: AbortSignal },
 ): Promise<{ archive: string; detail: string }> {
   const { key, bytes, sha256 } = receipt.object
-  const archive = join(folder, key.replaceAll('/', '_'))
+  const fetched = join(folder, key.replaceAll('/', '_'))
+  const archive = contentName(fetched)
   const answer = await store.s3.send(new GetObjectCommand({ Bucket: receipt.bucket, Key: key }), { abortSignal: stop })
   const hash = createHash('sha256')
   const told = progress('fetched', bytes)
@@ -193,7 +205,7 @@ export async function fetchProven(
     },
   })
   try {
-    await pipeline(answer.Body as Readable, tap, createWriteStream(archive, { mode: 0o600 }), { signal: stop })
+    await pipeline(answer.Body as Readable, tap, createWriteStream(fetched, { mode: 0o600 }), { signal: stop })
     const found = hash.digest('hex')
     if (got !== bytes || found !== sha256) {
       throw new Failure(
@@ -201,12 +213,25 @@ export async function fetchProven(
         `${receipt.bucket}/${key} does not match its receipt (${got} bytes, SHA-256 ${found}; ${bytes}, ${sha256}): Rancher was not touched; take another archive`,
       )
     }
+    if (fetched !== archive) await open(key, fetched, archive, { identity, stop })
     const entries = await countEntries(archive, stop)
     return { archive, detail: `${key}, ${sized(bytes)}, ${entries} entries, of ${receipt.taken}` }
   } catch (error) {
-    await rm(archive, { force: true })
+    for (const path of [fetched, archive]) await rm(path, { force: true })
     throw error
   }
+}
+
+/** Decrypt what was fetched, and remove it. */
+async function open(
+  key: string,
+  fetched: string,
+  archive: string,
+  { identity, stop }: { identity: string | undefined; stop: AbortSignal },
+): Promise<void> {
+  const content = decrypted(key, createReadStream(fetched, { highWaterMark: 1024 * 1024 }), identity)
+  await pipeline(content, createWriteStream(archive, { mode: 0o600 }), { signal: stop })
+  await rm(fetched)
 }
 
 /** Record that an exchange is in progress; until it is settled, whoever finds the record rolls it back. */

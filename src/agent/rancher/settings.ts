@@ -1,4 +1,5 @@
 import type { Environment } from '../../store/client.ts'
+import { identityIn, recipientsIn } from '../run/encryption.ts'
 import { storeVariables, Variables } from '../run/environment.ts'
 import { type Wanted, wanted } from '../run/restore-settings.ts'
 import { parseWindow, type Window } from './window.ts'
@@ -24,6 +25,8 @@ export interface SnapshotSettings extends RancherPlace {
   readonly data: string
   readonly bucket: string
   readonly keep: number
+  /** Public age keys, each of which opens an archive alone; empty: archives are not encrypted. */
+  readonly recipients: readonly string[]
   /** From the arming of the guard until it starts Rancher. */
   readonly stopDeadlineMs: number
   /** Undefined: a run may stop Rancher at any time. */
@@ -39,6 +42,8 @@ export interface RestoreOptions {
   readonly acceptVersion: boolean
   /** Check the whole copy, say what would happen, change nothing. */
   readonly dryRun: boolean
+  /** The private age keys that open encrypted archives, if there are any. */
+  readonly identity: string | undefined
 }
 
 /** @throws Failure environment with every problem */
@@ -48,6 +53,7 @@ export function restoreOptions(env: Environment): RestoreOptions {
     wanted: wanted(variables),
     acceptVersion: variables.yes('BACKUP_RANCHER_ACCEPT_VERSION', false),
     dryRun: variables.yes('RESTORE_DRY_RUN', false),
+    identity: identityIn(variables),
   }
   variables.check()
   return options
@@ -81,6 +87,7 @@ export function snapshotSettings(env: Environment): SnapshotSettings {
     data: variables.required('BACKUP_RANCHER_DATA_DIRECTORY', "the host's folder with Rancher's data"),
     bucket: variables.required('S3_BUCKET_NAME', 'the bucket that the copies go to'),
     keep: variables.count('BACKUP_COUNT', 1, 1),
+    recipients: recipientsIn(variables),
     stopDeadlineMs: variables.count('BACKUP_RANCHER_STOP_DEADLINE_SECONDS', 120, 5) * 1000,
     window: typeof parsed === 'string' ? undefined : parsed,
     ignoreWindow: variables.yes('BACKUP_RANCHER_IGNORE_WINDOW', false),

@@ -1,4 +1,5 @@
 import type { Environment } from '../../store/client.ts'
+import { identityIn } from './encryption.ts'
 import type { Variables } from './environment.ts'
 
 /** Which copy: the latest, a list of all of them, or the newest that was taken at or before a time. */
@@ -12,6 +13,8 @@ export interface RestoreSettings {
   dryRun: boolean
   /** Restore what can be restored, and fail at the end. */
   goOn: boolean
+  /** The private age keys that open encrypted copies, if there are any. */
+  identity: string | undefined
 }
 
 /** Whether an environment without a command implies a restore, as that of the recovery image does. */
@@ -26,6 +29,7 @@ export function commonRestoreSettings(variables: Variables, fallback: string): R
     wanted: wanted(variables),
     dryRun: variables.yes('RESTORE_DRY_RUN', false),
     goOn: variables.yes('DO_NOT_STOP_ON_ERROR', false),
+    identity: identityIn(variables),
   }
 }
 

@@ -4,7 +4,7 @@ import { placeOf, type Rule } from './rule.ts'
 export const secretNotKept: Rule = {
   id: 'secret-not-kept',
   description:
-    'A restored database opens only with its passwords. Without a kit that keeps their Secrets, they are lost with the cluster.',
+    'A restored database opens only with its passwords, and encrypted copies only with a key. Without a kit that keeps their Secrets, they are lost with the cluster.',
   check: config =>
     config.systems.flatMap((system, index) => {
       const cluster = kindOf(system).cluster(system)

@@ -10,14 +10,10 @@ import { kit } from '../../../src/agent/kit/backup.ts'
 import { verify } from '../../../src/agent/verify.ts'
 import { readObject } from '../../../src/store/list.ts'
 import { readReceipts } from '../../../src/store/receipt.ts'
+import { keyPair } from '../../support/age.ts'
 import { freshBucket } from '../../support/bucket.ts'
 
 const never = new AbortController().signal
-
-async function keyPair(): Promise<{ identity: string; recipient: string }> {
-  const { stdout: identity } = await execa('age-keygen', [])
-  return { identity, recipient: /public key: (age1\w+)/.exec(identity)?.[1] ?? '' }
-}
 
 test('each operator can open a kit with age alone, nobody else can, and a drill opens it with the drill key', async () => {
   const [{ bucket, store, env }, operator, forDrills, stranger] = [
@@ -40,7 +36,7 @@ test('each operator can open a kit with age alone, nobody else can, and a drill 
     BACKUP_COUNT: '2',
     BACKUP_KIT_NAMESPACE: 'awx',
     BACKUP_KIT_ITEMS: JSON.stringify(items),
-    BACKUP_KIT_RECIPIENTS: `${operator.recipient} ${forDrills.recipient}`,
+    BACKUP_RECIPIENTS: `${operator.recipient} ${forDrills.recipient}`,
     BACKUP_KIT_CONFIG: gzipSync(config).toString('base64'),
     KIT_0: 'key of AWX',
     KIT_1: 'root ☃\n',
@@ -54,7 +50,7 @@ test('each operator can open a kit with age alone, nobody else can, and a drill 
     kind: 'environment',
     message: expect.stringContaining('BACKUP_KIT_CONFIG is not JSON in gzip in Base64'),
   })
-  await expect(kit({ ...made, BACKUP_KIT_RECIPIENTS: 'age1nobody' }, never)).rejects.toMatchObject({
+  await expect(kit({ ...made, BACKUP_RECIPIENTS: 'age1nobody' }, never)).rejects.toMatchObject({
     kind: 'environment',
   })
   const result = await kit(made, never)
@@ -78,8 +74,8 @@ test('each operator can open a kit with age alone, nobody else can, and a drill 
   expect(gunzipSync(Buffer.from(about.binaryData['config.json.gz'], 'base64')).toString()).toBe(config)
   expect((await open(stranger.identity)).failed).toBe(true)
 
-  expect(await drill({ ...system, BACKUP_KIT_IDENTITY: forDrills.identity }, never)).toMatchObject({ system: 'kit' })
-  await expect(drill({ ...system, BACKUP_KIT_IDENTITY: stranger.identity }, never)).rejects.toMatchObject({
+  expect(await drill({ ...system, BACKUP_IDENTITY: forDrills.identity }, never)).toMatchObject({ system: 'kit' })
+  await expect(drill({ ...system, BACKUP_IDENTITY: stranger.identity }, never)).rejects.toMatchObject({
     kind: 'drill',
   })
   expect(await verify({ ...system, BACKUP_DRILL_MAXIMUM_AGE_H: '1' })).toMatchObject({ copies: 1 })
@@ -114,7 +110,7 @@ test('values of Secrets are bytes: from files and from the environment, empty on
     BACKUP_KIT_FOLDER: folder,
     BACKUP_KIT_NAMESPACE: 'n',
     BACKUP_KIT_ITEMS: JSON.stringify(items),
-    BACKUP_KIT_RECIPIENTS: pair.recipient,
+    BACKUP_RECIPIENTS: pair.recipient,
   }
   // A shell makes the value, since no string of this process can be it.
   const run = await execa('bash', ['-c', `V=$'\\xfe\\xed\\x80' exec "$0" src/agent/main.ts kit`, process.execPath], {
@@ -134,5 +130,5 @@ test('values of Secrets are bytes: from files and from the environment, empty on
       .sort(),
   )
   expect(variable?.data.k).toBe(Buffer.from('feed80', 'hex').toString('base64'))
-  expect(await drill({ ...system, BACKUP_KIT_IDENTITY: pair.identity }, never)).toMatchObject({ system: 'kit' })
+  expect(await drill({ ...system, BACKUP_IDENTITY: pair.identity }, never)).toMatchObject({ system: 'kit' })
 })

@@ -41,7 +41,7 @@ test(`generated Secrets of the seeds ${first} to ${last} come out of their kits 
         BACKUP_KIT_FOLDER: mounted,
         BACKUP_KIT_NAMESPACE: 'n',
         BACKUP_KIT_ITEMS: JSON.stringify(items),
-        BACKUP_KIT_RECIPIENTS: /public key: (age1\w+)/.exec(identity)?.[1] ?? '',
+        BACKUP_RECIPIENTS: /public key: (age1\w+)/.exec(identity)?.[1] ?? '',
       },
       new AbortController().signal,
     )

@@ -20,6 +20,7 @@ test('the contract of sql-backup, with its defaults', () => {
     keep: 24,
     prior: { tier: 'hourly', count: 24 },
     compression: 'gzip',
+    recipients: [],
     database: '',
     host: 'database',
     user: 'postgres',
