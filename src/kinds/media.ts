@@ -168,7 +168,11 @@ export const media: SystemKind<MediaSystem> = {
           // 240 GiB at 10 MB/s take seven hours.
           seconds: restoreSeconds,
         },
-        drill: drillOptions,
+        drill: {
+          table: drillOptions,
+          mounts: [{ volume: 'replica', path: '/volume-a', read_only: true }],
+          environment: { BACKUP_DRILL_REPLICA: 'yes' },
+        },
       }),
     }
   },
@@ -261,7 +265,7 @@ ${launch(template, { backup_system_from: 'bucket' })}
 ${launch(template, { backup_system_from: 'bucket', ...confirm })}
 \`\`\`
 
-Only what differs is downloaded, each file is compared with its hash before it is put in place, and names, owners, modes, times, links and empty folders come from the manifest. If a restore is interrupted, run it again: it continues where it stopped.
+Weekly drills restore a part of the files from both. Only what differs is downloaded, each file is compared with its hash before it is put in place, and names, owners, modes, times, links and empty folders come from the manifest. If a restore is interrupted, run it again: it continues where it stopped.
 
 Without it, from the replica, with all owners, modes, times and links:
 

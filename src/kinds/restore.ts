@@ -47,7 +47,12 @@ interface Work {
     readonly environment?: Readonly<Record<string, string>>
     readonly seconds?: number
   }
-  readonly drill?: OptionTable
+  readonly drill?: {
+    readonly table: OptionTable
+    /** Of the first store's drills: what they restore from beside the bucket, and the variables that say so. */
+    readonly mounts: readonly Mount[]
+    readonly environment: Readonly<Record<string, string>>
+  }
   /** The key of a Secret with the private key that restores and drills open copies with. */
   readonly identity?: { readonly secret: string; readonly key: string } | undefined
 }
@@ -79,7 +84,11 @@ export function systemVariables(system: InCluster, { agent }: Surroundings, work
       },
       ...(work.restore.seconds && { backup_system_restore_seconds: work.restore.seconds }),
     }),
-    ...(work.drill && { backup_system_drill_options: environmentOf(work.drill) }),
+    ...(work.drill && {
+      backup_system_drill_options: environmentOf(work.drill.table),
+      backup_system_drill_mounts: work.drill.mounts,
+      backup_system_drill_environment: work.drill.environment,
+    }),
   }
 }
 

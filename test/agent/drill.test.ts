@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { expect, onTestFinished, test } from 'vitest'
@@ -86,4 +87,43 @@ test('drills of media take another part each time, and all parts together are al
   expect(Number(parts[0]?.bytes) + Number(parts[1]?.bytes)).toBe(receipts[0]?.receipt.bytes)
   expect(await readdir(scratch)).toEqual([])
   expect(await verify({ ...system, BACKUP_DRILL_MAXIMUM_AGE_H: '1' })).toMatchObject({ copies: 1 })
+})
+
+test('a drill of media restores from the replica too, and finds what is wrong in it', async () => {
+  const [source, replica, scratch, { bucket, store, env }] = [
+    await folder(),
+    await folder(),
+    await folder(),
+    await freshBucket(),
+  ]
+  fillTree(source, { name: 'test', files: 100, hostile: true })
+  const volumes = { REPLICATE_DIRECTION: 'BtoA', BACKUP_VOLUME_A: replica, BACKUP_VOLUME_B: source }
+  const system = { ...env, BACKUP_SYSTEM: 'media', S3_BUCKET_NAME: bucket, BACKUP_SCRATCH: scratch }
+  const drills = { ...system, BACKUP_VOLUME_A: replica, BACKUP_DRILL_PERCENT: '100', BACKUP_DRILL_REPLICA: 'yes' }
+  const backUp = async () => {
+    await replicate({ ...volumes, BACKUP_SYSTEM: 'media' }, never)
+    await replicate({ ...system, ...volumes, USE_RCLONE: 'yes' }, never)
+  }
+  await replicate({ ...system, ...volumes, USE_RCLONE: 'yes' }, never)
+  await expect(drill(drills, never)).rejects.toThrow('was not filled by a run of this agent')
+  await backUp()
+  // Changed after the replica's run, as it may be in a live system.
+  await writeFile(join(source, 'new'), 'new')
+  await utimes(join(source, 'new'), 1_700_000_000, 1_700_000_000)
+  await replicate({ ...system, ...volumes, USE_RCLONE: 'yes' }, never)
+  await expect(drill(drills, never)).rejects.toThrow('the runs since then did not reach it')
+  await backUp()
+  const drilled = await drill(drills, never)
+  expect(drilled).toMatchObject({ replica: { path: replica, bytes: drilled.bytes, changed: 0 } })
+  const { receipts } = await readReceipts(store, { bucket, system: 'drill.media', newest: 1 })
+  expect(receipts[0]?.receipt.details.replica).toEqual(drilled.replica)
+
+  // Same size and times: only the content shows it.
+  const file = join(replica, 'new')
+  await writeFile(file, 'NEW')
+  await utimes(file, 1_700_000_000, 1_700_000_000)
+  await expect(drill(drills, never)).rejects.toThrow('new has MD5')
+  await rm(file)
+  await expect(drill(drills, never)).rejects.toThrow('new is missing')
+  expect(await readdir(scratch)).toEqual([])
 })

@@ -39,7 +39,7 @@ beforeAll(async () => {
     resources: { requests: { storage: '1Mi' } },
     storageClassName: 'none',
   }
-  for (const name of ['media', 'database-backup', 'elsewhere']) {
+  for (const name of ['media', 'production-stack-media-replica', 'database-backup', 'elsewhere']) {
     await tenant.apply({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name }, spec: claim })
   }
 })
@@ -154,6 +154,19 @@ test('a drill of a database has the image with a server, and a temporary volume'
     volumes: [],
   })
   expect(job.environment).not.toHaveProperty('RESTORE_REPLACE')
+})
+
+test('a drill of media has a temporary volume and the replica, which it cannot write to', async () => {
+  const job = await jobOf('playbooks/drill-system.yml', 'production-stack-media')
+  expect(job).toMatchObject({
+    args: ['drill'],
+    mounts: [
+      ['scratch', '/scratch', false],
+      ['replica', '/volume-a', true],
+    ],
+    volumes: [['replica', expect.any(String)]],
+  })
+  expect(job.environment).toMatchObject({ BACKUP_DRILL_REPLICA: 'yes', BACKUP_DRILL_PERCENT: '5' })
 })
 
 test.each([

@@ -54,6 +54,12 @@ export function lockName(source: string): string {
   return name
 }
 
+/** When the last run that filled this replica began; undefined: none is known. */
+export function lastFilled(replica: string): Date | undefined {
+  const name = readdirSync(replica).find(name => isOwnLock(replica, name))
+  return name === undefined ? undefined : statSync(join(replica, name)).mtime
+}
+
 /** Mark a lock as ours. Only the holder of the lock may call it. */
 export function markLock(path: string): void {
   writeFileSync(path, `${JSON.stringify(markOf(path))}\n`)

@@ -32,10 +32,22 @@ export const mediaReceipts = {
 /** The receipts of drills of media, each of which restores one part of the files. */
 export const mediaDrillReceipts = {
   kind: 'drill',
-  details: ({ Type, Count }) =>
+  details: ({ Type, Count, Utc }) =>
     Type.Object({
       part: Type.Optional(Type.Integer({ minimum: 1, description: 'the part that was restored' })),
       parts: Type.Optional(Type.Integer({ minimum: 1 })),
       bytes: Type.Optional(Count),
+      replica: Type.Optional(
+        Type.Object(
+          {
+            path: Type.String(),
+            filled: Utc,
+            entries: Count,
+            bytes: Count,
+            changed: Type.Integer({ minimum: 0, description: 'entries that changed between the two copies' }),
+          },
+          { description: 'what was restored from the replica: the same part' },
+        ),
+      ),
     }),
 } as const satisfies ReceiptKind

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { lstatSync, readlinkSync, type Stats } from 'node:fs'
 import { inParallel } from '../../store/parallel.ts'
 import { md5OfFile, UNKNOWN } from './content.ts'
@@ -46,6 +47,17 @@ export function select(
   })
   const missing = wanted.filter(want => !found.has(want)).map(keyOf)
   return { selected, above, missing }
+}
+
+/** One of so many parts of the files. */
+export interface Part {
+  of: number
+  index: number
+}
+
+/** Whether a path is in this part. The same in every run, so that all parts together contain every path. */
+export function isIn({ of, index }: Part, path: string): boolean {
+  return createHash('md5').update(path, 'latin1').digest().readUInt32BE() % of === index
 }
 
 function ancestors(path: string): string[] {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import {
   chmodSync,
   existsSync,
@@ -29,6 +28,7 @@ import { mediaReceipts } from './receipt.ts'
 import {
   attributesMatch,
   impossible,
+  isIn,
   type MediaPlan,
   planMedia,
   type Step,
@@ -126,11 +126,6 @@ export async function restoreMedia(
 // The folders above the objects of a bucket are derived, not recorded.
 function isOfCopy([{ type, mode }]: [ManifestEntry, string]): boolean {
   return type === 'file' || mode !== UNKNOWN
-}
-
-/** Whether a path is in this part. The same in every run, so that all parts together contain every path. */
-function isIn({ of, index }: { of: number; index: number }, path: string): boolean {
-  return createHash('md5').update(path, 'latin1').digest().readUInt32BE() % of === index
 }
 
 async function find(settings: MediaRestoreSettings, env: Environment): Promise<Source | { listed: Result }> {

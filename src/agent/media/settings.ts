@@ -1,6 +1,7 @@
 import type { Environment } from '../../store/client.ts'
 import { storeVariables, usesBucket, Variables } from '../run/environment.ts'
 import { commonRestoreSettings, type RestoreSettings } from '../run/restore-settings.ts'
+import type { Part } from './restore-plan.ts'
 
 /** The settings of `replicate`. */
 export interface ReplicateSettings {
@@ -88,7 +89,7 @@ export interface MediaRestoreSettings extends RestoreSettings {
   keepBefore: boolean
   concurrency: number
   /** For a drill: restore only one part of this many. */
-  part?: { of: number; index: number }
+  part?: Part
 }
 
 /** @throws Failure environment with every problem */

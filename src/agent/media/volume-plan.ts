@@ -15,7 +15,8 @@ export interface VolumePlan {
 
 /**
  * Compare a source with its copy on a volume, by the same rule as for copies in a bucket: a file is unchanged if its
- * size and time are, and its ctime has not changed since it was copied.
+ * size and time are, and its ctime is before that of the copy. Kernel clocks tick every few milliseconds: a change in the
+ * tick of the copy has the same ctime.
  *
  * @param source in walk order
  * @param target in walk order
@@ -44,7 +45,7 @@ export function planVolume(source: Iterable<TreeEntry>, target: Iterable<TreeEnt
       plan.copy.push(entry.path)
       removed = entry.path
     } else if (!isAlike(entry, copy)) plan.copy.push(entry.path)
-    else if (entry.ctime > copy.ctime) {
+    else if (entry.ctime > copy.ctime || sameTime(entry.ctime, copy.ctime)) {
       if (entry.type === 'file') plan.compare.push(entry.path)
       // A link or folder has no content that could decide: if the time may be another one, it is copied.
       else if (!sameTime(entry.mtime, copy.mtime)) plan.copy.push(entry.path)
@@ -54,7 +55,8 @@ export function planVolume(source: Iterable<TreeEntry>, target: Iterable<TreeEnt
   return plan
 }
 
-function isAlike(entry: TreeEntry, copy: TreeEntry): boolean {
+/** Whether a copy has what the entry has, except its content. */
+export function isAlike(entry: TreeEntry, copy: TreeEntry): boolean {
   return (
     entry.bytes === copy.bytes &&
     entry.uid === copy.uid &&
