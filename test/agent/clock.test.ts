@@ -61,6 +61,24 @@ test.each([400, -400])('a run whose clock is wrong by %i days bears the time of 
   expect(verified.code, verified.log).toBe(0)
 })
 
+test('a run on a Rancher host whose clock is wrong bears the time of the store', async () => {
+  const { bucket, env } = await freshBucket()
+  const settings = { bucket, system: 'rancher', run: 'run', staging: await folder() }
+  const script = `
+    const { Run } = await import('./src/agent/rancher/run.ts')
+    const run = await Run.begin(${JSON.stringify(settings)}, process.env, new AbortController().signal)
+    await run.whole(() => run.step('stop', async () => ({})))`
+  const ended = await execa('faketime', ['-f', '+400d', process.execPath, '--input-type=module', '--eval', script], {
+    env: { ...surroundings(), ...env },
+    extendEnv: false,
+  })
+  expect(ended.stderr).toContain('ahead of that of the bucket store')
+  const record = JSON.parse(await readFile(join(settings.staging, 'run.json'), 'utf8'))
+  for (const time of [record.start, record.steps[0].start, record.end]) {
+    expect(Math.abs(Date.now() - Date.parse(time))).toBeLessThan(DAY_MS)
+  }
+})
+
 test('a dump under a clock 400 days ahead: LATEST restores the newest state, and nothing newer is pruned', async () => {
   const server = await startServer()
   const { bucket, env, copies } = await freshBucket()

@@ -40,7 +40,7 @@ export interface DumpCopy extends Copy {
 export async function copiesOf(
   settings: DatabaseRestoreSettings,
   env: Environment,
-): Promise<{ copies: DumpCopy[]; place: string }> {
+): Promise<{ copies: DumpCopy[]; place: string; now: Date }> {
   // A caller that does not name a system, such as the old recovery image's environment, may restore any.
   const named = env.BACKUP_SYSTEM !== undefined
   if (settings.bucket) {
@@ -48,7 +48,11 @@ export async function copiesOf(
     const place = `the bucket ${[bucket, path].filter(Boolean).join('/')}`
     const store = openStore(env)
     const copies = await inBucket(store, settings, bucket, path)
-    return { copies: named ? await withoutOthers(store, bucket, settings.system, copies) : copies, place }
+    return {
+      copies: named ? await withoutOthers(store, bucket, settings.system, copies) : copies,
+      place,
+      now: store.clock.now(),
+    }
   }
   const root = settings.volume ?? ''
   if (!existsSync(root)) throw new Failure('volume', `the backup volume ${root} is missing: mount it`)
@@ -68,7 +72,7 @@ export async function copiesOf(
       })
     }
   }
-  return { copies, place: `the volume ${root}` }
+  return { copies, place: `the volume ${root}`, now: new Date() }
 }
 
 async function inBucket(

@@ -31,10 +31,10 @@ export async function restoreDatabase(
   stop: AbortSignal,
 ): Promise<Result> {
   const began = Date.now()
-  const { copies, place } = await copiesOf(settings, env)
+  const { copies, place, now } = await copiesOf(settings, env)
   if (settings.wanted.which === 'list') return list(copies, place)
   const copy = choose(copies, settings.wanted, place)
-  checkAge(copy, settings)
+  checkAge(copy, settings, now)
   requireIdentity(copy.name, settings.identity)
   log(
     `copy ${copy.name} of ${place}, taken ${copy.taken.toISOString()}, ${sized(copy.bytes)}${copy.verified ? '' : ', without a receipt'}`,
@@ -63,9 +63,9 @@ export async function restoreDatabase(
   }
 }
 
-function checkAge(copy: DumpCopy, { wanted, maximumAge }: DatabaseRestoreSettings): void {
+function checkAge(copy: DumpCopy, { wanted, maximumAge }: DatabaseRestoreSettings, now: Date): void {
   if (wanted.which !== 'latest' || maximumAge === undefined) return
-  const hours = (Date.now() - copy.taken.getTime()) / 3_600_000
+  const hours = (now.getTime() - copy.taken.getTime()) / 3_600_000
   if (hours > maximumAge) {
     throw new Failure(
       'restore',

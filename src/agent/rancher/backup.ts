@@ -13,7 +13,7 @@ import { archiveName, countEntries, pack, tagOf, takenOf } from './archive.ts'
 import { type Copied, checkCopy, copyChanges, copyWhileRunning } from './copy.ts'
 import type { Container } from './docker.ts'
 import { drill, isolateNetwork } from './drill.ts'
-import { preflight, type Ready } from './preflight.ts'
+import { checkWindow, preflight, type Ready } from './preflight.ts'
 import { rancherReceipts } from './receipt.ts'
 import { type RunRecord, readRun } from './records.ts'
 import { restore } from './restore.ts'
@@ -28,13 +28,16 @@ const COPY_SHARE = 0.75
 async function snapshot(env: Environment, stop: AbortSignal): Promise<Result> {
   const settings = snapshotSettings(env)
   const last = await readRun(settings.staging)
-  const run = new Run(settings, env, stop)
+  const run = await Run.begin(settings, env, stop)
   return await run.whole(() => backUp(run, last))
 }
 
 async function backUp(run: Run, last: RunRecord | undefined): Promise<Result> {
   const { settings, docker, store, stop } = run
-  const ready = await run.step('check', () => preflight(settings, docker, store, last, stop))
+  const ready = await run.step('check', () => {
+    checkWindow(settings, run.now())
+    return preflight(settings, docker, store, last, stop)
+  })
   let tree: Tree
   try {
     const before = await run.step('copy while running', async () => {
@@ -192,7 +195,7 @@ async function receipt(
   await writeReceipt(store, rancherReceipts, {
     system: settings.system,
     start: record.start,
-    end: new Date().toISOString(),
+    end: run.now().toISOString(),
     taken: record.steps.find(step => step.name === 'stop')?.start ?? record.start,
     bucket,
     object: held,
@@ -229,13 +232,13 @@ async function outagesSoFar(store: Store, of: { bucket: string; system: string }
 
 async function restoreFrom(env: Environment, stop: AbortSignal): Promise<Result> {
   const options = restoreOptions(env)
-  const run = new Run(snapshotSettings(env), env, stop)
+  const run = await Run.begin(snapshotSettings(env), env, stop)
   return await run.whole(() => restore(run, options))
 }
 
 async function runDrill(env: Environment, stop: AbortSignal): Promise<Result> {
   const { wanted, identity } = restoreOptions(env)
-  const run = new Run(snapshotSettings(env), env, stop)
+  const run = await Run.begin(snapshotSettings(env), env, stop)
   return await run.whole(() => drill(run, wanted, identity))
 }
 

@@ -30,7 +30,7 @@ const NETWORK_MS = 30_000
  */
 export async function drill(run: Run, wanted: Wanted, identity: string | undefined): Promise<Result> {
   const { settings, store, stop } = run
-  const start = new Date()
+  const start = run.now()
   const began = performance.now()
   const folder = join(settings.staging, DRILL)
   const ready = await run.step('check', () => check(run, wanted, identity))

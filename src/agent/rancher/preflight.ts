@@ -50,7 +50,6 @@ export async function preflight(
   last: RunRecord | undefined,
   stop: AbortSignal,
 ): Promise<Ready> {
-  checkWindow(settings)
   const self = await checkSelf(settings, docker)
   await checkGuard(settings, docker)
   await checkPrevious(settings, last)
@@ -62,8 +61,8 @@ export async function preflight(
   return { rancher, self, engine }
 }
 
-function checkWindow({ window, ignoreWindow, container }: SnapshotSettings): void {
-  const now = new Date()
+/** @throws Failure rancher if a run may not stop Rancher at this time, by the store's clock */
+export function checkWindow({ window, ignoreWindow, container }: SnapshotSettings, now: Date): void {
   if (window === undefined || insideWindow(window, now)) return
   const text = `it is ${now.toISOString()}, outside the window (${describeWindow(window)})`
   if (ignoreWindow) {

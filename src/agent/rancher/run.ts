@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Environment, openStore, type Store } from '../../store/client.ts'
+import { StoreClock } from '../../store/clock.ts'
 import { clearGuarded, markGuarded } from '../../store/receipt.ts'
+import { clockOfStore } from '../run/clock.ts'
 import { log } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
 import { type Container, Docker, retryDocker } from './docker.ts'
@@ -26,25 +28,38 @@ export class Run {
   /** The copy is complete and consistent. */
   consistent = false
 
-  constructor(settings: SnapshotSettings, env: Environment, stop: AbortSignal) {
+  readonly #clock: StoreClock
+
+  /** Begin a run. Its times are the store's: a host's clock may be wrong. If the store is away, the checks refuse. */
+  static async begin(settings: SnapshotSettings, env: Environment, stop: AbortSignal): Promise<Run> {
+    return new Run(settings, env, stop, (await clockOfStore(env, settings.bucket)) ?? new StoreClock())
+  }
+
+  private constructor(settings: SnapshotSettings, env: Environment, stop: AbortSignal, clock: StoreClock) {
     this.settings = settings
     this.stop = stop
+    this.#clock = clock
     this.store = openStore(env)
     this.heartbeatUrl = env.BACKUP_HEARTBEAT_URL || undefined
     this.copy = join(settings.staging, COPY)
     this.record = {
       system: settings.system,
       run: settings.run,
-      start: new Date().toISOString(),
+      start: this.now().toISOString(),
       outcome: 'running',
       steps: [],
     }
   }
 
+  /** The time by the store's clock. */
+  now(): Date {
+    return this.#clock.now()
+  }
+
   /** Do one step and record its outcome. The result of `work` may have a `detail`, for people. */
   async step<T>(name: string, work: () => Promise<T>): Promise<T> {
     const began = performance.now()
-    const step: Step = { name, start: new Date().toISOString(), outcome: 'running' }
+    const step: Step = { name, start: this.now().toISOString(), outcome: 'running' }
     this.record.steps.push(step)
     await this.write()
     const end = (outcome: Step['outcome'], detail: string | undefined) => {
@@ -76,7 +91,7 @@ export class Run {
       this.record.message = asFailure(this.stop.aborted ? this.stop.reason : error).message
       throw error
     } finally {
-      this.record.end = new Date().toISOString()
+      this.record.end = this.now().toISOString()
       await this.write()
     }
   }
@@ -123,7 +138,7 @@ export async function arm(
   }
   await forgetGuard(settings.staging)
   await told(run, 'mark in the bucket that the guard is armed', () =>
-    markGuarded(run.store, { ...settings, armed: run.store.clock.now() }),
+    markGuarded(run.store, { ...settings, armed: run.now() }),
   )
   await docker.create(name, {
     Image: self.Image,
