@@ -778,12 +778,20 @@ export interface KitSystem<Cluster extends string, Store extends string> {
   }
   /** Old CronJobs, which `deploy-backups` suspends. Default: none */
   replaces?: string[]
-  /** The Secrets of the namespace that a recovery needs, with the keys to keep */
+  /** The Secrets of the namespace that a recovery needs, with the keys to keep, and what else they are restored with */
   secrets: ({
     /** The Secret's name */
     name: string
     /** The names of its keys to keep */
     keys: string[]
+    /** Its type, such as `kubernetes.io/tls`, which cannot be changed later. Default: `Opaque` */
+    type?: string
+    /** Its labels. Default: none */
+    labels?: Record<string, string>
+    /** Its annotations. Default: none */
+    annotations?: Record<string, string>
+    /** Whether its values cannot be changed. Default: false */
+    immutable?: boolean
   })[]
   /** The operators' public keys (`age-keygen`): each of them alone can open the kit */
   recipients: string[]

@@ -6,6 +6,7 @@ interface Schema {
   readonly type?: string
   readonly description?: string
   readonly properties?: Readonly<Record<string, Schema>>
+  readonly patternProperties?: Readonly<Record<string, Schema>>
   readonly required?: readonly string[]
   readonly items?: Schema
   readonly anyOf?: readonly Schema[]
@@ -67,6 +68,9 @@ function typeOf(schema: Schema, place: string, systems = ''): string {
     return /[ |{]/.test(item) ? `(${item})[]` : `${item}[]`
   }
   if (schema.properties) return `{\n${fields(schema, place, systems).join('')}}`
+  // Any names, with values of one type.
+  const [values] = Object.values(schema.patternProperties ?? {})
+  if (values) return `Record<string, ${typeOf(values, `${place}{}`)}>`
   return schema.type === 'integer' ? 'number' : (schema.type ?? 'unknown')
 }
 

@@ -43,10 +43,29 @@ const schema = Type.Object(
         {
           name: Type.String({ ...objectNameSchema, description: "The Secret's name" }),
           keys: Type.Array(keySchema, { description: 'The names of its keys to keep', minItems: 1 }),
+          type: Type.Optional(
+            Type.String({
+              description: 'Its type, such as `kubernetes.io/tls`, which cannot be changed later. Default: `Opaque`',
+              minLength: 1,
+            }),
+          ),
+          labels: Type.Optional(
+            Type.Record(Type.String(), Type.String(), { description: 'Its labels. Default: none' }),
+          ),
+          annotations: Type.Optional(
+            Type.Record(Type.String(), Type.String(), { description: 'Its annotations. Default: none' }),
+          ),
+          immutable: Type.Optional(
+            Type.Boolean({ description: 'Whether its values cannot be changed. Default: false' }),
+          ),
         },
         { additionalProperties: false },
       ),
-      { description: 'The Secrets of the namespace that a recovery needs, with the keys to keep', minItems: 1 },
+      {
+        description:
+          'The Secrets of the namespace that a recovery needs, with the keys to keep, and what else they are restored with',
+        minItems: 1,
+      },
     ),
     recipients: Type.Array(recipientSchema, {
       description: "The operators' public keys (`age-keygen`): each of them alone can open the kit",
@@ -68,6 +87,17 @@ function goodCopy(system: KitSystem): GoodCopy {
   return { maximumAgeHours, ...(system.drillIdentity && drill) }
 }
 
+/** The type that Secrets with such keys usually have, if those of it are used differently from others. */
+function usualType(keys: readonly string[]): string | undefined {
+  const usual = {
+    'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+    'kubernetes.io/dockercfg': ['.dockercfg'],
+    'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+    'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+  }
+  return Object.entries(usual).find(([, needed]) => needed.every(key => keys.includes(key)))?.[0]
+}
+
 /** What a recovery needs besides the copies: named Secrets of a namespace and the config, encrypted with age. */
 export const kit: SystemKind<KitSystem> = {
   kind: 'kit',
@@ -81,6 +111,9 @@ export const kit: SystemKind<KitSystem> = {
   goodCopy,
   hostVariables(system, surroundings) {
     const store = storeEnvironment(system, surroundings)
+    const more = system.secrets.flatMap(({ name, keys: _, ...fields }) =>
+      Object.keys(fields).length > 0 ? [[name, fields] as const] : [],
+    )
     const items = system.secrets.flatMap(({ name, keys }) => keys.map(key => ({ secret: name, key })))
     // Files, because an environment variable cannot hold every value: a container runtime accepts text only.
     const volumes = system.secrets.map(
@@ -100,6 +133,7 @@ export const kit: SystemKind<KitSystem> = {
               BACKUP_KIT_NAMESPACE: system.namespace,
               BACKUP_RECIPIENTS: system.recipients.join(' '),
               BACKUP_KIT_ITEMS: JSON.stringify(items, null, 2),
+              ...(more.length > 0 && { BACKUP_KIT_SECRETS: JSON.stringify(Object.fromEntries(more), null, 2) }),
               BACKUP_KIT_CONFIG: kitConfig,
             },
             secret_environment: store.secret,
@@ -127,7 +161,21 @@ export const kit: SystemKind<KitSystem> = {
     ...(system.drillIdentity && { drills: drillSchedule }),
   }),
   cronjobs: cronjobNames,
-  check: system => imageFindings(system, undefined),
+  check: system => [
+    ...imageFindings(system, undefined),
+    ...system.secrets.flatMap(({ name, keys, type }, index) => {
+      const usual = type === undefined ? usualType(keys) : undefined
+      return usual === undefined
+        ? []
+        : [
+            {
+              key: `secrets[${index}].type`,
+              message: `${name} has the keys of a Secret of the type ${usual}, and would be restored as Opaque`,
+              suggest: `write type: '${usual}', or 'Opaque' if it is`,
+            },
+          ]
+    }),
+  ],
   options: [verifyTable],
   templates: system => [
     runNowTemplate(system),

@@ -1,5 +1,11 @@
-/** Secrets with unusual names, keys and values: name → key → value. */
-export type HostileSecrets = Record<string, Record<string, Buffer>>
+import type { SecretFields } from '../../src/agent/kit/settings.ts'
+
+/** Secrets with unusual names, keys, values and fields, by name. */
+export type HostileSecrets = Record<string, { data: Record<string, Buffer>; fields: SecretFields }>
+
+const TYPES = ['Opaque', 'kubernetes.io/tls', 'kubernetes.io/basic-auth', 'helm.sh/release.v1', 'example.org/Ä "x"']
+const LABELS = ['app', 'app.kubernetes.io/name', '__proto__', 'constructor', 'a.b/c_d', 'x']
+const TEXTS = ['', 'true', '1e3', 'null', 'v1.2-3_4', 'line\nbreak "quoted"', '{"a":"b"}', 'ä☃']
 
 const NAME_PARTS = ['a', '0', '-', '.', 'x-y', 'secret', 'default-token', '1.2.3']
 const KEY_PARTS = [
@@ -72,7 +78,14 @@ export function hostileSecrets(seed: number): HostileSecrets {
       data[key] = value(room)
       room -= data[key]?.length ?? 0
     }
-    if (Object.keys(data).length > 0) secrets[name] = data
+    const texts = () => Object.fromEntries(Array.from({ length: below(4) }, () => [of(LABELS), of(TEXTS)]))
+    const fields = {
+      ...(below(2) && { type: of(TYPES) }),
+      ...(below(2) && { labels: texts() }),
+      ...(below(2) && { annotations: texts() }),
+      ...(below(2) && { immutable: below(2) === 0 }),
+    }
+    if (Object.keys(data).length > 0) secrets[name] = { data, fields }
   }
   return secrets
 }

@@ -76,18 +76,22 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
   }
 }
 
-function manifests({ namespace, items, folder, config }: KitSettings, env: Environment): object {
+function manifests({ namespace, items, fields, folder, config }: KitSettings, env: Environment): object {
   const names = [...new Set(items.map(item => item.secret))]
-  const secrets = names.map(name => ({
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { namespace, name },
-    data: Object.fromEntries(
-      items
-        .filter(item => item.secret === name)
-        .map(item => [item.key, secretValue(item, folder, env).toString('base64')]),
-    ),
-  }))
+  const secrets = names.map(name => {
+    const { labels, annotations, ...more } = fields.get(name) ?? {}
+    return {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { namespace, name, ...(labels && { labels }), ...(annotations && { annotations }) },
+      ...more,
+      data: Object.fromEntries(
+        items
+          .filter(item => item.secret === name)
+          .map(item => [item.key, secretValue(item, folder, env).toString('base64')]),
+      ),
+    }
+  })
   const about = {
     apiVersion: 'v1',
     kind: 'ConfigMap',

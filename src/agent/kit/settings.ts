@@ -15,6 +15,14 @@ export interface KitItem {
   variable?: string
 }
 
+/** What a Secret has besides its values, as in its manifest. */
+export interface SecretFields {
+  type?: string
+  labels?: Record<string, string>
+  annotations?: Record<string, string>
+  immutable?: boolean
+}
+
 /** The settings of `kit`. */
 export interface KitSettings {
   system: string
@@ -26,6 +34,8 @@ export interface KitSettings {
   /** Public age keys: each owner of one can open the kit alone. */
   recipients: string[]
   items: KitItem[]
+  /** By the name of the Secret. */
+  fields: ReadonlyMap<string, SecretFields>
   /** Folder in which the Secrets are mounted. */
   folder: string
   /** Becomes a ConfigMap in the kit: JSON, compressed with gzip; undefined: none. */
@@ -42,6 +52,7 @@ export function kitSettings(env: Environment): KitSettings {
     keep: variables.count('BACKUP_COUNT', 24, 1),
     recipients: recipientsIn(variables),
     items: itemsOf(variables),
+    fields: fieldsOf(variables),
     folder: variables.optional('BACKUP_KIT_FOLDER') ?? '/kit',
     config: configOf(variables),
   }
@@ -70,6 +81,22 @@ function configOf(variables: Variables): KitSettings['config'] {
   } catch (error) {
     variables.problem(`BACKUP_KIT_CONFIG is not JSON in gzip in Base64: ${(error as Error).message}`)
     return undefined
+  }
+}
+
+function fieldsOf(variables: Variables): KitSettings['fields'] {
+  const text = variables.optional('BACKUP_KIT_SECRETS') ?? '{}'
+  try {
+    const given = Object.entries(JSON.parse(text) as Record<string, Record<string, unknown>>)
+    const known = ['type', 'labels', 'annotations', 'immutable']
+    for (const [name, fields] of given) {
+      const other = Object.keys(fields).find(field => !known.includes(field))
+      if (other !== undefined) throw new Error(`${name} has "${other}", which is none of ${known.join(', ')}`)
+    }
+    return new Map(given)
+  } catch (error) {
+    variables.problem(`BACKUP_KIT_SECRETS is not an object of Secrets by name: ${(error as Error).message}`)
+    return new Map()
   }
 }
 

@@ -23,7 +23,7 @@ test(`generated Secrets of the seeds ${first} to ${last} come out of their kits 
     const secrets = Object.assign({}, ...seeds.map(hostileSecrets)) as HostileSecrets
     const mounted = join(folder, String(from))
     const items: { secret: string; key: string }[] = []
-    for (const [secret, data] of Object.entries(secrets)) {
+    for (const [secret, { data }] of Object.entries(secrets)) {
       await mkdir(join(mounted, secret), { recursive: true })
       for (const [key, value] of Object.entries(data)) {
         items.push({ secret, key })
@@ -41,6 +41,9 @@ test(`generated Secrets of the seeds ${first} to ${last} come out of their kits 
         BACKUP_KIT_FOLDER: mounted,
         BACKUP_KIT_NAMESPACE: 'n',
         BACKUP_KIT_ITEMS: JSON.stringify(items),
+        BACKUP_KIT_SECRETS: JSON.stringify(
+          Object.fromEntries(Object.entries(secrets).map(([name, { fields }]) => [name, fields])),
+        ),
         BACKUP_RECIPIENTS: /public key: (age1\w+)/.exec(identity)?.[1] ?? '',
       },
       new AbortController().signal,
@@ -50,13 +53,23 @@ test(`generated Secrets of the seeds ${first} to ${last} come out of their kits 
       maxBuffer: 1024 ** 3,
     })
     const opened = JSON.parse(stdout).items.filter(({ kind }: { kind: string }) => kind === 'Secret') as {
-      metadata: { name: string }
+      metadata: { name: string; namespace: string; labels?: object; annotations?: object }
       data: Record<string, string>
     }[]
+    for (const { metadata, data: _, ...fields } of opened) {
+      const { type, immutable, labels, annotations } = secrets[metadata.name]?.fields ?? {}
+      expect({ metadata, ...fields }).toEqual({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: metadata.name, namespace: 'n', labels, annotations },
+        type,
+        immutable,
+      })
+    }
     const found = opened.flatMap(({ metadata, data }) =>
       Object.entries(data).map(([key, value]) => [metadata.name, key, value]),
     )
-    const expected = items.map(({ secret, key }) => [secret, key, secrets[secret]?.[key]?.toString('base64')])
+    const expected = items.map(({ secret, key }) => [secret, key, secrets[secret]?.data[key]?.toString('base64')])
     expect(found.sort(), `from seed ${from}`).toEqual(expected.sort())
     await rm(mounted, { recursive: true })
   }

@@ -456,6 +456,13 @@ it.each<[string, (c: Breakable) => void, string]>([
     `system-contradictory ${at(kit, 'image')}`,
   ],
   [
+    'a Secret for TLS without its type',
+    c => {
+      c.systems[kit].secrets = [...c.systems[kit].secrets, { name: 'wildcard', keys: ['tls.crt', 'tls.key'] }]
+    },
+    `system-contradictory ${at(kit, 'secrets[1].type')}`,
+  ],
+  [
     'zstd with an image that has none',
     c => {
       Object.assign(c.systems[database], { image: 'informaticsmatters/sql-backup:1.0', compression: 'zstd' })
