@@ -3,7 +3,7 @@ import { accessRules, grant } from '../generate/access.ts'
 import { kindOf, type System } from '../kinds/index.ts'
 import { asSecond, secondStoreCredential } from '../kinds/second.ts'
 import { labKindOf } from './kinds/index.ts'
-import { type LabSize, labStorageClass, labVolumeSize } from './kinds/kind.ts'
+import { type LabSecret, type LabSize, labStorageClass, labVolumeSize } from './kinds/kind.ts'
 
 /** What the lab must hold so that a config's systems have something to back up and somewhere to put it. */
 export interface LabPlan {
@@ -16,12 +16,8 @@ export interface LabPlan {
     readonly size: string
     readonly storage_class: string
   }[]
-  /** Secrets that no server's role creates, in plain text. */
-  readonly secrets: readonly {
-    readonly namespace: string
-    readonly name: string
-    readonly data: Readonly<Record<string, string>>
-  }[]
+  /** Secrets that no server's role creates. */
+  readonly secrets: readonly LabSecret[]
   /** One for each Kubernetes credential: what its token may reach. */
   readonly tenants: readonly {
     readonly name: string
@@ -103,15 +99,10 @@ function claims(system: System): LabPlan['volumes'] {
     })
 }
 
-type Secret = { readonly namespace: string; readonly name: string; readonly data?: Readonly<Record<string, string>> }
-
-function secretsOf(all: readonly Secret[]): LabPlan['secrets'] {
-  const name = (secret: Secret) => `${secret.namespace}/${secret.name}`
+function secretsOf(all: readonly LabSecret[]): readonly LabSecret[] {
+  const name = (secret: LabSecret) => `${secret.namespace}/${secret.name}`
   const madeElsewhere = new Set(all.filter(({ data }) => data === undefined).map(name))
-  return all.flatMap(secret => {
-    if (secret.data === undefined || madeElsewhere.has(name(secret))) return []
-    return [{ namespace: secret.namespace, name: secret.name, data: secret.data }]
-  })
+  return all.filter(secret => !madeElsewhere.has(name(secret)))
 }
 
 function namespacesIn(system: System, cluster: string): string[] {

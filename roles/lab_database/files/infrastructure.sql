@@ -22,11 +22,21 @@ FROM pg_database WHERE datname = 'postgres' \gset
   \quit
 \endif
 
+-- A subscription keeps its database from being dropped.
+SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'restoring_project') AS other_content \gset
+\if :other_content
+  \connect restoring_project
+  SET default_transaction_read_only = off;
+  SELECT format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', subname) FROM pg_subscription \gexec
+  SELECT format('DROP SUBSCRIPTION %I', subname) FROM pg_subscription \gexec
+  \connect postgres
+  DROP DATABASE restoring_project WITH (FORCE);
+\endif
 DROP DATABASE IF EXISTS keycloak WITH (FORCE);
 DROP DATABASE IF EXISTS awx WITH (FORCE);
 DROP DATABASE IF EXISTS :"notes" WITH (FORCE);
 DROP DATABASE IF EXISTS "a=b" WITH (FORCE);
-DROP ROLE IF EXISTS only_in_a_policy, keycloak, awx, operators, readers, reporting, replicator, former_employee, "Jane O'Neil", "im-admins";
+DROP ROLE IF EXISTS "a|b ""role""", only_in_a_policy, keycloak, awx, operators, readers, reporting, replicator, former_employee, "Jane O'Neil", "im-admins";
 
 -- Roles --------------------------------------------------------------------------------------------------------------
 
@@ -46,6 +56,8 @@ GRANT "im-admins" TO "Jane O'Neil";
 ALTER ROLE reporting SET statement_timeout = '30s';
 ALTER ROLE "Jane O'Neil" SET search_path = "$user", public, "odd schema";
 CREATE ROLE only_in_a_policy NOLOGIN;
+CREATE ROLE "a|b ""role""" NOLOGIN VALID UNTIL 'infinity';
+ALTER ROLE ALL SET lock_timeout = '3min';
 COMMENT ON ROLE former_employee IS 'left in 2023; owns nothing; CREATE ROLE postgres; is only text here';
 
 -- Keycloak -----------------------------------------------------------------------------------------------------------
@@ -373,5 +385,18 @@ CREATE FUNCTION public.in_standard_sql(a integer) RETURNS integer LANGUAGE sql
   BEGIN ATOMIC SELECT 1; SELECT CASE WHEN a > 0 THEN 2 ELSE 3 END; END;
 CREATE RULE many AS ON INSERT TO public.uses_positive DO ALSO (INSERT INTO "a|b" VALUES (1); INSERT INTO "a|b" VALUES (2));
 
+-- A name that restores use too, in a database that takes no writes and no users, with a subscription that never ran.
+CREATE DATABASE restoring_project OWNER "a|b ""role""" TEMPLATE template0 CONNECTION LIMIT 0;
+ALTER DATABASE restoring_project SET default_transaction_read_only = on;
+\connect restoring_project
+SET client_min_messages = warning;
+SET default_transaction_read_only = off;
+CREATE TABLE U&"two\000Alines, ""quoted"" and a|b" (U&"x\000Ay" text);
+INSERT INTO U&"two\000Alines, ""quoted"" and a|b" VALUES (E'x\ny'), ('\.');
+ALTER TABLE U&"two\000Alines, ""quoted"" and a|b" OWNER TO "a|b ""role""";
+SET client_min_messages = error; -- the server warns that it is not connected
+BEGIN;
+CREATE SUBSCRIPTION never_ran CONNECTION 'host=127.0.0.1 port=1 dbname=none' PUBLICATION "p|1" WITH (connect = false, slot_name = 'none_such');
 SELECT format('COMMENT ON DATABASE postgres IS %L', :'mark') \gexec
+COMMIT;
 \echo content: loaded

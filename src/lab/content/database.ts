@@ -113,6 +113,9 @@ const definitions = [
    FROM pg_type t WHERE typtype IN ('d', 'e', 'c', 'r') AND typnamespace::regnamespace::text ${ours}`,
   `SELECT 'publication ' || quote_ident(pubname), to_json((SELECT string_agg(prrelid::regclass::text, ', ' ORDER BY prrelid::regclass::text)
      FROM pg_publication_rel WHERE prpubid = p.oid)) FROM pg_publication p`,
+  `SELECT 'subscription ' || quote_ident(subname), json_build_object('owner', subowner::regrole::text, 'enabled', subenabled, 'connection', subconninfo,
+     'slot', subslotname, 'publications', array_to_string(subpublications, ', '))
+   FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
   `SELECT 'default privileges of ' || defaclrole::regrole::text || ' for ' || defaclobjtype::text || coalesce(' in ' || nullif(defaclnamespace, 0)::regnamespace::text, ''),
      to_json(${privileges('defaclacl', 'r', 'defaclrole')}) FROM pg_default_acl`,
   `SELECT 'large objects', json_build_object('count', count(*), 'bytes', coalesce(sum(length(lo_get(oid))), 0),

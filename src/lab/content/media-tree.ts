@@ -31,10 +31,26 @@ import type { Facts } from './difference.ts'
 export interface TreeChoices {
   /** Seeds what the files hold, so that no two volumes of the lab hold the same. */
   name: string
-  /** Regular files; at least 100, for the odd ones alone are about 60. */
+  /** Regular files; at least 100, for the odd ones alone are about 70. */
   files: number
   /** Adds names with line breaks, control characters and bytes that are not UTF-8, which few tools and stores can hold. */
   hostile: boolean
+}
+
+/** Folders that the agent has at the top of a bucket, and a user may have at the top of a tree. */
+const usedByBucket = ['.trash', '.receipts', '.manifests', '.set-aside', '.by-hash']
+
+const longPart = 'a path that is longer than a key may be'
+
+/** The folders at the top of a tree whose files' paths cannot be keys. */
+export const withoutKeys: readonly string[] = [...usedByBucket, `${longPart} 0`]
+
+// S3's limit, in bytes.
+const longestKey = 1024
+
+/** Whether a file's path can be the key of its object; otherwise only the manifest tells the path. */
+function canBeKey(path: string): boolean {
+  return Buffer.byteLength(path) <= longestKey && !usedByBucket.some(name => path.startsWith(`${name}/`))
 }
 
 /** The file written last, that tells a finished tree; it is content like the rest. */
@@ -95,13 +111,16 @@ export function treeFingerprint(directory: string): Facts {
   return facts
 }
 
-/** The part of a tree's fingerprint that any object store holds by itself: each regular file's path, size and bytes. */
+/**
+ * The part of a tree's fingerprint that any object store holds by itself: size and bytes of each regular file whose path
+ * can be a key.
+ */
 export function bytesOnly(tree: Facts): Facts {
   // Without a prototype, for a file may be called `__proto__`.
   const facts: Facts = Object.create(null)
   for (const [path, entry] of Object.entries(tree)) {
     const { type, size, sha256 } = entry as Facts
-    if (type === 'file') facts[path] = { type, size: size ?? 0, sha256: sha256 ?? '' }
+    if (type === 'file' && canBeKey(path)) facts[path] = { type, size: size ?? 0, sha256: sha256 ?? '' }
   }
   return facts
 }
@@ -264,6 +283,9 @@ function addOddities(tree: Tree): void {
   for (const name of ['.restoring', '.before-restore-2026-01-01T00:00:00Z']) {
     tree.file(`${name}/of the user`, `${name}\n`)
   }
+  // Those of the bucket, which no file's object may have.
+  for (const name of usedByBucket) tree.file(`${name}/2026-01-01T00:00:00.000Z/of the user`, `${name}\n`)
+  tree.file(`${Array.from({ length: 27 }, (_, level) => `${longPart} ${level}`).join('/')}/file`, 'long\n')
   tree.file('archive/disk/lost+found/file', 'not at the top\n')
   tree.file('odd kinds/of 1969', 'before 1970\n', '-86400.25')
   tree.file('odd kinds/of 2100', 'of the future\n', '4102444800.5')

@@ -89,7 +89,9 @@ export const labDatabase: LabKind<DatabaseSystem> = {
       const unpack = receipt.object.key.endsWith('.zst') ? 'zstd' : 'gzip'
       await inContainer('tools', ['sh', '-c', `${unpack} -dc </copy/dump >/copy/dump.sql`])
       // psql's messages are read whether it succeeds or not; a psql that is killed says nothing itself.
-      const script = '"$@" </copy/dump.sql 2>&1 >/dev/null || echo "error: psql exited with code $?"'
+      // As in the runbook: a database that takes no writes is loaded nevertheless.
+      const options = "PGOPTIONS='-c default_transaction_read_only=off'"
+      const script = `${options} "$@" </copy/dump.sql 2>&1 >/dev/null || echo "error: psql exited with code $?"`
       const said = await inContainer('server', ['sh', '-c', script, 'restore', ...restore(admin, database)])
       const errors = said
         .split('\n')

@@ -12,6 +12,17 @@ export interface State {
   readonly summary: string
 }
 
+/** A Secret of an application. */
+export interface LabSecret {
+  readonly namespace: string
+  readonly name: string
+  /** In Base64; a Secret without data is created by the role that runs its server. */
+  readonly data?: Readonly<Record<string, string>>
+  readonly type?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly immutable?: boolean
+}
+
 /** What the lab must create so that a system has something to back up. Its volumes follow from its kind's `places`. */
 export interface Needs {
   /**
@@ -21,12 +32,8 @@ export interface Needs {
   readonly content?: readonly { readonly list: string; readonly key: string; readonly item: object }[]
   /** Claims beside those of its `places`: of the servers that the lab runs. */
   readonly claims?: readonly { readonly namespace: string; readonly claim: string }[]
-  /** Secrets of the applications, in plain text; one without data is created by the role that runs its server. */
-  readonly secrets?: readonly {
-    readonly namespace: string
-    readonly name: string
-    readonly data?: Readonly<Record<string, string>>
-  }[]
+  /** Secrets of the applications. */
+  readonly secrets?: readonly LabSecret[]
 }
 
 /** The parts of the lab that decide what a system needs there. */

@@ -7,20 +7,38 @@ import { kubectl, type LabAccess, rcloneRemote } from '../reach.ts'
 import { newestReceipt } from '../receipts.ts'
 import { type LabKind, labNamespace } from './kind.ts'
 
+/** A Secret with what is easily lost: bytes that are no text, a type, labels, and that it cannot be changed. */
+const odd = {
+  name: 'odd-secret',
+  keys: ['bytes', '.dockerconfigjson'],
+  type: 'kubernetes.io/dockerconfigjson',
+  labels: { 'example.org/of': 'the-lab' },
+  immutable: true,
+}
+const oddValues: Readonly<Record<string, Buffer>> = {
+  bytes: Buffer.from('feedfeed8081ff00', 'hex'),
+  '.dockerconfigjson': Buffer.from('{"auths": {}}'),
+}
+
 /** A recovery kit: Secrets of the lab's cluster, encrypted to the lab's own key. */
 export const labKit: LabKind<KitSystem> = {
-  adapt: system => ({ ...system, namespace: labNamespace(system), recipients: [labKitKey.recipient] }),
+  adapt: system => ({
+    ...system,
+    namespace: labNamespace(system),
+    recipients: [labKitKey.recipient],
+    secrets: [...system.secrets, odd],
+  }),
 
   needs({ namespace, secrets, drillIdentity }) {
-    const kept = secrets.map(({ name, keys }) => ({
-      namespace,
-      name,
-      data: Object.fromEntries(keys.map(key => [key, `the lab's ${key} of ${namespace}/${name}`])),
-    }))
+    const kept = secrets.map(({ keys, ...secret }) => {
+      const text = (key: string) => Buffer.from(`the lab's ${key} of ${namespace}/${secret.name}`)
+      const value = (key: string) => (secret.name === odd.name ? oddValues[key] : undefined) ?? text(key)
+      return { namespace, ...secret, data: Object.fromEntries(keys.map(key => [key, value(key).toString('base64')])) }
+    })
     const drill = drillIdentity && {
       namespace,
       name: drillIdentity.secret,
-      data: { [drillIdentity.key]: labKitKey.identity },
+      data: { [drillIdentity.key]: Buffer.from(labKitKey.identity).toString('base64') },
     }
     return { secrets: drill ? [...kept, drill] : kept }
   },
@@ -45,21 +63,37 @@ export const labKit: LabKind<KitSystem> = {
   /** Opens the kit with age alone, and compares its content with the cluster's Secrets. */
   async prove(system, receipt, lab, log) {
     const list = await decryptByHand(system, receipt, lab, log)
-    const kept = (JSON.parse(list) as { items: { kind: string; metadata: { name: string }; data: Facts }[] }).items
+    const kept = (JSON.parse(list) as { items: Secret[] }).items
     const inKit = Object.fromEntries(
-      kept.filter(item => item.kind === 'Secret').map(item => [item.metadata.name, item.data]),
+      kept
+        .filter(item => item.kind === 'Secret')
+        .map(item => [item.metadata.name, factsOf(item, Object.keys(item.data))]),
     )
     log('comparing with the cluster')
     return differences('kit', await secretsInCluster(system, lab), inKit)
   },
 }
 
-/** The data of the Secrets that the kit keeps, as they are in the cluster now. */
+interface Secret {
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> }
+  readonly type?: string
+  readonly immutable?: boolean
+  readonly data: Readonly<Record<string, string>>
+}
+
+/** What a recovery has to bring back of a Secret. */
+function factsOf({ metadata, type = 'Opaque', immutable = false, data }: Secret, keys: readonly string[]): Facts {
+  const values = Object.fromEntries(keys.map(key => [key, data[key] ?? null]))
+  return { type, immutable, labels: { ...metadata.labels }, data: values }
+}
+
+/** The Secrets that the kit keeps, as they are in the cluster now. */
 async function secretsInCluster({ namespace, secrets }: KitSystem, lab: LabAccess): Promise<Facts> {
   const facts: Facts = {}
   for (const { name, keys } of secrets) {
-    const { data } = JSON.parse(await kubectl(lab, ['get', `secret/${name}`, '-n', namespace, '-o', 'json']))
-    facts[name] = Object.fromEntries(keys.map(key => [key, data[key]]))
+    const secret = JSON.parse(await kubectl(lab, ['get', `secret/${name}`, '-n', namespace, '-o', 'json']))
+    facts[name] = factsOf(secret, keys)
   }
   return facts
 }

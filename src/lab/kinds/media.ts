@@ -78,7 +78,8 @@ export const labMedia: LabKind<MediaSystem> = {
       const original = await fingerprint('/original')
 
       log(`fetching the files of ${receipt.bucket} with rclone`)
-      const without = ownFolders.flatMap(folder => ['--exclude', `/${folder}**`])
+      // Below .by-hash/ are files whose path cannot be a key.
+      const without = [...ownFolders, '.by-hash/'].flatMap(folder => ['--exclude', `/${folder}**`])
       // The manifest restores the times; asking the bucket for them would double the requests.
       const how = ['--use-server-modtime', '--transfers=8', '--quiet']
       await inContainer('tools', ['rclone', 'copy', `store:${receipt.bucket}`, '/copy/files', ...without, ...how])

@@ -16,7 +16,7 @@ import { execa } from 'execa'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { mediaReceipts } from '../../../src/agent/media/receipt.ts'
 import { differences } from '../../../src/lab/content/difference.ts'
-import { bytesOnly, fillTree, treeFingerprint } from '../../../src/lab/content/media-tree.ts'
+import { bytesOnly, fillTree, treeFingerprint, withoutKeys } from '../../../src/lab/content/media-tree.ts'
 import { chainProblems, readReceipts } from '../../../src/store/receipt.ts'
 import { folder, requireTools, runAgent, startAgent } from '../../support/agent.ts'
 import { freshBucket, type TestBucket } from '../../support/bucket.ts'
@@ -237,6 +237,7 @@ describe('to the bucket', () => {
   test('a bucket that rclone sync filled is taken over without sending it again', async () => {
     const target = await freshBucket()
     const source = await tree()
+    for (const name of withoutKeys) rmSync(join(source, name), { recursive: true })
     writeFileSync(join(source, 'large'), Buffer.alloc(12_000_000, 'large'))
     await rclone(target.env, [
       'sync',

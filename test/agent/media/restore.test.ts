@@ -19,7 +19,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { replicate } from '../../../src/agent/media/backup.ts'
 import { restore } from '../../../src/agent/restore.ts'
 import { differences, type Facts } from '../../../src/lab/content/difference.ts'
-import { bytesOnly, fillTree, treeFingerprint } from '../../../src/lab/content/media-tree.ts'
+import { bytesOnly, fillTree, treeFingerprint, withoutKeys } from '../../../src/lab/content/media-tree.ts'
 import { freshBucket } from '../../support/bucket.ts'
 
 const never = new AbortController().signal
@@ -108,12 +108,16 @@ test('a deleted file and an overwritten one are restored from the trash', async 
 })
 
 test('the replica alone is enough, and so is a bucket without a manifest', async () => {
-  const { source, target, bucket, store, bring } = await media()
+  const { source, target, bucket, store, copy, bring } = await media()
   await bring({ RESTORE_FROM: 'replica', BACKUP_VOLUME_A: source, S3_BUCKET_NAME: '', RCLONE_S3_ENDPOINT: '' })
   expect(differences('tree', tree(source), tree(target))).toEqual([])
   await rm(target, { recursive: true })
   await mkdir(target)
   await store.s3.send(new PutObjectCommand({ Bucket: bucket, Key: 'a folder/', Body: Buffer.alloc(0) }))
+  // Only the manifest has the paths of some.
+  await expect(bring({ RESTORE_FROM: 'objects' })).rejects.toThrow('its path is in the manifest only')
+  for (const name of withoutKeys) await rm(join(source, name), { recursive: true })
+  await copy()
   await bring({ RESTORE_FROM: 'objects' })
   expect(differences('tree', bytesOnly(tree(source)), bytesOnly(tree(target)))).toEqual([])
   const [times, original] = [tree(target), tree(source)].map(facts => (facts['odd names/case'] as Facts).modified)

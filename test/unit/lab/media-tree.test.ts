@@ -114,8 +114,9 @@ describe('treeFingerprint', () => {
 
   it('contains only files that a store can hold, on request', () => {
     const bytes = bytesOnly(original)
-    expect(filesOf(bytes)).toHaveLength(200)
-    expect(Object.keys(bytes)).toHaveLength(200)
+    // Five have names that the bucket itself uses, and one has a path that is too long.
+    expect(filesOf(bytes)).toHaveLength(194)
+    expect(Object.keys(bytes)).toHaveLength(194)
     expect(Object.keys(bytes['odd kinds/empty'] as Facts)).toEqual(['type', 'size', 'sha256'])
   })
 })
