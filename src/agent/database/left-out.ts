@@ -33,6 +33,12 @@ const PASSWORD_REFUSED = new Set(['54000', '0A000', '22023'])
 const GRANTED_BY = new RegExp(`^(GRANT ${NAME} TO ${NAME}(?: WITH [A-Z, ]+?)?) GRANTED BY (${NAME});$`)
 const GRANTOR_REFUSED = new Set(['42501', '0LP01', '42704'])
 
+// Locales are those of the operating system: an official image of PostgreSQL has en_US.utf8, a bare Debian only C.UTF-8.
+const WITH_LOCALE = new RegExp(`^CREATE (?:DATABASE|COLLATION) (?:${NAME}\\.)?${NAME}`)
+const LOCALE = /(\b(?:LOCALE|LC_COLLATE|LC_CTYPE) = )'((?:[^']|'')*)'/gi
+const LOCALE_REFUSED = new Set(['42809', '22023', '42704'])
+const COLLATE = new RegExp(`\\s+COLLATE ((?:${NAME}\\.)?)(${NAME})`, 'g')
+
 /** What a server did not recognise, with the number of occurrences. */
 export type LeftOut = Map<string, number>
 
@@ -88,6 +94,8 @@ export function withoutUnknown(
     const rest = password[1] + statement.slice(password[0].length)
     return { name: `the password of ${unquoted(password[2] ?? '')}`, statement: rest }
   }
+  const locale = LOCALE_REFUSED.has(error.code) ? withoutLocale(statement, error) : undefined
+  if (locale) return locale
   if (!REFUSALS.has(error.code)) return undefined
   const called = CALL.exec(statement)?.[1]
   if (called && error.code === '42883' && !DATA_CALL.test(called)) return { name: called, statement: '' }
@@ -116,6 +124,13 @@ export function withoutUnknown(
           : before + statement.slice(end)
     return { name: unquoted(name), statement: rest }
   }
+  for (const found of masked.matchAll(COLLATE)) {
+    const [clause, schema = '', name = ''] = found
+    const collation = [...(schema ? [unquoted(schema.slice(0, -1))] : []), unquoted(name)].join('.')
+    if (!quotes(error, collation)) continue
+    const rest = statement.slice(0, found.index) + statement.slice(found.index + clause.length)
+    return { name: `the collation ${collation}`, statement: rest }
+  }
   for (const found of masked.matchAll(OF_FUNCTION)) {
     const [clause, name = ''] = found
     if (!names(error, name)) continue
@@ -126,6 +141,24 @@ export function withoutUnknown(
   }
   return undefined
 }
+
+/** The statement that makes a database or a collation, with a locale that the server has. */
+function withoutLocale(statement: string, error: StatementError): { name: string; statement: string } | undefined {
+  const [head] = WITH_LOCALE.exec(statement) ?? []
+  if (head === undefined) return undefined
+  const options = statement.slice(head.length)
+  const refused = [...options.matchAll(LOCALE)].map(([, , value = '']) => value.replaceAll("''", "'"))
+  const name = refused.find(value => value !== OTHER_LOCALE && quotes(error, value))
+  if (name === undefined) return undefined
+  // C suits every encoding, but it knows no letters beyond ASCII.
+  const other =
+    /ENCODING = 'UTF8'/.test(options) && refused.every(value => value !== UTF8_LOCALE) ? UTF8_LOCALE : OTHER_LOCALE
+  const changed = options.replaceAll(LOCALE, (_, option: string) => `${option}'${other}'`)
+  return { name: `the locale ${name}`, statement: head + changed }
+}
+
+const UTF8_LOCALE = 'C.UTF-8'
+const OTHER_LOCALE = 'C'
 
 /** The statement with strings (except quoted names) and bodies blanked out; offsets stay the same. */
 function maskedStrings(statement: string): string {
@@ -144,8 +177,10 @@ function maskedStrings(statement: string): string {
 function names(error: StatementError, written: string): boolean {
   const full = Buffer.from(unquoted(written), 'latin1').toString('utf8')
   // The server reports `toast.x` as "x" or, if it does not know the namespace itself, as "toast".
-  return [full, ...full.split('.')].some(name => {
-    const pattern = name.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&')
-    return new RegExp(`["'«»„“‚‘「『]\\s*${pattern}\\s*["'«»“”‘’」』]`, 'i').test(error.message)
-  })
+  return [full, ...full.split('.')].some(name => quotes(error, name))
+}
+
+function quotes({ message }: StatementError, name: string): boolean {
+  const pattern = name.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&')
+  return new RegExp(`["'«»„“‚‘「『]\\s*${pattern}\\s*["'«»“”‘’」』]`, 'i').test(message)
 }

@@ -1,6 +1,6 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { gunzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { execa } from 'execa'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { dump } from '../../../src/agent/database/backup.ts'
@@ -307,6 +307,40 @@ test('a PostGIS database comes back, with the reference systems that were added 
     never,
   )
   expect(await asText(copy, 'gis')).toBe(await asText(server, 'gis'))
+})
+
+test('a server with locales that the other lacks, as en_US.utf8 of the official images, is restored under C.UTF-8, which is named', async () => {
+  const server = await startServer()
+  await server.sql(
+    'postgres',
+    `create database app; create database latin encoding 'LATIN1' locale 'C' template template0`,
+  )
+  await server.sql(
+    'app',
+    `create collation ours (provider = libc, locale = 'C.UTF-8'); create table t (a text collate "C.utf8" primary key, b text collate ours);
+     insert into t values ('x', 'Ä'); create index on t (b collate "C.utf8")`,
+  )
+  const volume = await dumpOf(server)
+  // No machine for tests has such locales: their names take the place of those that it has.
+  const [name = ''] = (await readdir(join(volume, 'hourly'))).filter(found => found.startsWith('backup'))
+  const sql = gunzipSync(await readFile(join(volume, 'hourly', name))).toString('latin1')
+  const elsewhere = sql
+    .replaceAll('C.UTF-8', 'en_US.utf8')
+    .replaceAll('"C.utf8"', '"en_US.utf8"')
+    .replaceAll("LOCALE = 'C'", "LOCALE = 'en_US.iso88591'")
+  await writeFile(join(volume, 'hourly', name), gzipSync(Buffer.from(elsewhere, 'latin1')))
+  await rm(join(volume, '.receipts'), { recursive: true })
+  const copy = await startServer()
+  const { leftOut } = await restore({ ...copy.env, BACKUP_VOLUME: volume }, never)
+  expect(leftOut).toEqual({
+    'the locale en_US.utf8': 4,
+    'the locale en_US.iso88591': 1,
+    'the collation pg_catalog.en_US.utf8': 1,
+    'the collation en_US.utf8': 1,
+  })
+  expect(await copy.sql('app', 'select a || b from t')).toBe('xÄ')
+  const locales = `select string_agg(datname || ' ' || datctype, ', ' order by datname) from pg_database where datname in ('app', 'latin')`
+  expect(await copy.sql('postgres', locales)).toBe('app C.UTF-8, latin C')
 })
 
 test('a copy holds the text of what made its database', async () => {

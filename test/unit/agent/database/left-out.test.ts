@@ -78,6 +78,38 @@ test('a membership is granted without its grantor if the server does not let tha
   })
 })
 
+const noLocale = (name: string, code: string) =>
+  new StatementError(`ERROR: invalid LC_COLLATE locale name: "${name}"`, code)
+test.each([
+  [
+    "CREATE DATABASE \"LOCALE = 'x'\" WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'en_US.utf8';",
+    noLocale('en_US.utf8', '42809'),
+    "CREATE DATABASE \"LOCALE = 'x'\" WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'C.UTF-8';",
+  ],
+  [
+    "CREATE DATABASE a WITH ENCODING = 'UTF8' LC_COLLATE = 'C.UTF-8' LC_CTYPE = 'C.UTF-8';",
+    noLocale('C.UTF-8', '42809'),
+    "CREATE DATABASE a WITH ENCODING = 'UTF8' LC_COLLATE = 'C' LC_CTYPE = 'C';",
+  ],
+  [
+    "CREATE DATABASE a WITH ENCODING = 'LATIN1' LOCALE = 'de_DE';",
+    noLocale('de_DE', '42809'),
+    "CREATE DATABASE a WITH ENCODING = 'LATIN1' LOCALE = 'C';",
+  ],
+  [
+    "CREATE COLLATION public.c (provider = libc, locale = 'de_DE.utf8');",
+    noLocale('de_DE.utf8', '22023'),
+    "CREATE COLLATION public.c (provider = libc, locale = 'C');",
+  ],
+  [
+    `CREATE TABLE public.t (\n    a text COLLATE pg_catalog."de_DE" DEFAULT ' COLLATE "de_DE"',\n    b text COLLATE public."de_DE"\n);`,
+    new StatementError('ERROR: collation "pg_catalog.de_DE" for encoding "UTF8" does not exist', '42704'),
+    `CREATE TABLE public.t (\n    a text DEFAULT ' COLLATE "de_DE"',\n    b text COLLATE public."de_DE"\n);`,
+  ],
+])('a locale that the server does not have is replaced: %s', (statement, error, rest) => {
+  expect(withoutUnknown(statement, error)?.statement).toBe(rest)
+})
+
 test('the server may say it in another language', () => {
   const error = new StatementError('FEHLER: unbekannter Parameter »pg_attver«', '22023')
   expect(withoutUnknown('ALTER TABLE t ALTER COLUMN a SET (pg_attver=1);', error)?.name).toBe('pg_attver')
