@@ -12,7 +12,7 @@
 \set ON_ERROR_STOP on
 \set QUIET on
 \set notes 'Fragment "notes" & O''Neil''s $1'
-\set mark 'lab content: ' :system ', factor ' :factor ', awx ' :awx
+\set mark 'lab content 2: ' :system ', factor ' :factor ', awx ' :awx
 SET client_min_messages = warning;
 
 SELECT coalesce(shobj_description(oid, 'pg_database') = :'mark', false) AS loaded
