@@ -45,6 +45,10 @@ export default defineConfig({
     image: 'registry.example/fragalysis-backups/status:0.1.0',
     storeSecret: { name: 'backup-status', accessKeyId: 'access_key_id', secretAccessKey: 'secret_access_key' },
     prometheus: { release: 'kube-prometheus-stack' },
+    reports: {
+      bucket: 'im-backup-reports',
+      storeSecret: { name: 'backup-reports', accessKeyId: 'access_key_id', secretAccessKey: 'secret_access_key' },
+    },
   },
   awx: { server: 'infra-db-production', kit: 'kit-awx', secret: 'awx-postgres-configuration' },
   systems: [

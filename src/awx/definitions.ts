@@ -16,6 +16,7 @@ import {
 import { mark, marked } from './mark.ts'
 import { notificationTemplates } from './notifications.ts'
 import { recoveryNodes, type StagedUse } from './recovery.ts'
+import { reportSchedules, reportUses } from './report.ts'
 import type {
   Credential,
   Defaults,
@@ -37,7 +38,7 @@ export function definitions(config: Config): Definitions {
   // Execution environments and, for a lookup by name, much else share one space of names on an AWX.
   const name = `${organization} backups`
   const staged = stagedUses(config)
-  const uses = [...staged.map(({ use }) => use), ...wellAgainUses]
+  const uses = [...staged.map(({ use }) => use), ...reportUses(config), ...wellAgainUses]
   const notifications = notificationTemplates(config, name)
   const told = notifications.map(template => template.name)
   const workflows = recoveries(config, staged, told)
@@ -91,7 +92,7 @@ export function definitions(config: Config): Definitions {
     controller_notifications: notifications,
     controller_templates: uses.map(use => template(use, config, told)),
     controller_workflows: workflows,
-    controller_schedules: [...schedules(config), wellAgainSchedule(organization)],
+    controller_schedules: [...schedules(config), ...reportSchedules(config), wellAgainSchedule(organization)],
     controller_teams: [
       {
         name: operators,

@@ -111,6 +111,20 @@ export interface WrittenConfig<Cluster extends string, Store extends string> {
       /** The value of the label `release`, by which kube-prometheus finds what it reads */
       release: string
     }
+    /** Where AWX writes what the receipts prove of each month, as HTML and JSON, for an auditor to fetch */
+    reports?: {
+      /** A private bucket, of no system */
+      bucket: string
+      /** The Secret of that namespace with the keys of a user of the store who may write that bucket; `deploy-backups` does not make it */
+      storeSecret: {
+        /** The Secret's name */
+        name: string
+        /** The key's name in the Secret */
+        accessKeyId: string
+        /** The key's name in the Secret */
+        secretAccessKey: string
+      }
+    }
   }
   /** How AWX itself is restored; the runbook says so. Left out: the runbook says nothing of AWX */
   awx?: {

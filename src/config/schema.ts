@@ -198,6 +198,21 @@ export const configSchema = Type.Object(
               },
             ),
           ),
+          reports: Type.Optional(
+            Type.Object(
+              {
+                bucket: Type.String({ description: 'A private bucket, of no system', format: 'bucket' }),
+                storeSecret: storeSecretSchema(
+                  'The Secret of that namespace with the keys of a user of the store who may write that bucket; `deploy-backups` does not make it',
+                ),
+              },
+              {
+                additionalProperties: false,
+                description:
+                  'Where AWX writes what the receipts prove of each month, as HTML and JSON, for an auditor to fetch',
+              },
+            ),
+          ),
         },
         {
           additionalProperties: false,

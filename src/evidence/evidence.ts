@@ -73,6 +73,11 @@ export interface Evidence {
   readonly systems: readonly SystemEvidence[]
 }
 
+/** The month before a time, UTC, as 2026-10. */
+export function monthBefore(now: Date): string {
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 1)).toISOString().slice(0, 7)
+}
+
 /** The first moment of a month and of the next, UTC. @throws Error if it is not written as 2026-10 */
 export function monthOf(text: string): { from: Date; to: Date } {
   const [, year, month] = /^(\d{4})-(0[1-9]|1[0-2])$/.exec(text) ?? []

@@ -50,10 +50,13 @@ export function accessRules(config: Config, cluster: string): Map<string, Access
   return new Map([...rules].sort())
 }
 
+const readResult = { why: "Read a run's result.", apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] }
+const showOutput = { why: "Show a run's output.", apiGroups: [''], resources: ['pods/log'], verbs: ['get'] }
+
 /** The name of all that role `status_service` makes. */
 const statusName = 'backup-status'
 
-function statusRules({ storeSecret, prometheus }: NonNullable<Config['statusService']>): AccessRule[] {
+function statusRules({ storeSecret, prometheus, reports }: NonNullable<Config['statusService']>): AccessRule[] {
   const made = [
     { apiGroups: ['apps'], resources: ['deployments'] },
     { apiGroups: [''], resources: ['configmaps', 'services'] },
@@ -69,6 +72,18 @@ function statusRules({ storeSecret, prometheus }: NonNullable<Config['statusServ
       verbs: ['get'],
       resourceNames: [storeSecret.name],
     },
+    ...(reports
+      ? [
+          {
+            why: 'Write the month in a Job.',
+            apiGroups: ['batch'],
+            resources: ['jobs'],
+            verbs: ['get', 'list', 'create'],
+          },
+          readResult,
+          showOutput,
+        ]
+      : []),
     ...made.flatMap((of): AccessRule[] => [
       { why: 'Deploy the status service.', ...of, verbs: ['create'] },
       {
@@ -160,8 +175,8 @@ function rulesOf(namespace: string, hosts: readonly HostVariables[]): AccessRule
       resources: ['secrets'],
       verbs: ['create'],
     },
-    { why: "Read a run's result.", apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] },
-    { why: "Show a run's output.", apiGroups: [''], resources: ['pods/log'], verbs: ['get'] },
+    readResult,
+    showOutput,
     ...(accounts.length > 0
       ? [
           {

@@ -6,7 +6,7 @@ import { ruleGroups } from './rules.ts'
 export function statusVariables(config: Config): Record<string, unknown> {
   const { statusService, organisation, store, systems } = config
   if (!statusService) return {}
-  const { namespace, image, storeSecret, prometheus } = statusService
+  const { namespace, image, storeSecret, prometheus, reports } = statusService
   return {
     status_service_namespace: namespace,
     status_service_image: image,
@@ -17,6 +17,14 @@ export function statusVariables(config: Config): Record<string, unknown> {
       access_key_id: storeSecret.accessKeyId,
       secret_access_key: storeSecret.secretAccessKey,
     },
+    ...(reports && {
+      status_service_report_bucket: reports.bucket,
+      status_service_report_secret: {
+        name: reports.storeSecret.name,
+        access_key_id: reports.storeSecret.accessKeyId,
+        secret_access_key: reports.storeSecret.secretAccessKey,
+      },
+    }),
     ...(prometheus && {
       status_service_release: prometheus.release,
       status_service_rule_groups: ruleGroups(config),

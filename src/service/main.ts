@@ -12,6 +12,10 @@ if (!STATUS_CONFIG || !AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) {
 }
 const config = JSON.parse(await readFile(STATUS_CONFIG, 'utf8')) as StatusConfig
 const keys = { access_key_id: AWS_ACCESS_KEY_ID, secret_access_key: AWS_SECRET_ACCESS_KEY }
+if (process.argv[2] === 'report') {
+  const { reportMonth } = await import('./report.ts')
+  process.exit(await reportMonth(config, keys, process.env, log))
+}
 const service = new StatusService(config, keys, memoryFolder(process.env))
 const stop = new AbortController()
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())

@@ -58,7 +58,7 @@ afterAll(async () => {
 })
 
 test('deploy-backups deploys the service, which Prometheus can scrape and a person can open', async () => {
-  const bucket = await freshBucket()
+  const [bucket, reports] = [await freshBucket(), await freshBucket()]
   const system = { ...systemNamed('infra-db-production'), bucket: bucket.bucket } as System
   await storeDump(bucket, { system: system.name, taken: new Date(Date.now() - 3_600_000), body: Buffer.alloc(1000) })
   const config = {
@@ -69,6 +69,7 @@ test('deploy-backups deploys the service, which Prometheus can scrape and a pers
       ...production.statusService,
       namespace: tenant.namespace,
       image: labImages.status,
+      reports: { ...production.statusService?.reports, bucket: reports.bucket },
     },
   } as Config
   const folder = await mkdtemp(join(tmpdir(), 'backups-status-'))
@@ -129,4 +130,28 @@ test('deploy-backups deploys the service, which Prometheus can scrape and a pers
     automountServiceAccountToken: false,
     containers: [{ securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false } }],
   })
+
+  // AWX's monthly job, with the same image and config.
+  const month = new Date().toISOString().slice(0, 7)
+  await tenant.apply({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'backup-reports' },
+    stringData: { access_key_id: env.AWS_ACCESS_KEY_ID, secret_access_key: env.AWS_SECRET_ACCESS_KEY },
+  })
+  const written = await runPlaybook(
+    {
+      playbook: 'playbooks/report-month.yml',
+      inventory: join(folder, 'hosts.yml'),
+      limit: statusHost,
+      extraVars: { status_service_month: month },
+      environment: tenant.environment,
+    },
+    { log: () => {} },
+  )
+  expect(written.exitCode, written.output).toBe(0)
+  expect((await reports.objects()).map(({ key }) => key)).toEqual([
+    `${month}/backups-${month}.html`,
+    `${month}/backups-${month}.json`,
+  ])
 })

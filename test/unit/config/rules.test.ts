@@ -78,6 +78,13 @@ describe('a config with one mistake gives one line: place, what is wrong, what t
       'bucket-used-twice systems[2] (infra-db-production).bucket: `im-infra-backup` is the bucket of `infra-db-development` already → give each system a bucket of its own',
     ],
     [
+      'reports in the bucket of a system',
+      c => {
+        c.statusService.reports.bucket = 'im-infra-backup'
+      },
+      'bucket-used-twice statusService.reports.bucket: `im-infra-backup` is the bucket of `infra-db-development` already → give the reports a bucket of their own',
+    ],
+    [
       'a protection that ends before the next copy',
       c => {
         c.systems[0].protect = { mode: 'lock', days: 7 }
