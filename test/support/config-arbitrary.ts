@@ -44,6 +44,16 @@ const formats: Readonly<Record<string, fc.Arbitrary<string>>> = {
   }),
   'http-address': hostName.map(host => `https://${host}`),
   repository: hostName.map(host => `https://${host}/backups.git`),
+  revision: fc.oneof(
+    label,
+    label.map(name => `release/${name}`),
+  ),
+  region: label,
+  path: fc.array(label, { minLength: 1, maxLength: 3 }).map(names => `/${names.join('/')}`),
+  'mail-address': fc.tuple(label, hostName).map(([name, host]) => `${name}@${host}`),
+  'kubernetes-service': label.map(name => `s${name}`),
+  'kubernetes-label-value': label,
+  'postgres-name': fc.stringMatching(/^[a-zA-Z"' {}%:$\\ü-][a-zA-Z0-9"' {}%:$\\ü-]{0,20}$/),
   'age-recipient': fc
     .uint8Array({ minLength: 32, maxLength: 32 })
     .map(bytes => bech32.encode('age', bech32.toWords(bytes), false)),
