@@ -1,3 +1,3 @@
 export { checkConfig } from './check.ts'
-export { loadConfig } from './load.ts'
+export { loadConfig, withLines } from './load.ts'
 export { type Config, defineConfig } from './schema.ts'

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { execa } from 'execa'
 import type { Problem } from '../report/problem.ts'
@@ -47,15 +47,22 @@ export async function loadConfig(file: string): Promise<Loaded> {
     }
   }
   const checked = checkConfig(read.value, file)
-  const source = checked.problems.length > 0 ? await readFile(file, 'utf8').catch(() => '') : ''
-  const problems = checked.problems.map(problem => {
+  return { ...checked, problems: await withLines(checked.problems, file) }
+}
+
+/** Problems of a config file with the lines on which their places are written. */
+export async function withLines(problems: readonly Problem[], file: string): Promise<Problem[]> {
+  const source = problems.length > 0 ? await readFile(file, 'utf8').catch(() => '') : ''
+  return problems.map(problem => {
     const line = lineOf(source, problem.location.path)
     return line === undefined ? problem : { ...problem, location: { ...problem.location, line } }
   })
-  return { ...checked, problems }
 }
 
 async function readModule(file: string): Promise<ReadModule> {
+  const found = await stat(file).catch((error: NodeJS.ErrnoException) => error.code ?? 'unknown')
+  if (typeof found === 'string') return { problem: found === 'ENOENT' ? 'is not there' : `cannot be read (${found})` }
+  if (!found.isFile()) return { problem: 'is not a file' }
   const result = await execa(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'read-module.ts'), resolve(file)],

@@ -8,7 +8,7 @@ import { ensureVenv, projectRoot } from '../ansible/venv.ts'
 import { definitions } from '../awx/definitions.ts'
 import { readRoleOptions } from '../awx/project.ts'
 import { awxRules } from '../awx/rules/index.ts'
-import { type Config, loadConfig } from '../config/index.ts'
+import { type Config, loadConfig, withLines } from '../config/index.ts'
 import { problemsOf } from '../config/rules/rule.ts'
 import { compareGenerated, generatedProblem } from '../generate/documents.ts'
 import { writeFolder } from '../generate/folder.ts'
@@ -49,7 +49,7 @@ export async function validate(configFile: string, log: (line: string) => void):
       drifted.length > 0
         ? [generatedProblem(drifted, configFile, projectRoot)]
         : checkInventory(join(dirname(resolve(configFile)), 'inventories/production'), meant),
-      checkImages(config, configFile),
+      withLines(checkImages(config, configFile), configFile),
       checkAwx(config, meant.groups, folder),
       manifests(meant, folder),
     ])

@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { projectRoot } from '../../../src/ansible/venv.ts'
+import { projectCopy } from '../../support/project-copy.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -107,6 +108,58 @@ describe('a broken config ends with exit code 2 and one line for each problem', 
   })
 })
 
+describe('a person gets no stack trace', () => {
+  it.each([
+    ['a missing file of credentials', ['status', '--credentials', '/nowhere/secrets.yml'], 3],
+    ['a folder in place of the config', ['validate', '--config', '/'], 2],
+    ['a config that may not be written beside', ['generate', '--config', '/proc/self/../../dev/null'], 2],
+    ['a month that is none', ['report', '--month', '2026-13', '--credentials', '/nowhere'], 2],
+  ])('for %s', async (_, args, expected) => {
+    const { code, out, err } = await backups(...args)
+    expect(out + err).not.toMatch(/^ {4}at /m)
+    expect(err + out).toContain('→')
+    expect(code, err).toBe(expected)
+  })
+
+  it('when its output is piped into a program that ends early', async () => {
+    const config = await configWith('many', 'for (const system of config.systems) system.keep = -1')
+    const node = `${process.execPath} ${join(projectRoot, 'tools/backups.js')}`
+    const { stdout, stderr } = await execa(
+      'bash',
+      ['-c', `${node} validate --config ${config} --format json | true; echo "\${PIPESTATUS[0]}"`],
+      { cwd: projectRoot },
+    )
+    expect(stderr).not.toMatch(/EPIPE|^ {4}at /m)
+    expect(stdout).toBe('2')
+  })
+
+  it('where no Python can be found: exit code 3', async () => {
+    const project = await projectCopy()
+    onTestFinished(() => project.end())
+    await rm(join(project.folder, '.venv'))
+    const { exitCode, stderr } = await execa(process.execPath, [join(project.folder, 'tools/backups.js'), 'validate'], {
+      cwd: project.folder,
+      env: { PATH: join(project.folder, 'nothing') },
+      extendEnv: false,
+      reject: false,
+    })
+    expect(stderr).toContain('Ansible needs Python 3.11 or newer')
+    expect(stderr).toContain('→ install it')
+    expect([exitCode, /^ {4}at /m.test(stderr)]).toEqual([3, false])
+  })
+})
+
+it('a problem that is found after the shape of the config has its line, too', async () => {
+  const config = join(folder, 'postgres.ts')
+  const text = await readFile(join(projectRoot, 'backups.config.ts'), 'utf8')
+  const source = text.replace('./src/', `${projectRoot}/src/`).replace('postgres: [15, 17, 18]', 'postgres: [15, 99]')
+  await writeFile(config, source)
+  const { out, code } = await backups('validate', '--config', config, '--format', 'github')
+  const line = source.split('\n').findIndex(text => text.includes('postgres: [15, 99]')) + 1
+  expect(out).toMatch(new RegExp(`::error file=[^,]*postgres\\.ts,line=${line},title=postgres-not-in-image`))
+  expect(code).toBe(1)
+})
+
 it('a new, correct system is one line until `generate` has run', async () => {
   const config = await configWith(
     'added',
@@ -123,6 +176,18 @@ config.systems.push({ ...database, name: 'added-db', bucket: 'added-db', volume:
 })
 
 describe('usage', () => {
+  it.each([
+    [['validat'], 'there is no command `validat`', 'did you mean `validate`?'],
+    [['confg'], 'there is no command `confg`', 'did you mean `configure`?'],
+    [['generat', '--check'], 'there is no command `generat`', 'did you mean `generate`?'],
+    [['validate', '--cofig', 'x'], 'Unknown argument: cofig', 'did you mean `--config`? See `backups validate --help`'],
+    [['status', '--credentails', 'x'], 'Unknown argument: credentails', 'did you mean `--credentials`?'],
+  ])('%j gets a suggestion', async (args, said, next) => {
+    const { code, err } = await backups(...args)
+    expect([code, err]).toEqual([2, expect.stringContaining(said)])
+    expect(err).toContain(next)
+  })
+
   it.each([[['nonsense']], [['validate', '--nonsense']], [['launch']], [['validate', '--format', 'xml']]])(
     '%j ends with exit code 2 and says where help is',
     async args => {
