@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { CommandModule } from 'yargs'
 import { assess, type FindingId, type ListedCopy } from '../store/assess.ts'
-import { leftovers, openToAll, publicAcl } from '../store/bucket-state.ts'
+import { leftovers } from '../store/bucket-state.ts'
 import { checkReceipts } from '../store/check-receipt.ts'
 import { type Environment, openStore, type Store } from '../store/client.ts'
 import { listObjects, readObject } from '../store/list.ts'
+import { openTo } from '../store/openness.ts'
 import { unprotected, weaknesses } from '../store/protection.ts'
 import { drillSystem, readReceipts, receiptPrefix, type StoredReceipt } from '../store/receipt.ts'
 import { setAside } from '../store/set-aside.ts'
@@ -85,6 +86,8 @@ export async function verify(env: Environment, stop = new AbortController().sign
     kinds: [drillReceipts, checkReceipts],
   })
   const leftOut = await hashesOf(store, bucket, [...future, ...(await setAside(store, bucket, receiptPrefix(system)))])
+  const { open, notChecked } = await openTo(store, bucket)
+  for (const why of notChecked) log(`not checked whether ${bucket} is private: ${why}`)
   const expected = {
     system,
     bucket,
@@ -104,7 +107,7 @@ export async function verify(env: Environment, stop = new AbortController().sign
     fromFuture: [],
     removed: [],
     setAside: [...leftOut],
-    open: await answerOf(publicAcl(store, bucket), openToAll(store.endpoint, bucket)),
+    open,
     unprotected: await answerOf(protectionOf(store, bucket)),
     leftovers: await answerOf(leftovers(store, bucket, store.clock.now())),
   }

@@ -31,7 +31,8 @@ const meaning: Readonly<Record<FindingId, string>> = {
     'A receipt says what the newest copy is, and the bucket holds something else or nothing. A restore takes the newest copy that still matches its receipt.',
   damaged:
     'The agent read the copy back from the bucket with `verify --deep`. Its hash differs from that in the receipt, or its content is truncated. Its size and ETag did not change, so no listing shows the damage.',
-  'not-private': 'Anyone, or anyone with an account, may list, read or write the bucket.',
+  'not-private':
+    'The ACL or the policy of the bucket, or the ACL of an object, lets anyone, or anyone with an account, list, read or write. The old images set such ACLs.',
   unprotected:
     "The config protects the system's copies (`protect`), and the bucket does not, or the agent's key may undo it.",
   'guard-acted':
@@ -72,6 +73,8 @@ const more: Readonly<Partial<Record<FindingId, readonly string[]>>> = {
   ],
   'not-private': [
     '`aws s3api get-bucket-acl --bucket <bucket>` shows who may do what, and `aws s3api put-bucket-acl --bucket <bucket> --acl private` makes it private.',
+    'A run of the agent closes the bucket before it writes, on the first run each object too, and from then on the bucket ignores public ACLs that others set. If its key may not do that, the run fails and says so; then the owner of the bucket has to do it.',
+    "Passwords in the copies (a dump of a server holds its roles' password hashes) and keys in the files were readable: change them.",
   ],
   unprotected: [
     "[buckets.md](buckets.md) has the commands and the policy, for the bucket's owner. `npm run plan` shows what is left to do.",

@@ -4,9 +4,10 @@ import { contentOf, readLock } from '../images/lock.ts'
 import type { System } from '../kinds/index.ts'
 import type { CredentialInputs } from '../launch/credentials.ts'
 import { secondCredentials, secondOf, storeCredential, storeEnvironment } from '../launch/stores.ts'
-import { leftovers, openToAll, publicAcl } from '../store/bucket-state.ts'
+import { leftovers } from '../store/bucket-state.ts'
 import { statusOf } from '../store/call.ts'
 import { openStore, type Store } from '../store/client.ts'
+import { openTo } from '../store/openness.ts'
 import { movedPast, moveOn } from '../store/postgres-client.ts'
 import { unprotected, weaknesses } from '../store/protection.ts'
 import { readReceipts } from '../store/receipt.ts'
@@ -67,8 +68,10 @@ async function compareBucket(config: Config, system: System, credentials: Creden
     )
   }
   const notes = await Promise.all([
-    publicAcl(store, system.bucket),
-    openToAll(config.store.endpoint, system.bucket),
+    openTo(store, system.bucket).then(({ open, notChecked }) => [
+      ...open,
+      ...notChecked.map(why => `whether it is private was not checked: ${why}`),
+    ]),
     leftovers(store, system.bucket, store.clock.now()),
     lifecycle(store, system.bucket),
     protection(store, system.bucket),

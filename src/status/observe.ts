@@ -5,6 +5,7 @@ import type { ListedCopy, Observed } from '../store/assess.ts'
 import type { Store } from '../store/client.ts'
 import { isFromFuture } from '../store/clock.ts'
 import { type ListedObject, listObjects, readObject } from '../store/list.ts'
+import { openTo } from '../store/openness.ts'
 import { inParallel } from '../store/parallel.ts'
 import {
   chainProblems,
@@ -34,17 +35,18 @@ export interface Observation extends Observed {
 }
 
 /**
- * Read what a bucket holds of a system: one LIST of its receipts, one of its drills' receipts, one of its copies, and
- * one GET for each new receipt.
+ * Read what a bucket holds of a system: one LIST of its receipts, one of its drills' receipts, one of its copies,
+ * one GET for each new receipt, and what everybody may do with the bucket (`openTo`).
  *
  * @param folder of cached receipts
  */
 export async function observe(store: Store, system: System, folder: string, now: Date): Promise<Observation> {
   const { bucket, name } = system
-  const [copies, runs, drills] = await Promise.all([
+  const [copies, runs, drills, { open }] = await Promise.all([
     listCopies(store, system),
     readFolder(store, { bucket, system: name }, folder, now),
     readFolder(store, { bucket, system: drillSystem(name) }, folder, now),
+    openTo(store, bucket),
   ])
   const oldest = copies.reduce((least, { taken }) => Math.min(least, taken.getTime()), now.getTime())
   const tree =
@@ -64,6 +66,7 @@ export async function observe(store: Store, system: System, folder: string, now:
     fromFuture: [...runs.fromFuture, ...drills.fromFuture],
     removed: runs.removed.filter(({ key }) => !aside.some(moved => moved.endsWith(key))),
     setAside: await Promise.all(aside.map(key => hashOf(store, bucket, key))),
+    open,
     ...(tree && { tree }),
     history: () => runs.receipts(new Date(0)),
     drillHistory: () => drills.receipts(new Date(0)),

@@ -95,7 +95,7 @@ export const findingKinds = {
   'not-private': {
     severity: 'critical',
     title: 'Others may read or write the bucket',
-    next: 'make the bucket private, and change its keys if others may write',
+    next: 'run the backup with the agent image, which makes the bucket and its objects private; what was in it may be known to others',
   },
   unprotected: {
     severity: 'critical',

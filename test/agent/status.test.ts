@@ -1,10 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PutBucketAclCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { projectRoot } from '../../src/ansible/venv.ts'
 import { deleteKeys } from '../../src/store/list.ts'
+import { makePrivate } from '../../src/store/openness.ts'
 import { markStarted } from '../../src/store/receipt.ts'
 import { freshBucket, storeEnvironment, type TestBucket } from '../support/bucket.ts'
 import { storeDump } from '../support/receipts.ts'
@@ -65,15 +67,16 @@ async function run(target: TestBucket, hoursAgo: number, bytes = 1000): Promise<
   return await storeDump(target, { system: 'infra-db-production', taken, body, counts: { databases: 3 } })
 }
 
-it('a healthy system: exit 0, three requests when nothing is new, and what can be restored', async () => {
+it('a healthy system: exit 0, four requests when nothing is new, and what can be restored', async () => {
   const test = await freshBucket()
+  await makePrivate(test.store, test.bucket, { objects: false })
   const keys = [await run(test, 30), await run(test, 6)]
   const first = await status({ 'infra-db-production': test.bucket })
-  expect(first).toMatchObject({ exitCode: 0, findings: [], requests: 5 })
+  expect(first).toMatchObject({ exitCode: 0, findings: [], requests: 6 })
   expect(first.rows).toMatchObject([
     { state: 'good', copies: { good: 2, unproven: 0 }, newest: { key: keys[1], proven: true }, runSeconds: 60 },
   ])
-  expect(await status({ 'infra-db-production': test.bucket })).toMatchObject({ exitCode: 0, findings: [], requests: 3 })
+  expect(await status({ 'infra-db-production': test.bucket })).toMatchObject({ exitCode: 0, findings: [], requests: 4 })
 
   const file = join(folder, 'page.html')
   await backups({ 'infra-db-production': test.bucket }, 'status', '--html', file)
@@ -99,6 +102,18 @@ it('a bucket that does not answer costs one line, and the others are read all th
     expect.stringMatching(
       /^infra-db-development no-answer: http.*: ListObjectsV2 no-such-bucket-of-the-tests: NoSuchBucket \(HTTP 404\)$/,
     ),
+  ])
+})
+
+it('a bucket that everybody can read is found', async () => {
+  const test = await freshBucket()
+  await run(test, 6)
+  await test.store.s3.send(new PutBucketAclCommand({ Bucket: test.bucket, ACL: 'public-read' }))
+  const found = await status({ 'infra-db-production': test.bucket })
+  expect(found.exitCode).toBe(1)
+  expect(found.findings).toEqual([
+    `infra-db-production not-private: ${test.bucket}: its ACL gives READ to AllUsers; it should be private`,
+    `infra-db-production not-private: ${test.bucket}: anybody can list it without a key; it should be private`,
   ])
 })
 

@@ -42,6 +42,8 @@ export interface SeenRequest {
   method: string
   /** Decoded, with the bucket. */
   path: string
+  /** The name of the sub-resource, such as `acl`; empty for the object or bucket itself. */
+  query: string
   /** For a copy within the store: the source, decoded; and its byte range, for a part. */
   source: string | undefined
   range: string | undefined
@@ -53,7 +55,13 @@ export async function refusingProxy(
   refuse: (request: SeenRequest) => string | undefined,
 ): Promise<{ url: string }> {
   const { hostname, port } = new URL(endpoint)
-  const statuses: Record<string, number> = { QuotaExceeded: 403, AccessDenied: 403, InternalError: 500, SlowDown: 503 }
+  const statuses: Record<string, number> = {
+    QuotaExceeded: 403,
+    AccessDenied: 403,
+    InternalError: 500,
+    SlowDown: 503,
+    NotImplemented: 501,
+  }
   const server = createServer((incoming, answer) => {
     const { method = '', url: path = '/', headers } = incoming
     const header = (name: string) =>
@@ -61,6 +69,7 @@ export async function refusingProxy(
     const code = refuse({
       method,
       path: decodeURIComponent(new URL(path, 'http://store').pathname),
+      query: new URL(path, 'http://store').search.replace(/^\?/, '').replace(/=.*/, ''),
       source: header('x-amz-copy-source'),
       range: header('x-amz-copy-source-range'),
     })

@@ -14,6 +14,7 @@ import type { BucketPlace } from '../run/environment.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
 import { conclude, Failure, type Result } from '../run/outcome.ts'
+import { keepPrivate } from '../run/private.ts'
 import { requireProtection } from '../run/protection.ts'
 import { agentVersions } from '../run/versions.ts'
 import { notHeldLine, quoted } from './dump-facts.ts'
@@ -304,6 +305,10 @@ async function toBucket(
     .filter(copy => mayLeave(copy, settings))
     .reverse()
     .slice(0, settings.keep)
+  // A copy without a receipt is of the image in use before, which opens it to everyone.
+  const last = new Date(receipts[0]?.receipt.end ?? 0)
+  const adopting = inBucket.some(copy => copy.modified > last && !vouchesFor(receipts, copy))
+  await keepPrivate(store, bucket, { objects: adopting })
   let began = start
   for (const copy of missing) {
     const object = await uploadVerified(store, {

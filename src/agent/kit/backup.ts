@@ -12,6 +12,7 @@ import { startTime } from '../run/clock.ts'
 import { ageVersion, encryptToFile } from '../run/encryption.ts'
 import { log } from '../run/log.ts'
 import { conclude, type Result } from '../run/outcome.ts'
+import { keepPrivate } from '../run/private.ts'
 import { requireProtection } from '../run/protection.ts'
 import { agentVersions } from '../run/versions.ts'
 import { kitReceipts } from './receipt.ts'
@@ -37,6 +38,7 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
   const store = openStore(env)
   const start = await startTime(store, bucket)
   await requireProtection(store, bucket)
+  await keepPrivate(store, bucket, { objects: false })
   const text = JSON.stringify(manifests(settings, env), null, 2)
   const name = `kit-${start.toISOString().slice(0, 19)}Z.json.age`
   const file = join(env.BACKUP_SCRATCH || tmpdir(), name)

@@ -20,6 +20,7 @@ import { tellDifference } from '../run/clock.ts'
 import { lock } from '../run/lock.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
+import { keepPrivate } from '../run/private.ts'
 import { requireProtection } from '../run/protection.ts'
 import { agentVersions } from '../run/versions.ts'
 import { objectKey, trashName } from './bucket-layout.ts'
@@ -71,6 +72,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
     // A run whose receipt does not count has changed the bucket nevertheless.
     const untrusted = !last || unfinished.length > 0 || future.length > 0
     const audit = untrusted || isAuditDue(last, settings.auditDays, start)
+    if (audit) await keepPrivate(store, bucket, { objects: untrusted })
     const listed = audit ? await listFiles(store, settings) : undefined
     const repair = untrusted || settings.auditRepair
     const plan = compare(settings, manifest, listed, repair)

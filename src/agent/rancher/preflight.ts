@@ -4,14 +4,16 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '../../store/client.ts'
 import { deleteKeys } from '../../store/list.ts'
-import { receiptPrefix } from '../../store/receipt.ts'
+import { readReceipts, receiptPrefix } from '../../store/receipt.ts'
 import { abortUploads, putVerified } from '../../store/upload.ts'
 import { log, sized } from '../run/log.ts'
 import { Failure } from '../run/outcome.ts'
+import { keepPrivate } from '../run/private.ts'
 import { requireProtection } from '../run/protection.ts'
 import { takenOf } from './archive.ts'
 import type { Container, Docker } from './docker.ts'
 import { busyFiles, chooseEngine, type Engine } from './engine.ts'
+import { rancherReceipts } from './receipt.ts'
 import { type RunRecord, readGuard } from './records.ts'
 import { findRancher, untilHealthy } from './server.ts'
 import { containerNames, type SnapshotSettings } from './settings.ts'
@@ -197,6 +199,8 @@ async function checkStaging({ data, staging, recipients }: SnapshotSettings, sto
 
 async function checkBucket({ bucket, system }: SnapshotSettings, store: Store): Promise<void> {
   await requireProtection(store, bucket)
+  const { receipts } = await readReceipts(store, { bucket, system, kinds: [rancherReceipts], newest: 1 })
+  await keepPrivate(store, bucket, { objects: receipts.length === 0 })
   const key = `${receiptPrefix(system)}writable-${randomUUID()}`
   await putVerified(store, { bucket, key, body: 'A run checked that it can write here.\n' })
   await deleteKeys(store, bucket, [key])
