@@ -5,14 +5,17 @@ const kit = {
   kind: 'kit' as const,
   schedule: { every: 'day' as const, at: '03:37' },
   keep: 28,
-  // Examples: the operators' own public keys (`age-keygen`), each of which opens a kit alone; the private ones lie outside
-  // of the installation. The last is that of the drills, whose private key is in the Secret below, in each namespace.
+  // Examples: the operators' own public keys (`age-keygen`), each of which opens every kit alone; the private ones lie
+  // outside of the installation.
   recipients: [
     'age16fhey6jtyffph0mcgkvu8qeznhv0tvlyq6axagdzy5rke6hz7f7snmdm56',
-    'age1cth5sm6aye0pkavhxl4x99c356msk3uammh73xzkatn6h9eat4msj26equ',
+    'age13hhfw6gj8ww3pqndmf9e5d5r2z04uj65u3alj5ng9rqgt7e2x97qmeyp79',
   ],
-  drillIdentity: { secret: 'recovery-kit-drill', key: 'identity' },
 }
+
+// The drills open a kit with a key of its own, whose private part is in this Secret beside the Secrets that the kit keeps:
+// who can read it could read those as well, and opens no other kit with it.
+const drillIdentity = (recipient: string) => ({ secret: 'recovery-kit-drill', key: 'identity', recipient })
 
 const infraKit = {
   ...kit,
@@ -145,6 +148,7 @@ export default defineConfig({
       description: "The Secrets of the development cluster's infrastructure database, and the config",
       bucket: 'im-recovery-kit-development',
       cluster: 'development',
+      drillIdentity: drillIdentity('age1yf2nte6jvdz5l8rf5xk4wy33ax5nqweslz5w69t3nmhjphra9uuqhjqtvc'),
     },
     {
       ...infraKit,
@@ -152,6 +156,7 @@ export default defineConfig({
       description: "The Secrets of the production cluster's infrastructure database, and the config",
       bucket: 'im-recovery-kit-production',
       cluster: 'production',
+      drillIdentity: drillIdentity('age1saqsjrjm6x2a40uk4cjyqcqpcgzadq4h46gvg9tq46gdw4kddqssxfmfn7'),
     },
     {
       ...kit,
@@ -159,6 +164,7 @@ export default defineConfig({
       description: 'The Secrets of AWX, without which its restored database cannot be read, and the config',
       bucket: 'im-recovery-kit-awx',
       cluster: 'production',
+      drillIdentity: drillIdentity('age1469yn3c7zlezmd7347h6uyqzcfzqwh9r6lax9c222stxvp9r9vsq0tw0sg'),
       // Namespace and names are examples: AWX's operator calls them <name>-secret-key and <name>-postgres-configuration.
       namespace: 'awx',
       secrets: [
@@ -175,6 +181,7 @@ export default defineConfig({
       description: "The Secrets of the production stack's database, and the config",
       bucket: 'nw-xch-prod-v2-recovery-kit',
       cluster: 'production',
+      drillIdentity: drillIdentity('age1uu747xfkjqztta2zna3ksz06unx39uu22k7rfu24pr20eeyfk35st7z04d'),
       namespace: 'production-stack',
       secrets: [{ name: 'database', keys: ['root_password'] }],
       nodePreference: 'purpose',

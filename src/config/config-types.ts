@@ -807,13 +807,15 @@ export interface KitSystem<Cluster extends string, Store extends string> {
     /** Whether its values cannot be changed. Default: false */
     immutable?: boolean
   })[]
-  /** The operators' public keys (`age-keygen`): each of them alone can open the kit */
+  /** The operators' public keys (`age-keygen`): each of them alone can open the kit. The private keys are kept outside the installation */
   recipients: string[]
-  /** The key of a Secret with the drills' private age key, one of `recipients`. Left out: no drills */
+  /** Where the private key of the drills is: a Secret of the namespace whose Secrets the kit keeps. Each kit has a key of its own, so that who can read one namespace opens the kit of that namespace and no other. Left out: no drills */
   drillIdentity?: {
     /** The name of the Secret, in the namespace of the system */
     secret: string
     /** The name of the key in it, not the key's value */
     key: string
+    /** The public key of that private key. The kit is encrypted to it as well */
+    recipient: string
   }
 }

@@ -137,6 +137,7 @@ export const database: SystemKind<DatabaseSystem> = {
     password,
     ...(encrypt ? [encrypt.drillIdentity] : []),
   ],
+  openedBy: ({ encrypt }) => ({ operators: encrypt?.recipients ?? [], drill: undefined }),
   places: system => [volumePlace(system, 'volume', system.volume, 'write')],
   images: ownImages,
   stage: system => (system.database === undefined ? 'shared-server' : 'database'),

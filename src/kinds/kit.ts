@@ -68,14 +68,25 @@ const schema = Type.Object(
       },
     ),
     recipients: Type.Array(recipientSchema, {
-      description: "The operators' public keys (`age-keygen`): each of them alone can open the kit",
+      description:
+        "The operators' public keys (`age-keygen`): each of them alone can open the kit. The private keys are kept outside the installation",
       minItems: 1,
     }),
     drillIdentity: Type.Optional(
-      Type.Object(secretKeySchema.properties, {
-        additionalProperties: false,
-        description: "The key of a Secret with the drills' private age key, one of `recipients`. Left out: no drills",
-      }),
+      Type.Object(
+        {
+          ...secretKeySchema.properties,
+          recipient: Type.String({
+            format: 'age-recipient',
+            description: 'The public key of that private key. The kit is encrypted to it as well',
+          }),
+        },
+        {
+          additionalProperties: false,
+          description:
+            'Where the private key of the drills is: a Secret of the namespace whose Secrets the kit keeps. Each kit has a key of its own, so that who can read one namespace opens the kit of that namespace and no other. Left out: no drills',
+        },
+      ),
     ),
   },
   { additionalProperties: false },
@@ -105,6 +116,7 @@ export const kit: SystemKind<KitSystem> = {
   cluster: system => system.cluster,
   inCluster,
   secretsKept: ({ secrets }) => secrets,
+  openedBy: ({ recipients, drillIdentity }) => ({ operators: recipients, drill: drillIdentity?.recipient }),
   places: () => [],
   images: ownImages,
   stage: () => 'secrets',
@@ -119,6 +131,9 @@ export const kit: SystemKind<KitSystem> = {
     const volumes = system.secrets.map(
       ({ name, keys }, index) => [`secret-${index}`, { secret: { name, entries: keys } }] as const,
     )
+    const { drillIdentity } = system
+    const recipients = [...system.recipients, ...(drillIdentity ? [drillIdentity.recipient] : [])]
+    const identity = drillIdentity && { secret: drillIdentity.secret, key: drillIdentity.key }
     const shared = { ...store.plain, S3_BUCKET_NAME: system.bucket }
     return {
       ...cronjobVariables(system, surroundings, {
@@ -131,7 +146,7 @@ export const kit: SystemKind<KitSystem> = {
               ...shared,
               BACKUP_COUNT: String(system.keep),
               BACKUP_KIT_NAMESPACE: system.namespace,
-              BACKUP_RECIPIENTS: system.recipients.join(' '),
+              BACKUP_RECIPIENTS: recipients.join(' '),
               BACKUP_KIT_ITEMS: JSON.stringify(items, null, 2),
               ...(more.length > 0 && { BACKUP_KIT_SECRETS: JSON.stringify(Object.fromEntries(more), null, 2) }),
               BACKUP_KIT_CONFIG: kitConfig,
@@ -144,7 +159,7 @@ export const kit: SystemKind<KitSystem> = {
       ...systemVariables(system, surroundings, {
         environment: shared,
         secretEnvironment: store.secret,
-        identity: system.drillIdentity,
+        identity,
         volumes: {},
         runAs: agentUser,
         keep: system.keep,
@@ -195,8 +210,14 @@ export const kit: SystemKind<KitSystem> = {
   chapters: [],
 }
 
+function drillKeyText({ cluster, namespace, drillIdentity }: KitSystem): string {
+  if (!drillIdentity) return ' Nothing else opens it.'
+  const { secret, key } = drillIdentity
+  return ` While the cluster is there, \`${key}\` of the Secret \`${namespace}/${secret}\` (${cluster}) opens this kit too, and no other kit: the drills use it. Nothing else opens it.`
+}
+
 function restoreText(system: KitSystem): string {
-  return `You need one of the private keys that belong to its recipients (made with \`age-keygen\`, kept by the operators, not in the installation), in a file that \`KEY\` names. Download the newest kit, open it, and list what it holds:
+  return `You need the private key of an operator (made with \`age-keygen\`, kept outside the installation), in a file that \`KEY\` names.${drillKeyText(system)} Download the newest kit, open it, and list what it holds:
 
 ${byHand(
   `kit=$(rclone lsf store:${system.bucket}/ --include 'kit-*' | sort | tail -1)`,

@@ -139,6 +139,7 @@ function onlyHostKeys(keys: readonly string[]): string {
 export const rancher: SystemKind<RancherSystem> = {
   kind: 'rancher',
   schema,
+  openedBy: ({ encrypt }) => ({ operators: encrypt?.recipients ?? [], drill: undefined }),
   cluster: () => undefined,
   inCluster: () => undefined,
   places: ({ host, dataDirectory, stagingDirectory }) => [

@@ -1,5 +1,30 @@
-/** The lab's own pair of age keys. It is public: what it opens is the lab's kit, which holds passwords made for the lab. */
-export const labKitKey = {
-  recipient: 'age1nmgw9fppsww9rrahy9zxxfypcr3hnmgcr5xf4nzqmkyn972vhdcq8mc642',
-  identity: 'AGE-SECRET-KEY-15KUXT3M8VREEPRAGF9550NATSPFV5Z6AA9YZ9DSZZMX49WT6H64QWSLK37',
+import { createHash, createPrivateKey, createPublicKey } from 'node:crypto'
+import { bech32 } from '@scure/base'
+
+/** A pair of age keys. */
+interface KeyPair {
+  /** Public: `age1…`. */
+  readonly recipient: string
+  /** Private: `AGE-SECRET-KEY-1…`. */
+  readonly identity: string
+}
+
+// The frame of an X25519 private key in PKCS #8 (RFC 8410, section 7), before its 32 bytes.
+const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex')
+
+/** The key of the lab's operator. It is public: what it opens is the lab's kit, which holds passwords made for the lab. */
+export const labKitKey: KeyPair = keyPairOf('operator')
+
+/** The key with which the lab's drills open the kit of one system, and no other. */
+export const labDrillKey = (system: string): KeyPair => keyPairOf(`drills of ${system}`)
+
+/** The same pair for the same words. */
+function keyPairOf(words: string): KeyPair {
+  const seed = createHash('sha256').update(words).digest()
+  const key = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' })
+  const open = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32)
+  return {
+    recipient: bech32.encode('age', bech32.toWords(open)),
+    identity: bech32.encode('age-secret-key-', bech32.toWords(seed)).toUpperCase(),
+  }
 }

@@ -14,6 +14,7 @@ import { accessManifests } from '../../src/generate/access.ts'
 import { inventoryOf } from '../../src/generate/inventories.ts'
 import { runbook } from '../../src/generate/runbook.ts'
 import { inventoryFiles } from '../../src/inventory/files.ts'
+import { labDrillKey } from '../../src/lab/kit-key.ts'
 
 interface Row {
   readonly bench: string
@@ -64,7 +65,7 @@ async function measured(bench: string, way: string, command: string[]): Promise<
 }
 
 /**
- * Production's systems over and over, thirty to a cluster, each with a name, a bucket and places of its own. Half of them
+ * Production's systems over and over, thirty to a cluster, each with a name, a bucket, places and a drill key of its own. Half of them
  * are kits; only the first is a Rancher server, because no two of them may be stopped at the same time.
  */
 export function configOf(size: number): Config {
@@ -79,6 +80,7 @@ export function configOf(size: number): Config {
     const own = { name: `system-${index}`, bucket: `bucket-${index}` }
     if (system.kind === 'rancher') return { ...system, ...own }
     if (system.kind === 'media') system.replica = { nfs: { server: 'nfs.example', path: `/replica-${index}` } }
+    if (system.kind === 'kit' && system.drillIdentity) system.drillIdentity.recipient = labDrillKey(own.name).recipient
     return { ...system, ...own, cluster: `cluster-${Math.floor(index / 30)}`, namespace: `space-${index}` }
   })
   const { awx: _, ...rest } = production

@@ -64,7 +64,7 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
     })
     const takenAt = (key: string) => (NAME.exec(key)?.[1] ? new Date(NAME.exec(key)?.[1] ?? 0) : undefined)
     const removed = await prune(store, { bucket, system, keep, takenAt })
-    log(`${bucket}/${name}: ${counts.keys} keys of ${counts.secrets} Secrets for ${recipients.length} people`)
+    log(`${bucket}/${name}: ${counts.keys} keys of ${counts.secrets} Secrets for ${recipients.length} public keys`)
     return {
       system,
       copy: name,

@@ -2,6 +2,7 @@ import { awxUnknown } from './awx-unknown.ts'
 import { bucketUsedTwice } from './bucket-used-twice.ts'
 import { clusterUnknown } from './cluster-unknown.ts'
 import { clusterUsedTwice } from './cluster-used-twice.ts'
+import { drillKeyShared } from './drill-key-shared.ts'
 import { imageNotPinned } from './image-not-pinned.ts'
 import { nameTaken } from './name-taken.ts'
 import { nameUsedTwice } from './name-used-twice.ts'
@@ -34,6 +35,7 @@ export const rules: readonly Rule[] = [
   secondStoreWrong,
   systemContradictory,
   secretNotKept,
+  drillKeyShared,
   imageNotPinned,
   nobodyTold,
 ]

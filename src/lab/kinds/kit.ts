@@ -1,7 +1,7 @@
 import type { KitSystem } from '../../kinds/index.ts'
 import type { Receipt } from '../../store/receipt.ts'
 import { differences, type Facts } from '../content/difference.ts'
-import { labKitKey } from '../kit-key.ts'
+import { labDrillKey, labKitKey } from '../kit-key.ts'
 import { toolsContainer, withPod } from '../pod.ts'
 import { kubectl, type LabAccess, rcloneRemote } from '../reach.ts'
 import { newestReceipt } from '../receipts.ts'
@@ -20,16 +20,17 @@ const oddValues: Readonly<Record<string, Buffer>> = {
   '.dockerconfigjson': Buffer.from('{"auths": {}}'),
 }
 
-/** A recovery kit: Secrets of the lab's cluster, encrypted to the lab's own key. */
+/** A recovery kit: Secrets of the lab's cluster, encrypted to the lab's own keys. */
 export const labKit: LabKind<KitSystem> = {
-  adapt: system => ({
+  adapt: ({ drillIdentity, ...system }) => ({
     ...system,
     namespace: labNamespace(system),
     recipients: [labKitKey.recipient],
+    ...(drillIdentity && { drillIdentity: { ...drillIdentity, recipient: labDrillKey(system.name).recipient } }),
     secrets: [...system.secrets, odd],
   }),
 
-  needs({ namespace, secrets, drillIdentity }) {
+  needs({ name: system, namespace, secrets, drillIdentity }) {
     const kept = secrets.map(({ keys, ...secret }) => {
       const text = (key: string) => Buffer.from(`the lab's ${key} of ${namespace}/${secret.name}`)
       const value = (key: string) => (secret.name === odd.name ? oddValues[key] : undefined) ?? text(key)
@@ -38,7 +39,7 @@ export const labKit: LabKind<KitSystem> = {
     const drill = drillIdentity && {
       namespace,
       name: drillIdentity.secret,
-      data: { [drillIdentity.key]: Buffer.from(labKitKey.identity).toString('base64') },
+      data: { [drillIdentity.key]: Buffer.from(labDrillKey(system).identity).toString('base64') },
     }
     return { secrets: drill ? [...kept, drill] : kept }
   },

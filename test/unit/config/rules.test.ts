@@ -603,3 +603,47 @@ it('a database whose Secrets no kit keeps is a warning, and the config is valid'
     'warning secret-not-kept systems[3] (production-stack-db): no kit keeps `root_password` of `database` in `production-stack`',
   ])
 })
+
+describe("the key of a kit's drills opens that kit alone", () => {
+  const kits = production.systems.flatMap((system, index) => (system.kind === 'kit' ? [{ ...system, index }] : []))
+
+  it('each kit of production has one of its own, which is no operator’s', () => {
+    const drills = kits.map(({ drillIdentity }) => drillIdentity?.recipient)
+    expect(new Set([...drills, undefined]).size).toBe(kits.length + 1)
+    expect(kits.flatMap(({ recipients }) => recipients).filter(key => drills.includes(key))).toEqual([])
+  })
+
+  const [first, second] = kits
+  const change = (edit: (first: Breakable, second: Breakable) => void) => (config: Breakable) =>
+    edit(config.systems[first?.index ?? 0], config.systems[second?.index ?? 0])
+  it.each<[string, (config: Breakable) => void, string[]]>([
+    [
+      'one key for the drills of two kits in two clusters',
+      change((one, other) => {
+        other.drillIdentity.recipient = one.drillIdentity.recipient
+      }),
+      [`drill-key-shared ${at(second?.index ?? 0, 'drillIdentity.recipient')}: opens \`${first?.name}\` too`],
+    ],
+    [
+      "the drill key of a later kit among an earlier kit's operators",
+      change((one, other) => one.recipients.push(other.drillIdentity.recipient)),
+      [`drill-key-shared ${at(second?.index ?? 0, 'drillIdentity.recipient')}: is among the \`recipients\` of`],
+    ],
+    [
+      'an operator’s key for the drills',
+      change(one => {
+        one.drillIdentity.recipient = one.recipients[0]
+      }),
+      [`drill-key-shared ${at(first?.index ?? 0, 'drillIdentity.recipient')}: is among the \`recipients\` of`],
+    ],
+    [
+      'a drill key whose public part is not named',
+      change(one => {
+        delete one.drillIdentity.recipient
+      }),
+      [`shape ${at(first?.index ?? 0, 'drillIdentity.recipient')}: \`recipient\` is missing`],
+    ],
+  ])('refuses %s', (_, edit, lines) => {
+    expect(found(broken(edit))).toEqual(lines.map(line => expect.stringContaining(line)))
+  })
+})
