@@ -15,15 +15,17 @@ export interface TestCounts {
   readonly succeeded: boolean
 }
 
-/** Projects of `vitest.config.ts`: those that need no lab, those on a part of it each, and those on the whole lab. */
+/** Projects of `vitest.config.ts`, by what they need. */
 const withoutLab = ['unit', 'ansible']
-const onParts = ['host', 'agent', 'cluster']
+const onStore = ['agent']
+/** What the whole lab's tests change, too. */
+const onClusterAndHost = ['cluster', 'host']
 const onWhole = ['whole']
 
 /**
  * Runs the tests whose path contains one of the words; all of them if there are no words. What can run side by side
  * does: the tests that need no lab start at once, those on different parts of the lab when it is up, and those on the
- * whole lab when it is free.
+ * whole lab when its cluster and its host are free.
  *
  * @param startLab returns the environment in which tests find the lab; called only if a test needs one
  * @param print gets the output of vitest, a line at a time, with the project's name in front
@@ -42,9 +44,13 @@ export async function runTests(
         .map(project => runProject(project, words, environment, folder, print)),
     )
   const withLab = async () => {
-    if (![...onParts, ...onWhole].some(project => matching.has(project))) return []
+    if (![...onStore, ...onClusterAndHost, ...onWhole].some(project => matching.has(project))) return []
     const environment = await startLab()
-    return [...(await run(onParts, environment)), ...(await run(onWhole, environment))]
+    const afterParts = async () => [
+      ...(await run(onClusterAndHost, environment)),
+      ...(await run(onWhole, environment)),
+    ]
+    return (await Promise.all([run(onStore, environment), afterParts()])).flat()
   }
   try {
     const counts = await Promise.all([run(withoutLab), withLab()])

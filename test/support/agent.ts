@@ -25,10 +25,10 @@ export interface AgentRun {
   log: string
 }
 
-/** The variables by which the agent finds its programs on this machine. */
+/** The variables by which the agent finds its programs on this machine, and Node its compiled code, as in the image. */
 export function surroundings(): Record<string, string> {
-  const { PATH = '', HOME = '/root', BACKUP_POSTGRES_PROGRAMS = '' } = process.env
-  return { PATH, HOME, BACKUP_POSTGRES_PROGRAMS }
+  const { PATH = '', HOME = '/root', BACKUP_POSTGRES_PROGRAMS = '', NODE_COMPILE_CACHE = '' } = process.env
+  return { PATH, HOME, BACKUP_POSTGRES_PROGRAMS, NODE_COMPILE_CACHE }
 }
 
 /** Start the agent as a separate process, with only the given environment. */
