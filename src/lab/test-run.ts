@@ -46,10 +46,7 @@ export async function runTests(
   const withLab = async () => {
     if (![...onStore, ...onClusterAndHost, ...onWhole].some(project => matching.has(project))) return []
     const environment = await startLab()
-    const afterParts = async () => [
-      ...(await run(onClusterAndHost, environment)),
-      ...(await run(onWhole, environment)),
-    ]
+    const afterParts = async () => [...(await run(onClusterAndHost, environment)), ...(await run(onWhole, environment))]
     return (await Promise.all([run(onStore, environment), afterParts()])).flat()
   }
   try {

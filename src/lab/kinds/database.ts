@@ -156,13 +156,15 @@ export function freshServer(lab: LabAccess, admin: string, copy: { name: string;
     install -d -o postgres /server /run/postgresql
     $as_postgres initdb -D /server --username="$0" --auth=trust --encoding=UTF8 --locale=C.UTF-8
     exec $as_postgres postgres -D /server -c listen_addresses= -c fsync=off -c wal_level=logical`
+  const ready = { exec: { command: ['pg_isready', '--quiet', `--username=${admin}`] } }
   return {
     name: 'server',
     image: lab.images.base,
     imagePullPolicy: 'IfNotPresent',
     command: ['sh', '-euc', script, admin],
     securityContext: { runAsUser: 0, runAsGroup: 0 },
-    readinessProbe: { exec: { command: ['pg_isready', '--quiet', `--username=${admin}`] }, periodSeconds: 1 },
+    startupProbe: { ...ready, periodSeconds: 1, failureThreshold: 300 },
+    readinessProbe: { ...ready, periodSeconds: 15 },
     volumeMounts: [copy],
   }
 }
