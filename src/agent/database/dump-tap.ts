@@ -1,6 +1,16 @@
 import { readSync, writeSync } from 'node:fs'
 import { constants, zstdCompressSync } from 'node:zlib'
-import { attributeLine, connectedTo, countsOf, FactsReader, ofDatabase, readable } from './dump-facts.ts'
+import {
+  attributeLine,
+  connectedTo,
+  countsOf,
+  FactsReader,
+  NAME,
+  ofDatabase,
+  raw,
+  readable,
+  unquoted,
+} from './dump-facts.ts'
 import { type Part, SqlCutter } from './sql.ts'
 
 // A separate program in the pipe `pg_dump | dump-tap | igzip`, with plain blocking reads and writes: the whole dump
@@ -20,6 +30,8 @@ export interface Tapped {
   roles: string[]
 }
 
+const DROP_ROLE = new RegExp(`^DROP ROLE IF EXISTS (${NAME});$`)
+
 /** Reads the dump and passes it on, possibly changed. */
 export class Tap {
   readonly #cutter = new SqlCutter()
@@ -27,6 +39,7 @@ export class Tap {
   readonly #write: (bytes: Buffer) => void
   /** Servers before version 17 do not know `transaction_timeout`, which pg_dump sets to 0 for any server. */
   readonly #withoutTransactionTimeout: boolean
+  readonly #user: string | undefined
   #insert: string
   #plainBytes = 0
 
@@ -34,10 +47,12 @@ export class Tap {
    * @param write receives the output; the memory is reused when it returns
    * @param serverMajor the server that the dump must load into
    * @param insert SQL text, in ASCII, inserted after the dump's first settings
+   * @param user the role that dumps; the dump of a server does not drop it
    */
-  constructor(write: (bytes: Buffer) => void, serverMajor: number, insert = '') {
+  constructor(write: (bytes: Buffer) => void, serverMajor: number, insert = '', user?: string) {
     this.#write = write
     this.#insert = insert
+    this.#user = user === undefined ? undefined : raw(user)
     this.#withoutTransactionTimeout = serverMajor < 17
   }
 
@@ -70,7 +85,12 @@ export class Tap {
 
   #changed(part: Exclude<Part, { type: 'rows' }>): string {
     if (this.#withoutTransactionTimeout && part.text === 'SET transaction_timeout = 0;') return ''
-    if (this.#reader.facts.of === 'server') return part.text
+    if (this.#reader.facts.of === 'server') {
+      // Nobody can drop the role they restore with, and the old recovery image removes `DROP ROLE <user>;` only, without
+      // the IF EXISTS that lets all other roles be missing.
+      const dropped = part.type === 'statement' ? DROP_ROLE.exec(part.text)?.[1] : undefined
+      return dropped !== undefined && unquoted(dropped) === this.#user ? '' : part.text
+    }
     // A dump of one database must load into any database: statements about the database itself are kept in comments.
     if (part.type === 'command') return connectedTo(part.text) === undefined ? part.text : ''
     return part.type === 'statement' && ofDatabase(part.text) ? attributeLine(part.text) : part.text
@@ -144,7 +164,7 @@ export class ZstdFrames {
  */
 function run(serverMajor: number, zstd: boolean): Tapped {
   const out = zstd ? new ZstdFrames(writeAll) : new Gathered(writeAll)
-  const tap = new Tap(bytes => out.take(bytes), serverMajor, process.env.DUMP_INSERT)
+  const tap = new Tap(bytes => out.take(bytes), serverMajor, process.env.DUMP_INSERT, process.env.PGUSER)
   const buffer = Buffer.allocUnsafe(256 * 1024)
   for (;;) {
     const bytes = readSync(0, buffer, 0, buffer.length, null)
