@@ -275,8 +275,10 @@ export interface RancherSystem<Store extends string> {
   healthyTimeoutSeconds: number
   /** Copies are encrypted before they leave the host, with age. The private key that drills and restores use is in the credential `Key: <system>`. Left out: they are not */
   encrypt?: {
-    /** Public age keys (`age-keygen`), each of which opens the copies alone: that of the drills, and those of operators, whose private keys stay outside the installation */
+    /** The operators' public keys (`age-keygen`): each of them alone opens the copies. The private keys are kept outside the installation */
     recipients: string[]
+    /** The public key of the private key that drills and restores use. Copies are encrypted to it as well */
+    drillRecipient: string
   }
   /** Whether every backup and every drill reports to a dead-man's switch; the addresses are in the credentials `Heartbeat: <system>` and `Heartbeat: drill of <system>`. Default: `false` */
   heartbeat?: boolean
@@ -462,14 +464,16 @@ export interface DatabaseSystem<Cluster extends string, Store extends string> {
   compression?: "gzip" | "zstd"
   /** Copies are encrypted before they leave the pod, with age. Left out: they are not */
   encrypt?: {
-    /** Public age keys (`age-keygen`), each of which opens the copies alone: that of the drills, and those of operators, whose private keys stay outside the installation */
+    /** The operators' public keys (`age-keygen`): each of them alone opens the copies. The private keys are kept outside the installation */
     recipients: string[]
-    /** The key of a Secret of the namespace with the private age key that drills and restores use. Nothing else has it */
+    /** Where the private key of drills and restores is: a Secret of the namespace. Each system has a key of its own */
     drillIdentity: {
       /** The name of the Secret, in the namespace of the system */
       secret: string
       /** The name of the key in it, not the key's value */
       key: string
+      /** The public key of the private key that drills and restores use. Copies are encrypted to it as well */
+      recipient: string
     }
   }
 }

@@ -10,7 +10,16 @@ import {
   runNowTemplate,
   storeEnvironment,
 } from './cronjob.ts'
-import { encryptEnvironment, encryptFindings, encryptSchema, keepKey, keyNeeded, openByHand } from './encrypt.ts'
+import {
+  encryptEnvironment,
+  encryptFindings,
+  encryptSchema,
+  identityOf,
+  keepKey,
+  keyNeeded,
+  openByHand,
+  openedBy,
+} from './encrypt.ts'
 import {
   clusterFields,
   commonFields,
@@ -137,7 +146,7 @@ export const database: SystemKind<DatabaseSystem> = {
     password,
     ...(encrypt ? [encrypt.drillIdentity] : []),
   ],
-  openedBy: ({ encrypt }) => ({ operators: encrypt?.recipients ?? [], drill: undefined }),
+  openedBy,
   places: system => [volumePlace(system, 'volume', system.volume, 'write')],
   images: ownImages,
   stage: system => (system.database === undefined ? 'shared-server' : 'database'),
@@ -187,7 +196,7 @@ export const database: SystemKind<DatabaseSystem> = {
       ...systemVariables(system, surroundings, {
         environment,
         secretEnvironment,
-        identity: system.encrypt?.drillIdentity,
+        identity: identityOf(system),
         volumes: { backup: system.volume },
         runAs,
         keep: system.keep,

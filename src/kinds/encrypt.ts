@@ -1,25 +1,33 @@
 import Type from 'typebox'
 import { type SecretKey, type SystemFinding, secretKeySchema } from './kind.ts'
 
-/** The public keys of copies that are always encrypted, and of those that are by choice. */
+/** A public age key. */
 export const recipientSchema = Type.String({ format: 'age-recipient' })
 
 const recipients = Type.Array(recipientSchema, {
   description:
-    'Public age keys (`age-keygen`), each of which opens the copies alone: that of the drills, and those of operators, whose private keys stay outside the installation',
-  minItems: 2,
+    "The operators' public keys (`age-keygen`): each of them alone opens the copies. The private keys are kept outside the installation",
+  minItems: 1,
   uniqueItems: true,
 })
+const drillRecipient =
+  'The public key of the private key that drills and restores use. Copies are encrypted to it as well'
 
 /** The schema of `encrypt` of a system in a cluster. */
 export const encryptSchema = Type.Object(
   {
     recipients,
-    drillIdentity: Type.Object(secretKeySchema.properties, {
-      additionalProperties: false,
-      description:
-        'The key of a Secret of the namespace with the private age key that drills and restores use. Nothing else has it',
-    }),
+    drillIdentity: Type.Object(
+      {
+        ...secretKeySchema.properties,
+        recipient: Type.String({ ...recipientSchema, description: drillRecipient }),
+      },
+      {
+        additionalProperties: false,
+        description:
+          'Where the private key of drills and restores is: a Secret of the namespace. Each system has a key of its own',
+      },
+    ),
   },
   {
     additionalProperties: false,
@@ -29,7 +37,7 @@ export const encryptSchema = Type.Object(
 
 /** The schema of `encrypt` of a system on a host: its drills get the private key from AWX. */
 export const encryptOnHostSchema = Type.Object(
-  { recipients },
+  { recipients, drillRecipient: Type.String({ ...recipientSchema, description: drillRecipient }) },
   {
     additionalProperties: false,
     description:
@@ -40,12 +48,38 @@ export const encryptOnHostSchema = Type.Object(
 interface MayEncrypt {
   readonly name: string
   readonly image?: string
-  readonly encrypt?: { readonly recipients: readonly string[]; readonly drillIdentity?: SecretKey }
+  readonly encrypt?: {
+    readonly recipients: readonly string[]
+    readonly drillIdentity?: SecretKey & { readonly recipient: string }
+    readonly drillRecipient?: string
+  }
+}
+
+/** The public keys that a system's copies are encrypted to; none if they are not encrypted. */
+export function recipientsOf(system: MayEncrypt): string[] {
+  const { operators, drill } = openedBy(system)
+  return [...operators, ...(drill === undefined ? [] : [drill])]
+}
+
+/** Whose keys open a system's copies, and where its config says so. */
+export function openedBy({ encrypt }: MayEncrypt) {
+  const host = encrypt?.drillRecipient !== undefined
+  return {
+    operators: encrypt?.recipients ?? [],
+    drill: encrypt?.drillIdentity?.recipient ?? encrypt?.drillRecipient,
+    drillAt: host ? 'encrypt.drillRecipient' : 'encrypt.drillIdentity.recipient',
+  }
+}
+
+/** Where the private key is that restores and drills of a system in a cluster open copies with. */
+export function identityOf({ encrypt }: MayEncrypt): SecretKey | undefined {
+  const { secret, key } = encrypt?.drillIdentity ?? {}
+  return secret === undefined || key === undefined ? undefined : { secret, key }
 }
 
 /** The agent's variables by which a backup encrypts. */
-export function encryptEnvironment({ encrypt }: MayEncrypt): Record<string, string> {
-  return encrypt ? { BACKUP_RECIPIENTS: encrypt.recipients.join(' ') } : {}
+export function encryptEnvironment(system: MayEncrypt): Record<string, string> {
+  return system.encrypt ? { BACKUP_RECIPIENTS: recipientsOf(system).join(' ') } : {}
 }
 
 /** The image that a system names must be able to encrypt. */

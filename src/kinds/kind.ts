@@ -312,7 +312,12 @@ export interface SystemKind<S extends { kind: string; name: string }> {
   /** The Secrets of its namespace that its copies hold. */
   secretsKept?(system: S): readonly { readonly name: string; readonly keys: readonly string[] }[]
   /** The public keys that its copies are encrypted to: those of the operators, and that of its drills. */
-  openedBy?(system: S): { readonly operators: readonly string[]; readonly drill: string | undefined }
+  openedBy?(system: S): {
+    readonly operators: readonly string[]
+    readonly drill: string | undefined
+    /** The key of the config that names it. */
+    readonly drillAt: string
+  }
   /** Problems that its schema cannot express. */
   check(system: S): SystemFinding[]
   runbook(system: S, surroundings: Surroundings): RunbookPage

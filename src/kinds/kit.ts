@@ -116,7 +116,11 @@ export const kit: SystemKind<KitSystem> = {
   cluster: system => system.cluster,
   inCluster,
   secretsKept: ({ secrets }) => secrets,
-  openedBy: ({ recipients, drillIdentity }) => ({ operators: recipients, drill: drillIdentity?.recipient }),
+  openedBy: ({ recipients, drillIdentity }) => ({
+    operators: recipients,
+    drill: drillIdentity?.recipient,
+    drillAt: 'drillIdentity.recipient',
+  }),
   places: () => [],
   images: ownImages,
   stage: () => 'secrets',

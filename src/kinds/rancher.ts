@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { periodSeconds, type Schedule, timezoneOf } from '../schedule/index.ts'
-import { encryptOnHostSchema, keepKey, keyNeeded, openByHand } from './encrypt.ts'
+import { encryptOnHostSchema, keepKey, keyNeeded, openByHand, openedBy, recipientsOf } from './encrypt.ts'
 import { type CredentialUse, commonFields, type Surroundings, type SystemKind } from './kind.ts'
 import { type JobOption, type OptionTable, surveyOf } from './options.ts'
 import { protectEnvironment } from './protect.ts'
@@ -139,7 +139,7 @@ function onlyHostKeys(keys: readonly string[]): string {
 export const rancher: SystemKind<RancherSystem> = {
   kind: 'rancher',
   schema,
-  openedBy: ({ encrypt }) => ({ operators: encrypt?.recipients ?? [], drill: undefined }),
+  openedBy,
   cluster: () => undefined,
   inCluster: () => undefined,
   places: ({ host, dataDirectory, stagingDirectory }) => [
@@ -166,7 +166,7 @@ export const rancher: SystemKind<RancherSystem> = {
     rancher_backup_s3_region: surroundings.store.region,
     rancher_backup_keep: system.keep,
     ...(system.protect && { rancher_backup_protect: system.protect }),
-    ...(system.encrypt && { rancher_backup_recipients: system.encrypt.recipients }),
+    ...(system.encrypt && { rancher_backup_recipients: recipientsOf(system) }),
     ...secondPlace(system, surroundings),
     rancher_backup_window: window(system.schedule, system.windowMinutes),
     rancher_backup_stop_deadline_seconds: system.stopDeadlineSeconds,

@@ -12,11 +12,17 @@ interface KeyPair {
 // The frame of an X25519 private key in PKCS #8 (RFC 8410, section 7), before its 32 bytes.
 const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex')
 
-/** The key of the lab's operator. It is public: what it opens is the lab's kit, which holds passwords made for the lab. */
+/** The key of the lab's operator. It is public: what it opens are the lab's kits and copies, which hold what was made for the lab. */
 export const labKitKey: KeyPair = keyPairOf('operator')
 
-/** The key with which the lab's drills open the kit of one system, and no other. */
+/** The key with which the lab's drills open the copies of one system, and no other. */
 export const labDrillKey = (system: string): KeyPair => keyPairOf(`drills of ${system}`)
+
+/** `encrypt` of a system in a cluster with the lab's keys. */
+export function labEncrypt<E extends { readonly drillIdentity: object }>(system: string, encrypt: E) {
+  const drillIdentity = { ...encrypt.drillIdentity, recipient: labDrillKey(system).recipient }
+  return { ...encrypt, recipients: [labKitKey.recipient], drillIdentity } as E
+}
 
 /** The same pair for the same words. */
 function keyPairOf(words: string): KeyPair {

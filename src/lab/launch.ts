@@ -1,11 +1,13 @@
 import { definitions } from '../awx/definitions.ts'
+import type { Config } from '../config/index.ts'
 import { kindOf, type System } from '../kinds/index.ts'
 import type { TemplateUse } from '../kinds/kind.ts'
-import { readCredentials } from '../launch/credentials.ts'
+import { type CredentialInputs, readCredentials } from '../launch/credentials.ts'
 import { launchLocal } from '../launch/launch-local.ts'
 import { findTemplate } from '../launch/launchable.ts'
 import { CommandFailure, exitCodes } from '../report/failure.ts'
 import { inParallel } from '../store/parallel.ts'
+import { labDrillKey } from './kit-key.ts'
 import type { Lab } from './lab.ts'
 
 /** How many systems are worked on at once, as AWX runs jobs of different templates: most of the time goes into waiting for pods. */
@@ -17,7 +19,7 @@ export type Launch = (name: string, answers?: Readonly<Record<string, string>>) 
 /** Launches on the lab what AWX would launch: its definitions, with the credentials it would inject. */
 export async function launcher(lab: Lab, log: (line: string) => void, signal: AbortSignal): Promise<Launch> {
   const all = definitions(lab.config)
-  const credentials = await readCredentials(lab.credentials)
+  const credentials = { ...(await readCredentials(lab.credentials)), ...privateKeys(lab.config) }
   return async (name, answers = {}) => {
     const started = performance.now()
     log(`job template "${name}"`)
@@ -40,6 +42,12 @@ export async function launcher(lab: Lab, log: (line: string) => void, signal: Ab
       'see its last lines above',
     )
   }
+}
+
+/** The private keys with which AWX's jobs open the copies of hosts. */
+function privateKeys({ systems }: Config): CredentialInputs {
+  const of = (name: string) => [`Key: ${name}`, { identity: labDrillKey(name).identity }] as const
+  return Object.fromEntries(systems.filter(({ kind }) => kind === 'rancher').map(({ name }) => of(name)))
 }
 
 /** Deploys the CronJobs, volumes and Secrets of every cluster. */

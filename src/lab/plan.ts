@@ -3,7 +3,8 @@ import { accessRules, grant } from '../generate/access.ts'
 import { kindOf, type System } from '../kinds/index.ts'
 import { asSecond, secondStoreCredential } from '../kinds/second.ts'
 import { labKindOf } from './kinds/index.ts'
-import { type LabSecret, type LabSize, labStorageClass, labVolumeSize } from './kinds/kind.ts'
+import { type LabSecret, type LabSize, labStorageClass, labVolumeSize, type Needs } from './kinds/kind.ts'
+import { labDrillKey } from './kit-key.ts'
 
 /** What the lab must hold so that a config's systems have something to back up and somewhere to put it. */
 export interface LabPlan {
@@ -53,7 +54,10 @@ export function labPlan(config: Config, size: LabSize): LabPlan {
       [...systems.flatMap(claims), ...needs.flatMap(need => (need.claims ?? []).map(volumeFor))],
       ({ namespace, claim }) => `${namespace}/${claim}`,
     ),
-    secrets: secretsOf(needs.flatMap(({ secrets = [] }) => secrets)),
+    secrets: secretsOf([
+      ...needs.flatMap(({ secrets = [] }) => secrets),
+      ...needs.flatMap(({ drillKeys = [] }) => drillKeys).map(drillSecret),
+    ]),
     tenants: config.clusters.map(({ name }) => ({
       name,
       credential: `Kubernetes: ${name}`,
@@ -102,7 +106,18 @@ function claims(system: System): LabPlan['volumes'] {
 function secretsOf(all: readonly LabSecret[]): readonly LabSecret[] {
   const name = (secret: LabSecret) => `${secret.namespace}/${secret.name}`
   const madeElsewhere = new Set(all.filter(({ data }) => data === undefined).map(name))
-  return all.filter(secret => !madeElsewhere.has(name(secret)))
+  const made = new Map<string, LabSecret>()
+  // A kit may keep the Secret with a drill's key, which must be the right one.
+  for (const secret of all) {
+    if (madeElsewhere.has(name(secret))) continue
+    const before = made.get(name(secret))
+    made.set(name(secret), { ...before, ...secret, data: { ...before?.data, ...secret.data } })
+  }
+  return [...made.values()]
+}
+
+function drillSecret({ namespace, secret, key, system }: NonNullable<Needs['drillKeys']>[number]): LabSecret {
+  return { namespace, name: secret, data: { [key]: Buffer.from(labDrillKey(system).identity).toString('base64') } }
 }
 
 function namespacesIn(system: System, cluster: string): string[] {

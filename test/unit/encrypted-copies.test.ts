@@ -5,9 +5,15 @@ import { checkConfig } from '../../src/config/index.ts'
 import { accessManifests } from '../../src/generate/access.ts'
 import { inventoryOf } from '../../src/generate/inventories.ts'
 import { runbook } from '../../src/generate/runbook.ts'
+import { labConfig } from '../../src/lab/config.ts'
+import { labDrillKey, labKitKey } from '../../src/lab/kit-key.ts'
+import { labPlan } from '../../src/lab/plan.ts'
 
 const recipients = production.systems.flatMap(system => (system.kind === 'kit' ? system.recipients : [])).slice(0, 2)
-const inCluster = { recipients, drillIdentity: { secret: 'drill-key', key: 'identity' } }
+const drill = 'age1cth5sm6aye0pkavhxl4x99c356msk3uammh73xzkatn6h9eat4msj26equ'
+const identity = { secret: 'drill-key', key: 'identity' }
+const inCluster = { recipients, drillIdentity: { ...identity, recipient: drill } }
+const onHost = { recipients, drillRecipient: drill }
 const database = 'infra-db-production'
 
 /** Production's config with this `encrypt` of one system. */
@@ -17,7 +23,7 @@ const encrypting = (name: string, encrypt: unknown, more: object = {}) =>
     systems: production.systems.map(system => (system.name === name ? { ...system, encrypt, ...more } : system)),
   }) as typeof production
 const config = encrypting(database, inCluster)
-const withRancher = encrypting('rancher-server', { recipients })
+const withRancher = encrypting('rancher-server', onHost)
 const twice = {
   ...encrypting(
     'rancher-server',
@@ -41,7 +47,13 @@ test.each<[string, object | undefined, string]>([
     'encrypt.recipients[1]',
   ],
   ['a private key as a recipient', { ...inCluster, recipients: [...recipients, 'AGE-SECRET-KEY-1X'] }, 'encrypt'],
-  ['no recipient outside the installation', { ...inCluster, recipients: recipients.slice(1) }, 'encrypt.recipients'],
+  ['no recipient outside the installation', { ...inCluster, recipients: [] }, 'encrypt.recipients'],
+  [
+    'drills with the key of an operator',
+    { ...inCluster, drillIdentity: { ...identity, recipient: recipients[0] } },
+    'encrypt.drillIdentity.recipient: is among the `recipients`',
+  ],
+  ['no public key of drills', { recipients, drillIdentity: identity }, '`recipient` is missing'],
   ['the same recipient twice', { ...inCluster, recipients: [recipients[0], recipients[0]] }, 'encrypt.recipients'],
   ['no key for drills', { recipients }, 'encrypt.drillIdentity: `drillIdentity` is missing'],
   ['no recipients', { drillIdentity: inCluster.drillIdentity }, 'encrypt.recipients: `recipients` is missing'],
@@ -67,8 +79,10 @@ test('validate warns of a key that no kit keeps, because the copies open with it
 
 test('only restores and drills get the private key; backups get the public keys; nobody may read the Secret', () => {
   const host = inventoryOf(config).hosts[database] ?? {}
-  expect(JSON.stringify(host.backup_cronjob_steps)).toContain(`"BACKUP_RECIPIENTS":"${recipients.join(' ')}"`)
-  expect(host.backup_system_identity).toEqual(inCluster.drillIdentity)
+  expect(JSON.stringify(host.backup_cronjob_steps)).toContain(
+    `"BACKUP_RECIPIENTS":"${[...recipients, drill].join(' ')}"`,
+  )
+  expect(host.backup_system_identity).toEqual(identity)
   const { backup_system_identity: _, ...others } = host
   expect(JSON.stringify(others)).not.toContain('drill-key')
   expect([...accessManifests(config).values()].join()).not.toContain('drill-key')
@@ -84,7 +98,27 @@ test('the jobs that open archives of a host have a credential with the key, no o
   ])
   expect(controller_credential_types.map(({ name }) => name)).toContain('Private age key')
   expect(definitions(production).controller_credential_types.map(({ name }) => name)).not.toContain('Private age key')
-  expect(inventoryOf(withRancher).hosts['rancher-server']).toMatchObject({ rancher_backup_recipients: recipients })
+  expect(inventoryOf(withRancher).hosts['rancher-server']).toMatchObject({
+    rancher_backup_recipients: [...recipients, drill],
+  })
+})
+
+test('the lab encrypts to its own key, and the Secret of the drill has it, also if a kit keeps that Secret', () => {
+  const kept = { name: 'drill-key', keys: ['identity'] }
+  const systems = config.systems.map(system =>
+    system.kind === 'kit' && system.name === 'kit-infra-production'
+      ? { ...system, secrets: [...system.secrets, kept] }
+      : system,
+  )
+  expect(found({ ...config, systems })).toEqual([])
+  const lab = labConfig({ ...config, systems })
+  expect(lab.systems.find(({ name }) => name === database)).toMatchObject({
+    encrypt: { recipients: [labKitKey.recipient] },
+  })
+  const secrets = labPlan(lab, { files: 10, serverImage: 'x' }).secrets.filter(({ name }) => name === 'drill-key')
+  expect(secrets).toMatchObject([
+    { data: { identity: Buffer.from(labDrillKey(database).identity).toString('base64') } },
+  ])
 })
 
 test('the runbook opens encrypted copies with age, and says which key to keep', () => {

@@ -4,7 +4,7 @@ import { type Finding, placeOf, type Rule } from './rule.ts'
 export const drillKeyShared: Rule = {
   id: 'drill-key-shared',
   description:
-    "The private key of a kit's drills is in its cluster. If it opens another kit too, or is an operator's, whoever can read one namespace gets the Secrets of others, or opens encrypted copies.",
+    "The private key of drills is in the cluster, or on AWX. If it opens the copies of another system too, or is an operator's, whoever can read one namespace opens what belongs to others.",
   check(config) {
     const systems = config.systems.flatMap((system, index) => {
       const keys = kindOf(system).openedBy?.(system)
@@ -15,7 +15,7 @@ export const drillKeyShared: Rule = {
       ({ key }) => key,
     )
     const drillsOf = Map.groupBy(systems, ({ drill }) => drill)
-    return systems.flatMap(({ drill, index }): Finding[] => {
+    return systems.flatMap(({ drill, drillAt, index }): Finding[] => {
       if (drill === undefined) return []
       const operators = operatorsOf.get(drill) ?? []
       // Of two drills with one key, the later one is at fault.
@@ -24,12 +24,12 @@ export const drillKeyShared: Rule = {
       const message =
         operators.length > 0
           ? `is among the \`recipients\` of ${named(operators)}, the operators' keys: the private key of drills is in the cluster, and opens their copies`
-          : `opens ${named(drills)} too: whoever can read the Secret of one drill gets the Secrets of both`
+          : `opens ${named(drills)} too: whoever can read the Secret of one drill opens the copies of both`
       return [
         {
-          path: placeOf(config, index, 'drillIdentity.recipient'),
+          path: placeOf(config, index, drillAt),
           message,
-          suggest: "make a key for this kit's drills alone (`age-keygen`)",
+          suggest: 'make a key for these drills alone (`age-keygen`)',
         },
       ]
     })

@@ -1,13 +1,19 @@
 import type { DatabaseSystem } from '../../kinds/index.ts'
 import { databaseFingerprint, type Sql } from '../content/database.ts'
 import { differences, type Facts } from '../content/difference.ts'
+import { labEncrypt, labKitKey } from '../kit-key.ts'
 import { emptyVolume, toolsContainer, withPod } from '../pod.ts'
 import { inPod, kubectl, type LabAccess, rcloneRemote } from '../reach.ts'
 import { claimOf, type LabKind, labNamespace, labVolume } from './kind.ts'
 
 /** A PostgreSQL server of the lab's cluster, with content. */
 export const labDatabase: LabKind<DatabaseSystem> = {
-  adapt: system => ({ ...system, namespace: labNamespace(system), volume: labVolume(system.volume, system.name) }),
+  adapt: system => ({
+    ...system,
+    namespace: labNamespace(system),
+    volume: labVolume(system.volume, system.name),
+    ...(system.encrypt && { encrypt: labEncrypt(system.name, system.encrypt) }),
+  }),
 
   needs(system, { serverImage }) {
     const { name, namespace, service, user, password, database } = system
@@ -28,6 +34,7 @@ export const labDatabase: LabKind<DatabaseSystem> = {
       content: [{ list: 'lab_servers', key: `${namespace}/${service}/${database ?? ''}`, item }],
       claims: [{ namespace, claim: `${service}-data` }],
       secrets: [{ namespace, name: password.secret }],
+      ...(system.encrypt && { drillKeys: [{ namespace, ...system.encrypt.drillIdentity, system: name }] }),
     }
   },
 
@@ -86,7 +93,16 @@ export const labDatabase: LabKind<DatabaseSystem> = {
       log('restoring')
       const fresh: Sql = (into, sql) => inContainer('server', psql(admin, into), sql)
       if (database !== '') await fresh('postgres', await preparation(original.sql, database))
-      const unpack = receipt.object.key.endsWith('.zst') ? 'zstd' : 'gzip'
+      const packed = receipt.object.key.replace(/\.age$/, '')
+      if (packed !== receipt.object.key) {
+        await inContainer(
+          'tools',
+          ['age', '-d', '-i', '-', '-o', '/copy/opened', '/copy/dump'],
+          `${labKitKey.identity}\n`,
+        )
+        await inContainer('tools', ['mv', '/copy/opened', '/copy/dump'])
+      }
+      const unpack = packed.endsWith('.zst') ? 'zstd' : 'gzip'
       await inContainer('tools', ['sh', '-c', `${unpack} -dc </copy/dump >/copy/dump.sql`])
       // psql's messages are read whether it succeeds or not; a psql that is killed says nothing itself.
       // As in the runbook: a database that takes no writes is loaded nevertheless.

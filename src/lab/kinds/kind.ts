@@ -34,6 +34,14 @@ export interface Needs {
   readonly claims?: readonly { readonly namespace: string; readonly claim: string }[]
   /** Secrets of the applications. */
   readonly secrets?: readonly LabSecret[]
+  /** Keys of Secrets with the private key that its drills and restores open copies with. */
+  readonly drillKeys?: readonly {
+    readonly namespace: string
+    readonly secret: string
+    readonly key: string
+    /** The system that they open. */
+    readonly system: string
+  }[]
 }
 
 /** The parts of the lab that decide what a system needs there. */

@@ -36,12 +36,7 @@ export const labKit: LabKind<KitSystem> = {
       const value = (key: string) => (secret.name === odd.name ? oddValues[key] : undefined) ?? text(key)
       return { namespace, ...secret, data: Object.fromEntries(keys.map(key => [key, value(key).toString('base64')])) }
     })
-    const drill = drillIdentity && {
-      namespace,
-      name: drillIdentity.secret,
-      data: { [drillIdentity.key]: Buffer.from(labDrillKey(system).identity).toString('base64') },
-    }
-    return { secrets: drill ? [...kept, drill] : kept }
+    return { secrets: kept, ...(drillIdentity && { drillKeys: [{ namespace, ...drillIdentity, system }] }) }
   },
 
   async state(system, lab) {

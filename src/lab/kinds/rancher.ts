@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RancherSystem } from '../../kinds/index.ts'
 import type { Receipt } from '../../store/receipt.ts'
+import { labDrillKey, labKitKey } from '../kit-key.ts'
 import { type LabAccess, onDockerHost, rcloneRemote } from '../reach.ts'
 import { newestReceipt } from '../receipts.ts'
 import { addresses } from '../site.ts'
@@ -15,6 +16,9 @@ export const labRancher: LabKind<RancherSystem> = {
     healthUrl: `http://127.0.0.1:${8080 + index}/ping`,
     stopDeadlineSeconds: 60,
     healthyTimeoutSeconds: 120,
+    ...(system.encrypt && {
+      encrypt: { recipients: [labKitKey.recipient], drillRecipient: labDrillKey(system.name).recipient },
+    }),
   }),
 
   needs: () => ({}),
@@ -72,9 +76,16 @@ export const labRancher: LabKind<RancherSystem> = {
       if (found !== receipt.object.sha256)
         return [`the object's SHA-256 is ${found}, its receipt says ${receipt.object.sha256}`]
 
+      const opened = archive?.replace(/\.age$/, '')
+      if (opened !== archive) {
+        log('decrypting it')
+        const age = ['--rm', '--interactive', '--user=0', copy, '--entrypoint=age', lab.images.agent]
+        const open = ['docker', 'run', ...age, '-d', '-i', '-', '-o', `/copy/${opened}`, `/copy/${archive}`]
+        await onDockerHost(lab, open, `${labKitKey.identity}\n`)
+      }
       log('unpacking')
       const data = `--volume=${folder}/data:/var/lib/rancher`
-      await docker(lab, ['run', '--rm', copy, data, '--entrypoint=tar', image, 'xzpf', `/copy/${archive}`, '-C', '/'])
+      await docker(lab, ['run', '--rm', copy, data, '--entrypoint=tar', image, 'xzpf', `/copy/${opened}`, '-C', '/'])
 
       log("checking the data by Rancher's own rules")
       const verified = await docker(lab, ['run', '--rm', data, '--network=none', image, 'verify', '/var/lib/rancher'])

@@ -89,8 +89,8 @@ test.each(['gzip', 'zstd'] as const)(
     const keys = await folder()
     await writeFile(join(keys, 'key'), operator.identity)
     const system = production.systems.find(({ name }) => name === 'production-stack-db') as DatabaseSystem
-    const drillIdentity = { secret: 'drill-key', key: 'identity' }
-    const recipients = [operator.recipient, forDrills.recipient]
+    const drillIdentity = { secret: 'drill-key', key: 'identity', recipient: forDrills.recipient }
+    const recipients = [operator.recipient]
     const { restore: byHand } = database.runbook(
       { ...system, bucket: bucket.bucket, compression, encrypt: { recipients, drillIdentity } },
       production,

@@ -51,7 +51,11 @@ test('an encrypted archive: no plain copy stays, and drill, restore and the comm
   // By hand, up to the question whether to go on.
   const system = production.systems.find(({ kind }) => kind === 'rancher') as RancherSystem
   const { restore } = rancher.runbook(
-    { ...system, bucket: host.bucket, encrypt: { recipients } },
+    {
+      ...system,
+      bucket: host.bucket,
+      encrypt: { recipients: [operator.recipient], drillRecipient: forDrills.recipient },
+    },
     { ...production, agent: { ...production.agent, image: labImages.agent } },
   )
   const [commands = 'false'] = (/```bash\n\(\n(.*?)```/s.exec(restore)?.[1] ?? '').split('gzip -t')
