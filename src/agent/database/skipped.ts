@@ -27,13 +27,14 @@ const NAMED = 50
 export async function skippedOfServer(server: Server, session: Session): Promise<Skipped> {
   const databases = new Map<string, string>()
   const open: string[] = []
+  const unreadable: string[] = []
   const all = await session.rows<{ name: string; open: boolean; limit: number }>(
     `select datname::text as name, datallowconn as open, datconnlimit as limit from pg_database where datname <> 'template0' order by 1`,
   )
   for (const { name, open: takesConnections, limit } of all) {
-    // An interrupted DROP DATABASE leaves -2, and an unreadable database.
-    if (limit === -2) continue
-    if (!takesConnections)
+    // An unreadable database, which no program dumps.
+    if (limit === -2) unreadable.push(`database ${name}, which an interrupted DROP DATABASE left: drop it again`)
+    else if (!takesConnections)
       databases.set(name, 'it takes no connections: ALTER DATABASE … ALLOW_CONNECTIONS true, or drop it')
     else if (/[\r\n]/.test(name)) databases.set(name, 'pg_dumpall refuses names with a line break: rename it')
     else open.push(name)
@@ -46,6 +47,7 @@ export async function skippedOfServer(server: Server, session: Session): Promise
     ({ name, value, list }) => `ALTER ROLE ALL SET ${quoted(name)} TO ${list ? value : asciiLiteral(value)};`,
   )
   const notHeld = [
+    ...unreadable,
     ...(await session.column(
       `select format('setting %s of template0', split_part(setting, '=', 1)) from pg_db_role_setting
          join pg_database d on d.oid = setdatabase, unnest(setconfig) setting where datname = 'template0'`,

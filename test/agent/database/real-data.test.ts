@@ -59,6 +59,8 @@ test('a database that takes no connections fails the dump, which is stored and n
     `alter role all set work_mem = '5MB'; alter role all set application_name = 'Grüße \\ ''x''';
      alter role all set search_path = "$user", public, "Odd"; create function pg_catalog.ours() returns int language sql as 'select 1'`,
   )
+  await server.sql('postgres', 'create database half_dropped')
+  await server.sql('postgres', `update pg_database set datconnlimit = -2 where datname = 'half_dropped'`)
   const volume = await folder()
   const env = { ...server.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'real' }
   await expect(dump(env, never)).rejects.toMatchObject({
@@ -69,7 +71,11 @@ test('a database that takes no connections fails the dump, which is stored and n
   const copy = await startServer()
   const from = { ...copy.env, BACKUP_VOLUME: volume, BACKUP_SYSTEM: 'real' }
   const dry = await restore({ ...from, RESTORE_DRY_RUN: 'yes' }, never)
-  expect(dry.notHeld).toEqual(['database retired', 'function ours() in the database postgres'])
+  expect(dry.notHeld).toEqual([
+    'database retired',
+    'database half_dropped, which an interrupted DROP DATABASE left: drop it again',
+    'function ours() in the database postgres',
+  ])
   await restore(from, never)
   const settings = 'select unnest(setconfig) from pg_db_role_setting where setrole = 0 and setdatabase = 0 order by 1'
   expect(await copy.sql('postgres', settings)).toBe(await server.sql('postgres', settings))
