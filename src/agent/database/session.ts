@@ -87,9 +87,13 @@ export class Session {
   static async open(server: Server, database: string): Promise<Session> {
     const { client, without } = await connected(server, database)
     try {
-      const { rows } = await client.query<{ server_version: string }>('show server_version')
-      const version = versionIn(rows[0]?.server_version ?? '')
+      const { rows } = await client.query<{ version: string; encoding: string }>(
+        `select current_setting('server_version') as version, current_setting('server_encoding') as encoding`,
+      )
+      const version = versionIn(rows[0]?.version ?? '')
       const session = new Session(client, version, sessionOptions(version.major, optionsOf(server, without)))
+      // Such a database holds any bytes, and would refuse to send those that are not UTF-8.
+      if (rows[0]?.encoding === 'SQL_ASCII') await session.run(`set client_encoding = 'SQL_ASCII'`)
       for (const { since, name, value } of LATER_SETTINGS) {
         if (session.version.major >= since) await session.run(`set ${name} = ${value}`)
       }

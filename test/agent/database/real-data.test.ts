@@ -349,6 +349,24 @@ test('a server with locales that the other lacks, as en_US.utf8 of the official 
   expect(await copy.sql('postgres', locales)).toBe('app C.UTF-8, latin C')
 })
 
+test('names that are not UTF-8, as a database of the encoding SQL_ASCII may hold, neither stop the dump nor change', async () => {
+  const server = await startServer()
+  await server.sql('postgres', `create database raw encoding 'SQL_ASCII' locale 'C' template template0`)
+  await server.sql(
+    'raw',
+    `do $$ declare e text := chr(233); begin
+       execute format('create table %I (%I text primary key)', 't' || e, 'c' || e); execute format('insert into %I values (%L)', 't' || e, 'x' || chr(255));
+       create foreign data wrapper w; create server s foreign data wrapper w; execute format('create foreign table %I (a int) server s', 'f' || e);
+     end $$`,
+  )
+  const copy = await startServer()
+  const env = { ...copy.env, BACKUP_VOLUME: await dumpOf(server), BACKUP_SYSTEM: 'real' }
+  const { notHeld } = await restore(env, never)
+  expect(notHeld).toEqual(['rows of the foreign table public."f\ufffd" in the database raw'])
+  const bytes = `select encode(relname::text::bytea, 'hex') from pg_class where relname ~ '^[tf].$' order by 1`
+  expect(await copy.sql('raw', bytes)).toBe('66e9\n74e9')
+})
+
 test('a copy holds the text of what made its database', async () => {
   const server = await startServer()
   await server.sql('postgres', `create database frag; alter database frag set work_mem = '5MB'`)
