@@ -103,7 +103,7 @@ async function newDump(
     log(`${program} ${client.version.text} on ${settings.host}, server ${version.text}`)
     const behind = movedPast(version.text, [client.version.text])
     if (behind) log(`warning: ${behind}; ${moveOn}`)
-    const dumped = await dumpWithRetries({
+    const dumped = await dumpUnlocked(settings, server, {
       server,
       serverMajor: version.major,
       program: client.path,
@@ -213,15 +213,16 @@ async function lackingIn(
   }
 }
 
-function argumentsOf({ database }: DumpSettings, home: string, without: readonly string[]): string[] {
+function argumentsOf({ database, lockWaitSeconds }: DumpSettings, home: string, without: readonly string[]): string[] {
   // As a connection string, because a name such as "a=b" would be read as one.
   const connection = (name: string): string => `dbname='${name.replaceAll(/['\\]/g, '\\$&')}'`
+  const wait = `--lock-wait-timeout=${lockWaitSeconds}s`
   if (!database) {
     const excluded = without.map(name => `--exclude-database=${quoted(name)}`)
-    return ['--no-password', '--clean', '--if-exists', `--database=${connection(home)}`, ...excluded]
+    return ['--no-password', wait, '--clean', '--if-exists', `--database=${connection(home)}`, ...excluded]
   }
   // \\connect cannot take a name with a line break, so pg_dump refuses to write what --create adds.
-  return ['--no-password', ...(/[\r\n]/.test(database) ? [] : ['--create']), `--dbname=${connection(database)}`]
+  return ['--no-password', wait, ...(/[\r\n]/.test(database) ? [] : ['--create']), `--dbname=${connection(database)}`]
 }
 
 // If a table is dropped between pg_dump's listing and its lock, the dump fails. It does so before it writes anything of
@@ -243,6 +244,45 @@ async function dumpWithRetries(request: Parameters<typeof dumpToFile>[0]): Promi
   }
 }
 
+// pg_dump waits for its locks by this setting.
+const LOCKED = /canceling statement due to (?:statement|lock) timeout/
+
+/**
+ * Dump, and if a table stays locked, say by whom. A dump that waits holds locks of its own: it must not wait for long, or
+ * everything that needs them waits behind it.
+ */
+async function dumpUnlocked(
+  { lockWaitSeconds }: DumpSettings,
+  server: Server,
+  request: Parameters<typeof dumpToFile>[0],
+): Promise<Dumped> {
+  try {
+    return await dumpWithRetries(request)
+  } catch (error) {
+    if (!(error instanceof Failure) || !LOCKED.test(error.message)) throw error
+    const { session } = await openAnywhere(server)
+    try {
+      const holders = await session.column(HOLDERS)
+      throw new Failure(
+        'dump',
+        `a table stayed locked for ${lockWaitSeconds} s (BACKUP_LOCK_WAIT_S): ${error.message}. Exclusive locks are held by ${holders.join('; ') || 'nobody now'}. End what no longer works, and run again`,
+        { cause: error },
+      )
+    } finally {
+      await session.close()
+    }
+  }
+}
+
+/** Who holds locks on tables that exclude reading them; a prepared transaction has no session. */
+const HOLDERS = `
+  select distinct concat_ws(' ', coalesce('the prepared transaction ' || gid, format('the session %s of %s', l.pid, a.usename)),
+    'in the database ' || d.datname, 'since ' || to_char(coalesce(prepared, xact_start) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+  from pg_locks l left join pg_database d on d.oid = l.database
+    left join pg_stat_activity a on a.pid = l.pid
+    left join pg_locks own on own.virtualtransaction = l.virtualtransaction and own.locktype = 'transactionid' and l.pid is null
+    left join pg_prepared_xacts p on p.transaction = own.transactionid
+  where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' and l.granted and l.pid is distinct from pg_backend_pid()`
 /** Copy the oldest verified copy of the previous tier, once that tier is full. */
 async function promote(settings: DumpSettings, volume: BackupVolume): Promise<VolumeReceipt | undefined> {
   const { prior, tier } = settings

@@ -22,6 +22,8 @@ export interface DumpSettings {
   database: string
   host: string
   user: string
+  /** How long the dump may wait for a table that another session has locked. */
+  lockWaitSeconds: number
   /** Undefined: copies are kept only on the volume. */
   bucket: BucketPlace | undefined
   sleepMinutes: number
@@ -55,6 +57,7 @@ export function dumpSettings(env: Environment): DumpSettings {
     database: variables.optional('DATABASE') ?? '',
     host: tier === 'hourly' ? variables.required('PGHOST', 'the host of the PostgreSQL server') : '',
     user: variables.optional('PGUSER') ?? 'postgres',
+    lockWaitSeconds: variables.count('BACKUP_LOCK_WAIT_S', 1800, 1),
     bucket,
     sleepMinutes: variables.count('BACKUP_PRE_EXIT_SLEEP_M', 0),
   }

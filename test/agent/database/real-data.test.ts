@@ -349,6 +349,23 @@ test('a server with locales that the other lacks, as en_US.utf8 of the official 
   expect(await copy.sql('postgres', locales)).toBe('app C.UTF-8, latin C')
 })
 
+test('a table that stays locked fails the dump in time, which names who holds the lock', async () => {
+  const server = await startServer({ options: '-c max_prepared_transactions=1' })
+  await server.sql('postgres', 'create database app')
+  await server.sql('app', `create table t (); begin; lock table t; prepare transaction 'left by a "crash"'`)
+  const env = { ...server.env, BACKUP_VOLUME: await folder(), BACKUP_LOCK_WAIT_S: '1' }
+  for (const DATABASE of ['', 'app']) {
+    await expect(dump({ ...env, DATABASE }, never)).rejects.toMatchObject({
+      kind: 'dump',
+      message: expect.stringMatching(
+        /stayed locked for 1 s .*held by the prepared transaction left by a "crash" in the database app since 20/,
+      ),
+    })
+  }
+  await server.sql('app', `rollback prepared 'left by a "crash"'`)
+  await dump(env, never)
+})
+
 test('names that are not UTF-8, as a database of the encoding SQL_ASCII may hold, neither stop the dump nor change', async () => {
   const server = await startServer()
   await server.sql('postgres', `create database raw encoding 'SQL_ASCII' locale 'C' template template0`)
