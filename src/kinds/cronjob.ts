@@ -84,6 +84,11 @@ export function ownImages({ image }: { readonly image?: string }): { key: string
   return image === undefined ? [] : [{ key: 'image', image }]
 }
 
+/** Where a system runs, by which it marks the volumes that it fills. */
+export function placeName({ cluster, namespace }: Pick<ClusterSystem, 'cluster' | 'namespace'>): string {
+  return `${cluster}/${namespace}`
+}
+
 /** The store's part of an image's environment, the same in both images' contracts. */
 export function storeEnvironment(system: ClusterSystem, { store }: Surroundings) {
   const secret = system.storeSecret ?? defaultStoreSecret
@@ -91,6 +96,7 @@ export function storeEnvironment(system: ClusterSystem, { store }: Surroundings)
     plain: {
       AWS_DEFAULT_REGION: store.region,
       BACKUP_SYSTEM: system.name,
+      BACKUP_PLACE: placeName(system),
       RCLONE_S3_ENDPOINT: store.endpoint,
       RCLONE_S3_PROVIDER: store.provider,
       ...protectEnvironment(system),

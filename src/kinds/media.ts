@@ -8,6 +8,7 @@ import {
   imageFindings,
   inCluster,
   ownImages,
+  placeName,
   runNowTemplate,
   storeEnvironment,
 } from './cronjob.ts'
@@ -132,7 +133,7 @@ export const media: SystemKind<MediaSystem> = {
         steps: [
           {
             name: 'replica',
-            environment: { ...contract, BACKUP_SYSTEM: system.name },
+            environment: { ...contract, BACKUP_SYSTEM: system.name, BACKUP_PLACE: placeName(system) },
             secret_environment: [],
             mounts: [source, { volume: 'replica', path: '/volume-a', read_only: false }],
           },

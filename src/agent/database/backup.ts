@@ -17,6 +17,7 @@ import { conclude, Failure, type Result } from '../run/outcome.ts'
 import { keepPrivate } from '../run/private.ts'
 import { requireProtection } from '../run/protection.ts'
 import { agentVersions } from '../run/versions.ts'
+import { markVolume, ownerIn, requireOwnVolume } from '../run/volume-mark.ts'
 import { notHeldLine, quoted } from './dump-facts.ts'
 import { type Dumped, dumpToFile, suffixOf } from './dump-stream.ts'
 import { type Server, serverOf } from './postgres.ts'
@@ -41,6 +42,8 @@ const WAIT_FOR_OTHER_TIERS_SECONDS = 3600
 export async function dump(env: Environment, stop: AbortSignal): Promise<Result> {
   const settings = dumpSettings(env)
   const volume = new BackupVolume(settings.volume, settings.system)
+  const owner = ownerIn(env, settings.system)
+  requireOwnVolume(settings.volume, owner)
   await volume.prepare(settings.tier)
   const clock = (settings.bucket && (await clockOfStore(env, settings.bucket.bucket))) ?? (await volume.clock())
   const start = clock.now()
@@ -48,6 +51,7 @@ export async function dump(env: Environment, stop: AbortSignal): Promise<Result>
   const letTierGo = await lock(join(settings.volume, settings.tier, '.lock'), who)
   const letVolumeGo = await lock(join(settings.volume, '.lock'), who, WAIT_FOR_OTHER_TIERS_SECONDS)
   try {
+    markVolume(settings.volume, owner)
     await volume.removeLeftovers(settings.tier)
     const made =
       settings.tier === 'hourly'

@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs'
 import type { Environment } from '../../store/client.ts'
 import { conclude, type Result } from '../run/outcome.ts'
+import { ownerIn } from '../run/volume-mark.ts'
 import { replicateSettings } from './settings.ts'
 
 export const command: CommandModule = {
@@ -23,7 +24,7 @@ export async function replicate(env: Environment, stop: AbortSignal): Promise<Re
   // Loaded only when needed: the pod has a memory limit.
   if ('volume' in target) {
     const { mirrorToVolume } = await import('./mirror-volume.ts')
-    return await mirrorToVolume({ ...settings, target: target.volume }, stop)
+    return await mirrorToVolume({ ...settings, target: target.volume }, ownerIn(env, settings.system), stop)
   }
   const { mirrorToBucket } = await import('./mirror-bucket.ts')
   return await mirrorToBucket({ ...settings, ...target }, env, stop)

@@ -5,8 +5,9 @@ import { execa } from 'execa'
 import { lock } from '../run/lock.ts'
 import { log, passOn, progress } from '../run/log.ts'
 import { Failure, type Result } from '../run/outcome.ts'
+import { markVolume, type ownerIn, requireOwnVolume } from '../run/volume-mark.ts'
 import { bytesOf, rawOf, shown } from './names.ts'
-import { lockName, markLock } from './own-folder.ts'
+import { lockName } from './own-folder.ts'
 import { removeTree } from './remove-tree.ts'
 import type { ReplicateSettings } from './settings.ts'
 import { checkSize, checkSource, isMountPoint, type TreeSize } from './source-check.ts'
@@ -22,6 +23,7 @@ const VANISHED = 24
  */
 export async function mirrorToVolume(
   settings: Omit<ReplicateSettings, 'target'> & { target: string },
+  owner: ReturnType<typeof ownerIn>,
   stop: AbortSignal,
 ): Promise<Result> {
   const { source, target, mirror } = settings
@@ -30,10 +32,11 @@ export async function mirrorToVolume(
   if (settings.mounted && !isMountPoint(target)) {
     throw new Failure('volume', `the target ${target} is not mounted: the copy would be lost with the pod`)
   }
+  requireOwnVolume(target, owner)
   const lockFile = lockName(source)
   const unlock = await lock(`${target}/${lockFile}`, settings.system)
   try {
-    markLock(`${target}/${lockFile}`)
+    markVolume(target, owner, lockFile)
     const began = Date.now()
     const unreadable: Skipped[] = []
     const now = [

@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isMark, MARK as LOCK } from '../run/volume-mark.ts'
 
 // At the top of a volume; hidden. A user's folder may have the same name: only the marker inside makes it ours.
 const NAME = '.before-restore-'
@@ -44,36 +45,17 @@ export function isOwnFolder(root: string, name: string): boolean {
   }
 }
 
-// On a replica, where a volume is writable: a lock over NFS needs that.
-const LOCK = '.fragalysis-backups.lock'
-
 /** The name of the lock at the top of a replica; its source does not have it. */
 export function lockName(source: string): string {
   let name = LOCK
-  while (lstatSync(join(source, name), { throwIfNoEntry: false })) name += '_'
+  while (lstatSync(join(source, name), { throwIfNoEntry: false }) && !isMark(source, name)) name += '_'
   return name
 }
 
 /** When the last run that filled this replica began; undefined: none is known. */
 export function lastFilled(replica: string): Date | undefined {
-  const name = readdirSync(replica).find(name => isOwnLock(replica, name))
+  const name = readdirSync(replica).find(name => isMark(replica, name))
   return name === undefined ? undefined : statSync(join(replica, name)).mtime
-}
-
-/** Mark a lock as ours. Only the holder of the lock may call it. */
-export function markLock(path: string): void {
-  writeFileSync(path, `${JSON.stringify(markOf(path))}\n`)
-}
-
-/** Whether an entry at the top of a volume is the lock of the runs that fill it. */
-export function isOwnLock(root: string, name: string): boolean {
-  if (!name.startsWith(LOCK)) return false
-  const path = join(root, name)
-  try {
-    return lstatSync(path).isFile() && readFileSync(path, 'utf8').trim() === JSON.stringify(markOf(path))
-  } catch {
-    return false
-  }
 }
 
 /** The folders at the top of a volume that restores created. */

@@ -1,7 +1,8 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
 import { Failure } from '../run/outcome.ts'
+import { isMark } from '../run/volume-mark.ts'
 import { bytesOf } from './names.ts'
-import { isOwnFolder, isOwnLock } from './own-folder.ts'
+import { isOwnFolder } from './own-folder.ts'
 
 /**
  * An entry of the tree. Times are microseconds since 1970; those of a file come from a walk that holds milliseconds as
@@ -56,7 +57,7 @@ function* walkFolder(root: string, folder: string, skipped: (what: Skipped) => v
   }
   names.sort()
   for (const name of names) {
-    if (folder === '' && (name === LOST_AND_FOUND || isOwnFolder(root, name) || isOwnLock(root, name))) {
+    if (folder === '' && (name === LOST_AND_FOUND || isOwnFolder(root, name) || isMark(root, name))) {
       skipped({ path: name, why: 'it belongs to the volume', unreadable: false })
       continue
     }

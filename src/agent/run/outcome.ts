@@ -35,6 +35,7 @@ export const failures = {
   drill: { code: 16, meaning: 'a drill restored a copy, and it does not match its receipt' },
   unprotected: { code: 17, meaning: 'the bucket does not protect its copies as the config demands: nothing was sent' },
   open: { code: 18, meaning: 'everybody may read or write the bucket, and the key may not change that' },
+  foreign: { code: 19, meaning: 'a volume belongs to another system: nothing was written or removed' },
 } as const
 
 export type FailureKind = keyof typeof failures

@@ -405,6 +405,38 @@ describe('to another volume', () => {
     expect(differences('tree', treeFingerprint(source), treeFingerprint(target), 20)).toEqual([])
   })
 
+  test('a volume that another system fills is refused, of whichever kind, and keeps all that it has', async () => {
+    const [source, target] = [await tree(), await folder()]
+    const own = { ...toVolume(source, target), BACKUP_SYSTEM: 'media', BACKUP_PLACE: 'production/stack' }
+    // Filled by an old image: adopted.
+    writeFileSync(join(target, 'left'), 'x')
+    expect((await runAgent(own)).result).toMatchObject({ deleted: 1 })
+    const before = treeFingerprint(target)
+    const others = [
+      { ...own, BACKUP_SYSTEM: 'other', BACKUP_VOLUME_B: await tree() },
+      { ...own, BACKUP_PLACE: 'development/stack', BACKUP_VOLUME_B: await tree() },
+      { BACKUP_SYSTEM: 'db', BACKUP_VOLUME: target, PGHOST: '127.0.0.1', BACKUP_TYPE: 'daily', BACKUP_COUNT: '1' },
+    ]
+    for (const other of others) {
+      const run = await runAgent(other, other.PGHOST ? ['dump'] : ['replicate'])
+      expect(run.log).toMatch(
+        /belongs to media \(production\/stack\), and this run is of .*: nothing was written or removed/,
+      )
+      expect([run.code, run.termination.split('\n')[0]]).toEqual([19, 'FAILURE (19)'])
+    }
+    expect(differences('tree', before, treeFingerprint(target), 20)).toEqual([])
+    expect((await runAgent(own)).code).toBe(0)
+
+    // And the other way: what a database system marked is not emptied.
+    const dumps = await folder()
+    const copy = join(dumps, 'daily', 'backup-2026-01-31T03:07:00Z-dumpall.sql.gz')
+    const database = { BACKUP_SYSTEM: 'db', BACKUP_VOLUME: dumps, BACKUP_TYPE: 'daily' }
+    expect((await runAgent(database, ['dump'])).code).toBe(0)
+    writeFileSync(copy, 'x')
+    expect((await runAgent({ ...own, BACKUP_VOLUME_A: dumps })).code).toBe(19)
+    expect(statSync(copy).size).toBe(1)
+  })
+
   test('a target that is not there is said', async () => {
     const run = await runAgent(toVolume(await tree(), '/nowhere'))
     expect(run.code).toBe(9)
