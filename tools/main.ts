@@ -11,6 +11,7 @@ const names = [
   'generate',
   'heartbeats',
   'images',
+  'init',
   'lab',
   'launch',
   'lint',

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Config } from '../config/index.ts'
+import { CommandFailure, exitCodes } from '../report/failure.ts'
 import type { Problem } from '../report/problem.ts'
 import { accessManifests } from './access.ts'
 import { architecturePicture, readRooms } from './architecture.ts'
@@ -41,12 +42,23 @@ async function generatedFolders(
   return folders.set(roles, new Map([...options, ...(await roleReadmes(roles, options))]))
 }
 
-/** Writes everything that is generated from a config, beside its file. Paths are absolute. */
+/**
+ * Writes everything that is generated from a config, beside its file. Paths are absolute.
+ *
+ * @throws CommandFailure if another config of the same folder owns what is there
+ */
 export async function writeGenerated(
   config: Config,
   configFile: string,
   project: string,
 ): Promise<Written & { files: number }> {
+  if (dirname(resolve(configFile)) === project && basename(configFile) !== 'backups.config.ts') {
+    throw new CommandFailure(
+      exitCodes.usage,
+      `${configFile} lies beside backups.config.ts, whose inventories and runbook it would overwrite`,
+      'move it into a folder of its own',
+    )
+  }
   const written: string[] = []
   const removed: string[] = []
   let files = 0
