@@ -12,7 +12,10 @@ const units = {
   min: 'minutes',
 } as const
 
-/** A length of time as people write it: `28 days`, `1 h 10 min`, `2 years`. `undefined` if the text is none. */
+// For more nobody plans, and the runs of such a time are too many to look at.
+const LONGEST_DAYS = 30 * 366
+
+/** A length of time as people write it: `28 days`, `1 h 10 min`, `2 years`. `undefined` if it is none, or over 30 years. */
 export function parseDuration(text: string): Temporal.Duration | undefined {
   const trimmed = text.trim().toLowerCase()
   if (!/^(\d+ ?[a-z]+)( \d+ ?[a-z]+)*$/.test(trimmed)) return undefined
@@ -22,8 +25,11 @@ export function parseDuration(text: string): Temporal.Duration | undefined {
     if (!field || fields[field] !== undefined) return undefined
     fields[field] = Number(count)
   }
+  // Temporal throws at numbers that are too large for it.
+  if (Object.values(fields).some(count => count > LONGEST_DAYS * 24 * 60)) return undefined
   const duration = Temporal.Duration.from(fields)
-  return duration.blank ? undefined : duration
+  if (duration.blank) return undefined
+  return duration.total({ unit: 'days', relativeTo: '2026-01-01' }) > LONGEST_DAYS ? undefined : duration
 }
 
 /** The moment a length of time before another. Days, months and years are those of the time zone's calendar. */

@@ -30,7 +30,10 @@ type Broken = Pick<Finding, 'message' | 'suggest'>
 function broken(system: System, key: 'restorableFor' | 'loseAtMost', text: string): Broken | undefined {
   const length = parseDuration(text)
   if (!length) {
-    return { message: `"${text}" is not a length of time`, suggest: "write one such as '28 days' or '1 h 10 min'" }
+    return {
+      message: `"${text}" is not a length of time, or over 30 years`,
+      suggest: "write one such as '28 days' or '1 h 10 min'",
+    }
   }
   try {
     return key === 'loseAtMost' ? losesMore(system, length) : reachesLess(system, length)

@@ -19,7 +19,18 @@ it.each([
   expect(parseDuration(text)?.toString()).toBe(iso)
 })
 
-it.each(['', '28', 'days', '0 days', '1 day 1 day', '-1 day', '1.5 h', 'a week'])('"%s" is no length of time', text => {
+it.each([
+  '',
+  '28',
+  'days',
+  '0 days',
+  '1 day 1 day',
+  '-1 day',
+  '1.5 h',
+  'a week',
+  '31 years',
+  '99999999999999999999 days',
+])('"%s" is no length of time', text => {
   expect(parseDuration(text)).toBeUndefined()
 })
 
@@ -103,7 +114,7 @@ it.each<[string, number, object, string]>([
     'no length of time',
     database,
     { restorableFor: 'long' },
-    "promise-not-kept systems[1] (infra-db-development).restorableFor: \"long\" is not a length of time → write one such as '28 days' or '1 h 10 min'",
+    "promise-not-kept systems[1] (infra-db-development).restorableFor: \"long\" is not a length of time, or over 30 years → write one such as '28 days' or '1 h 10 min'",
   ],
 ])('a promise that cannot be kept: %s', (_, index, change, problem) => {
   expect(said(index, change)).toEqual([problem])
