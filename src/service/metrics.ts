@@ -64,8 +64,8 @@ const inSeconds = (at: Date | undefined) => at && at.getTime() / 1000
 /** What a row says of each metric; undefined, and no series, if it is not known. */
 const values: Readonly<Record<SystemMetric, (row: Row) => number | undefined>> = {
   bucket_answers: ({ state }) => (state === 'no answer' ? 0 : 1),
-  copies: ({ state, copies }) => (state === 'no answer' ? undefined : copies.good),
-  copies_unproven: ({ state, copies }) => (state === 'no answer' ? undefined : copies.unproven),
+  copies: ({ copies }) => copies?.good,
+  copies_unproven: ({ copies }) => copies?.unproven,
   newest_copy_timestamp_seconds: ({ newest }) => inSeconds(newest?.taken),
   next_copy_due_timestamp_seconds: ({ newest }) => inSeconds(newest?.dueBy),
   newest_copy_bytes: ({ newest }) => newest?.bytes,

@@ -27,7 +27,8 @@ export interface Row {
     /** When the next copy is due. */
     readonly dueBy: Date
   }
-  readonly copies: {
+  /** Missing if the bucket did not answer. */
+  readonly copies?: {
     readonly good: number
     readonly unproven: number
     readonly keeps: { readonly copies: number } | { readonly days: number }
@@ -89,21 +90,22 @@ export function rowOf(system: System, observed: Observed, assessment: Assessment
 
 /** The row of a system whose bucket could not be read. */
 export function unansweredRow(system: System, now: Date): Row {
-  const { keeps } = kindOf(system).copies(system)
   return {
     system: system.name,
     kind: system.kind,
     description: system.description,
     state: 'no answer',
-    copies: { good: 0, unproven: 0, keeps },
     nextRun: nextRuns(system.schedule, now, 1),
   }
 }
 
 /**
- * `5/28 (+2 unproven)`: existing copies of the promised number; for a system that keeps days, how far back it reaches.
+ * `5/28 (+2 unproven)`: existing copies of the promised number; for a system that keeps days, how far back it reaches. A
+ * dash if it is not known.
  */
-export function copiesText({ good, unproven, keeps, oldest }: Row['copies'], now: Date): string {
+export function copiesText(copies: Row['copies'], now: Date): string {
+  if (!copies) return '–'
+  const { good, unproven, keeps, oldest } = copies
   const promised =
     'copies' in keeps
       ? `${good}/${keeps.copies}`
