@@ -76,6 +76,7 @@ export async function readStatus({ config, credentials, folder, now, onSystem }:
     for (const store of stores.values()) store.s3.destroy()
   }
   const all = config.systems.flatMap(({ name }) => read.get(name) ?? [])
+  const withoutKey = all.reduce((sum, { observed }) => sum + (observed?.withoutKey ?? 0), 0)
   const findings = await dated(
     all.flatMap(status => status.findings),
     folder,
@@ -85,7 +86,7 @@ export async function readStatus({ config, credentials, folder, now, onSystem }:
     at: now,
     rows: all.map(({ row }) => row),
     findings: worstFirst(findings),
-    requests: [...stores.values()].reduce((sum, store) => sum + store.requests(), 0),
+    requests: [...stores.values()].reduce((sum, store) => sum + store.requests(), 0) + withoutKey,
   }
 }
 

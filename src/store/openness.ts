@@ -261,7 +261,7 @@ async function closeObjects(store: Store, bucket: string): Promise<string[]> {
 }
 
 /** Whether a bucket can be listed without a key. */
-async function listedWithoutKey({ endpoint }: Store, bucket: string): Promise<string[]> {
+export async function listedWithoutKey({ endpoint }: Store, bucket: string): Promise<string[]> {
   const response = await fetch(new URL(bucket, `${endpoint.replace(/\/$/, '')}/`), {
     signal: AbortSignal.timeout(30_000),
   })

@@ -35,7 +35,7 @@ export function systemWith(
   }
   const assessment = assess(expectationsOf(system, kept.receipts), kept, now)
   const row = rowOf(system, kept, assessment, now)
-  const observation = { ...kept, history: () => [...all], drillHistory: () => [...allDrills] }
+  const observation = { ...kept, history: () => [...all], drillHistory: () => [...allDrills], withoutKey: 0 }
   return {
     page: pageSystem({ system, row, findings: assessment.findings, observed: observation, assessment }),
     findings: assessment.findings,
