@@ -636,6 +636,20 @@ export interface MediaSystem<Cluster extends string, Store extends string> {
     size?: never
     storageClass?: never
   }
+  /** Copies are encrypted before they leave the pod, with age. Left out: they are not */
+  encrypt?: {
+    /** The operators' public keys (`age-keygen`): each of them alone opens the copies. The private keys are kept outside the installation */
+    recipients: string[]
+    /** Where the private key of drills and restores is: a Secret of the namespace. Each system has a key of its own */
+    drillIdentity: {
+      /** The name of the Secret, in the namespace of the system */
+      secret: string
+      /** The name of the key in it, not the key's value */
+      key: string
+      /** The public key of the private key that drills and restores use. Copies are encrypted to it as well */
+      recipient: string
+    }
+  }
   /** The volume that gets a copy of them; what else it holds is removed */
   replica: {
     /** A PersistentVolumeClaim of the namespace */

@@ -12,6 +12,15 @@ import {
   runNowTemplate,
   storeEnvironment,
 } from './cronjob.ts'
+import {
+  encryptEnvironment,
+  encryptFindings,
+  encryptSchema,
+  identityOf,
+  keepKey,
+  keyNeeded,
+  openedBy,
+} from './encrypt.ts'
 import { clusterFields, commonFields, type Surroundings, type SystemKind, volumeSchema } from './kind.ts'
 import type { OptionTable } from './options.ts'
 import {
@@ -35,6 +44,7 @@ const schema = Type.Object(
     ...commonFields,
     ...clusterFields,
     source: Type.Union(volumeSchema.anyOf, { description: 'The volume with the files' }),
+    encrypt: Type.Optional(encryptSchema),
     replica: Type.Union(volumeSchema.anyOf, {
       description: 'The volume that gets a copy of them; what else it holds is removed',
     }),
@@ -113,6 +123,8 @@ export const media: SystemKind<MediaSystem> = {
   schema,
   cluster: system => system.cluster,
   inCluster,
+  secretsNeeded: ({ encrypt }) => (encrypt ? [encrypt.drillIdentity] : []),
+  openedBy,
   places: system => [
     volumePlace(system, 'source', system.source, 'read'),
     volumePlace(system, 'replica', system.replica, 'write'),
@@ -145,6 +157,7 @@ export const media: SystemKind<MediaSystem> = {
               S3_BUCKET_NAME: system.bucket,
               USE_RCLONE: 'yes',
               BACKUP_TRASH_DAYS: String(trashDays),
+              ...encryptEnvironment(system),
             },
             secret_environment: store.secret,
             mounts: [source],
@@ -159,6 +172,7 @@ export const media: SystemKind<MediaSystem> = {
         keep: system.keep,
         ages: clusterGoodCopy(system),
         drillImage: surroundings.agent.image,
+        identity: identityOf(system),
         restore: {
           table: restoreOptions,
           mounts: {
@@ -188,6 +202,7 @@ export const media: SystemKind<MediaSystem> = {
   cronjobs: cronjobNames,
   check: system => [
     ...imageFindings(system, 'volume-replicator'),
+    ...encryptFindings(system),
     ...(system.keep === 1
       ? []
       : [
@@ -233,7 +248,7 @@ export const media: SystemKind<MediaSystem> = {
   ],
   runbook: (system, surroundings) => ({
     needs: 'the cluster, and an empty volume',
-    keepSafe: [],
+    keepSafe: keepKey(system),
     restore: restoreText(system, surroundings),
     withoutBucket: `the replica (${volumeText(system, system.replica)}), restored with \`--answer backup_system_from=replica\`, and the source itself. The next backup uploads everything`,
     leftovers: 'folders named `.before-restore-…` at the top of the media',
@@ -248,6 +263,13 @@ export const media: SystemKind<MediaSystem> = {
     },
   ],
 }
+
+/** Decrypts every file below `media` in its place. */
+export const openTreeByHand = `find media -type f -print0 | while IFS= read -r -d '' file; do
+  age -d -i "$KEY" -o opened "$file"
+  touch -r "$file" opened
+  mv opened "$file"
+done`
 
 function restoreText(system: MediaSystem, surroundings: Surroundings): string {
   const template = `Restore: ${system.name}`
@@ -276,7 +298,18 @@ or from the bucket:
 
 ${inPod(system, surroundings, [], `$k exec restore-by-hand -- rclone copy store:${system.bucket} /volume-b --exclude '/.receipts/**' --exclude '/.manifests/**' --exclude '/.trash/**' --exclude '/.set-aside/**' --transfers 8 --stats-one-line`)}
 
-The bucket's objects have no owners, modes, links or empty folders; they are in the manifest, one line of JSON for each entry:
+${
+  system.encrypt
+    ? `In the bucket each file is encrypted, under its own name. ${keyNeeded} Copy the files to a folder of your own and open them there, before you copy them to the volume:
+
+${byHand(
+  `rclone copy store:${system.bucket} ./media --exclude '/.receipts/**' --exclude '/.manifests/**' --exclude '/.trash/**' --exclude '/.set-aside/**' --transfers 8`,
+  openTreeByHand,
+)}
+
+`
+    : ''
+}The bucket's objects have no owners, modes, links or empty folders; they are in the manifest, one line of JSON for each entry:
 
 \`\`\`sh
 rclone cat "store:${system.bucket}/.manifests/${system.name}/$(rclone lsf store:${system.bucket}/.manifests/${system.name}/ | sort | tail -1)" | gunzip

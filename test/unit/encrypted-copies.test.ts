@@ -121,6 +121,17 @@ test('the lab encrypts to its own key, and the Secret of the drill has it, also 
   ])
 })
 
+test('media: the public keys go to the step that writes the bucket, not to the replica, and drills get the private key', () => {
+  const media = 'production-stack-media'
+  const own = encrypting(media, inCluster)
+  const host = inventoryOf(own).hosts[media] ?? {}
+  const steps = host.backup_cronjob_steps as { name: string; environment: object }[]
+  expect(steps.filter(step => 'BACKUP_RECIPIENTS' in step.environment).map(({ name }) => name)).toEqual(['bucket'])
+  expect(host.backup_system_identity).toEqual(identity)
+  expect(runbook(own)).toContain('age -d -i "$KEY" -o opened "$file"')
+  expect(runbook(production)).not.toContain('-o opened')
+})
+
 test('the runbook opens encrypted copies with age, and says which key to keep', () => {
   const page = runbook(config)
   expect(page).toContain('age -d -i "$KEY"')

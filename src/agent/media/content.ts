@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, type Stats, statSync } from 'node:fs'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
 import { statusOf } from '../../store/call.ts'
 import type { Store } from '../../store/client.ts'
@@ -8,8 +8,9 @@ import { ownFolders, TRASH } from '../../store/folders.ts'
 import { bareEtag, listObjects } from '../../store/list.ts'
 import { inParallel } from '../../store/parallel.ts'
 import { EtagHash, partBytesOf } from '../../store/upload.ts'
+import { decrypted } from '../run/encryption.ts'
 import { BY_HASH, objectKey, trashName } from './bucket-layout.ts'
-import type { ManifestEntry } from './manifest.ts'
+import { type ManifestEntry, objectOf } from './manifest.ts'
 import { bytesOf, keyOf, rawOf } from './names.ts'
 import { isGone } from './tree.ts'
 
@@ -43,13 +44,19 @@ export class BucketContent implements Content {
   readonly #bucket: string
   readonly #prefix: string
   readonly #concurrency: number
+  readonly #identity: string | undefined
   readonly #inTrash = new Map<string, string>()
 
-  constructor(store: Store, where: { bucket: string; prefix: string; concurrency: number }) {
+  /** @param where.identity the private age keys that open encrypted objects, if there are any */
+  constructor(
+    store: Store,
+    where: { bucket: string; prefix: string; concurrency: number; identity?: string | undefined },
+  ) {
     this.#store = store
     this.#bucket = where.bucket
     this.#prefix = where.prefix
     this.#concurrency = where.concurrency
+    this.#identity = where.identity
     this.place = `the bucket ${where.bucket}`
   }
 
@@ -67,7 +74,7 @@ export class BucketContent implements Content {
         const there = held.get(key)
         problems.push(
           there
-            ? `${this.#bucket}/${key} has ${there.bytes} bytes with ETag ${there.etag}, the manifest says ${file.bytes} bytes with ${file.etag}`
+            ? `${this.#bucket}/${key} has ${there.bytes} bytes with ETag ${there.etag}, the manifest says ${objectOf(file).bytes} bytes with ${file.etag}`
             : `${this.#bucket}/${key} is missing, and not in the trash`,
         )
       }
@@ -76,12 +83,24 @@ export class BucketContent implements Content {
   }
 
   async open(file: ManifestEntry): Promise<Opened> {
+    const opened = await this.raw(file)
+    if (!file.sealed) {
+      if (opened.sealed) throw new Error('it is encrypted, and opens by its manifest only')
+      return opened
+    }
+    const content = decrypted(this.#key(file), opened.body as AsyncIterable<Buffer>, this.#identity)
+    return { ...opened, body: Readable.from(content, { objectMode: false }) }
+  }
+
+  /** Open what a file's object holds; for an encrypted one, as it is. */
+  async raw(file: ManifestEntry): Promise<Opened & { sealed: boolean }> {
     const key = this.#key(file)
     const Key = this.#inTrash.get(key) ?? key
     const answer = await this.#store.s3.send(new GetObjectCommand({ Bucket: this.#bucket, Key }))
     const seconds = Number(answer.Metadata?.mtime)
     const known = answer.Metadata?.mtime !== undefined && Number.isFinite(seconds)
-    return { body: answer.Body as Readable, ...(known && { mtime: Math.round(seconds * 1e6) }) }
+    const sealed = answer.Metadata?.sealed !== undefined
+    return { body: answer.Body as Readable, sealed, ...(known && { mtime: Math.round(seconds * 1e6) }) }
   }
 
   #key(file: ManifestEntry): string {
@@ -130,7 +149,8 @@ interface Held {
 
 // A copy within the store may have joined the parts of a multipart upload: its ETag is then the plain MD5.
 function holds(object: Held | undefined, file: ManifestEntry): boolean {
-  return object?.bytes === file.bytes && (object.etag === file.etag || object.etag === file.md5)
+  const { bytes, md5 } = objectOf(file)
+  return object?.bytes === bytes && (object.etag === file.etag || object.etag === md5)
 }
 
 /** Contents in another tree, as rsync copies it. */

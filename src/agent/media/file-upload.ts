@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { PutObjectCommand } from '@aws-sdk/client-s3'
+import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import type { Store } from '../../store/client.ts'
 import { bareEtag } from '../../store/list.ts'
 import { EtagHash, partBytesOf, uploadStream } from '../../store/upload.ts'
+import { encrypted, encryptedSize } from '../run/encryption.ts'
 import { Failure } from '../run/outcome.ts'
 import { objectKey } from './bucket-layout.ts'
-import type { ManifestEntry } from './manifest.ts'
+import type { ManifestEntry, Sealed } from './manifest.ts'
 import { bytesOf, keyOf } from './names.ts'
 import { isGone, microseconds, type TreeEntry } from './tree.ts'
 
@@ -25,6 +26,9 @@ export interface Destination {
   store: Store
   bucket: string
   prefix: string
+  /** Public age keys that objects are encrypted to, and the mark of them; empty: they are not encrypted. */
+  recipients: readonly string[]
+  to: string
   /** Called before that many bytes are sent; waits to limit the rate. */
   pace: (bytes: number) => Promise<void>
   stop: AbortSignal
@@ -34,7 +38,37 @@ export interface Destination {
 export interface Known {
   bytes: number
   etag: string
+  /** Of what it holds, if that is a file as it is. */
   md5?: string
+  /** The file that it holds encrypted. */
+  content?: SealedContent
+}
+
+/** A file and the encrypted object that holds it. */
+interface SealedContent {
+  bytes: number
+  md5: string
+  sealed: Sealed
+}
+
+// Metadata of an encrypted object, for the run after a killed one: the file's size and MD5 (unknown before a large file
+// was read), and the mark of its recipients.
+const SEALED = 'sealed'
+
+/** The file that a known object holds, if it is encrypted to the same recipients. */
+async function contentOf(
+  { store, bucket, to }: Destination,
+  key: string,
+  known: Known,
+): Promise<SealedContent | undefined> {
+  if (known.content) return known.content.sealed.to === to ? known.content : undefined
+  // A file as it is.
+  if (known.md5 !== undefined) return undefined
+  const head = await store.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }))
+  const [bytes = '', md5 = '', mark] = (head.Metadata?.[SEALED] ?? '').split(' ')
+  // The object's own MD5 is its ETag if it was sent in one request.
+  if (mark !== to || bareEtag(head.ETag) !== known.etag || known.etag.includes('-')) return undefined
+  return { bytes: Number(bytes), md5, sealed: { bytes: known.bytes, md5: known.etag, to } }
 }
 
 /**
@@ -63,7 +97,15 @@ export async function storeFile(
     for (let read = 1; ; read += 1) {
       const before = await handle.stat({ bigint: true })
       const content = await readFile(handle, Number(before.size))
-      if (known && known.bytes === content.bytes) {
+      const seals = destination.recipients.length > 0
+      if (known && seals) {
+        const held = await contentOf(destination, objectKey(destination.prefix, file.path), known)
+        const isHeld = held?.bytes === content.bytes && held.md5 === (await content.md5())
+        if (held && isHeld && same(before, await handle.stat({ bigint: true }))) {
+          return { became: 'adopted', entry: { ...entryOf(file, before, held.md5, known.etag), sealed: held.sealed } }
+        }
+      }
+      if (known && !seals && !known.content && known.bytes === content.bytes) {
         const held = await content.isHeldBy(known)
         if (held && same(before, await handle.stat({ bigint: true }))) {
           return { became: 'adopted', entry: entryOf(file, before, held.md5, known.etag) }
@@ -73,17 +115,64 @@ export async function storeFile(
         await beforeReplacing()
         replaced = true
       }
-      const { md5, etag } = await content.send(destination, objectKey(destination.prefix, file.path), before)
+      const key = objectKey(destination.prefix, file.path)
+      const { md5, etag, sealed } = seals
+        ? await sendSealed(destination, key, content, before)
+        : { ...(await content.send(destination, key, before)), sealed: undefined }
+      const entry = { ...entryOf(file, before, md5, etag), ...(sealed && { sealed }) }
       const after = await handle.stat({ bigint: true })
-      if (same(before, after)) return { became: 'stored', entry: entryOf(file, before, md5, etag) }
+      if (same(before, after)) return { became: 'stored', entry }
       if (read === READS) {
         // It is written to constantly. What was read is kept; without a ctime the next run will read it again.
-        return { became: 'stored', entry: { ...entryOf(file, before, md5, etag), ctime: 0 } }
+        return { became: 'stored', entry: { ...entry, ctime: 0 } }
       }
     }
   } finally {
     await handle.close()
   }
+}
+
+/** Send a file encrypted: in one request if it is small, otherwise in parts. */
+async function sendSealed(
+  { store, bucket, recipients, to, pace, stop }: Destination,
+  key: string,
+  content: Content,
+  stats: BigIntStats,
+): Promise<{ md5: string; etag: string; sealed: Sealed }> {
+  const mtime = rcloneTime(stats.mtimeNs)
+  const hash = createHash('md5')
+  let stored = 0
+  async function* plain(): AsyncGenerator<Buffer> {
+    for await (const chunk of content.chunks()) {
+      hash.update(chunk)
+      yield chunk
+    }
+  }
+  async function* paced(): AsyncGenerator<Buffer> {
+    for await (const chunk of encrypted(plain(), recipients)) {
+      await pace(chunk.length)
+      stored += chunk.length
+      yield chunk
+    }
+  }
+  if (content.bytes > WHOLE_BYTES) {
+    const bytes = encryptedSize(content.bytes, recipients)
+    const metadata = { mtime, [SEALED]: `${content.bytes} - ${to}` }
+    const sent = await uploadStream(store, { bucket, key, content: paced(), bytes, metadata, stop })
+    return { md5: hash.digest('hex'), etag: sent.etag, sealed: { bytes: stored, md5: sent.md5, to } }
+  }
+  const pieces: Buffer[] = []
+  for await (const piece of paced()) pieces.push(piece)
+  const body = Buffer.concat(pieces)
+  const md5 = hash.digest('hex')
+  const own = createHash('md5').update(body).digest('hex')
+  const metadata = { mtime, [SEALED]: `${content.bytes} ${md5} ${to}` }
+  const put = new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, Metadata: metadata })
+  const etag = bareEtag((await store.s3.send(put, { abortSignal: stop })).ETag)
+  if (etag !== own) {
+    throw new Failure('verification', `${bucket}/${key}: the bucket returned ETag ${etag}, expected MD5 ${own}`)
+  }
+  return { md5, etag, sealed: { bytes: body.length, md5: own, to } }
 }
 
 function same(a: BigIntStats, b: BigIntStats): boolean {
@@ -117,6 +206,8 @@ function rcloneTime(ns: bigint): string {
 /** A file's content: in memory if it is small, otherwise read as needed. */
 interface Content {
   bytes: number
+  chunks(): AsyncIterable<Buffer>
+  md5(): Promise<string>
   isHeldBy(known: Known): Promise<{ md5: string } | undefined>
   send(destination: Destination, key: string, stats: BigIntStats): Promise<{ md5: string; etag: string }>
 }
@@ -138,6 +229,10 @@ async function wholeContent(handle: FileHandle, size: number): Promise<Content> 
   const md5 = createHash('md5').update(body).digest('hex')
   return {
     bytes,
+    async *chunks() {
+      yield body
+    },
+    md5: async () => md5,
     isHeldBy: async known => (known.md5 === md5 || known.etag === md5 ? { md5 } : undefined),
     send: async ({ store, bucket, pace, stop }, key, stats) => {
       await pace(bytes)
@@ -157,6 +252,12 @@ async function wholeContent(handle: FileHandle, size: number): Promise<Content> 
 function largeContent(handle: FileHandle, size: number): Content {
   return {
     bytes: size,
+    chunks: () => chunks(handle),
+    async md5() {
+      const hash = createHash('md5')
+      for await (const chunk of chunks(handle)) hash.update(chunk)
+      return hash.digest('hex')
+    },
     isHeldBy: async known => {
       const hash = new EtagHash(partBytesOf(size, known.etag) ?? size)
       for await (const chunk of chunks(handle)) hash.update(chunk)

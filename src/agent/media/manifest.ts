@@ -11,6 +11,7 @@ import type { TreeEntry } from './tree.ts'
 
 // A manifest is gzipped JSON lines, readable by `gunzip | jq`: one line an entry, in walk order.
 //   ["f", path, bytes, mtime µs, ctime µs, inode, mode, uid, gid, md5, etag]   a file; etag only if it is not the MD5
+//   ["f", …, md5, etag, bytes, md5, to]   an encrypted file: of its object, and a mark of its recipients
 //   ["d", path, mtime µs, mode, uid, gid]                                      a folder
 //   ["l", path, mtime µs, uid, gid, target]                                    a symbolic link
 // Paths and targets are in the form of keys (names.ts).
@@ -20,15 +21,31 @@ export interface ManifestEntry extends TreeEntry {
   md5?: string
   /** Of its object: the MD5 if it was sent in one request. */
   etag?: string
+  /** If its object is encrypted: what the object holds, while `bytes` and `md5` are of the file. */
+  sealed?: Sealed
+}
+
+/** An encrypted object: its size, the MD5 of what it holds, and to whom it is encrypted. */
+export interface Sealed {
+  bytes: number
+  md5: string
+  /** @see recipientsMark */
+  to: string
+}
+
+/** How many bytes the object of a file has, and their MD5. */
+export function objectOf({ bytes, md5, sealed }: ManifestEntry): { bytes: number; md5: string | undefined } {
+  return sealed ?? { bytes, md5 }
 }
 
 /** Format an entry as a line. */
 export function lineOf(entry: ManifestEntry): string {
-  const { path, bytes, mtime, ctime, inode, mode, uid, gid, md5, etag } = entry
+  const { path, bytes, mtime, ctime, inode, mode, uid, gid, md5, etag, sealed } = entry
   const key = keyOf(path)
   if (entry.type === 'folder') return JSON.stringify(['d', key, mtime, mode, uid, gid])
   if (entry.type === 'link') return JSON.stringify(['l', key, mtime, uid, gid, keyOf(entry.target ?? '')])
   const fields = ['f', key, bytes, mtime, ctime, inode, mode, uid, gid, md5]
+  if (sealed) return JSON.stringify([...fields, etag, sealed.bytes, sealed.md5, sealed.to])
   return JSON.stringify(etag && etag !== md5 ? [...fields, etag] : fields)
 }
 
@@ -38,8 +55,10 @@ export function entryOf(line: string): ManifestEntry {
   const none = { bytes: 0, ctime: 0, inode: 0, mode: 0o777 }
   switch (fields[0]) {
     case 'f': {
-      const [, key, bytes, mtime, ctime, inode, mode, uid, gid, md5, etag = md5] = fields
-      return { type: 'file', path: rawOf(key), bytes, mtime, ctime, inode, mode, uid, gid, md5, etag }
+      const [, key, bytes, mtime, ctime, inode, mode, uid, gid, md5, etag = md5, ...stored] = fields
+      const [size, hash, to] = stored
+      const sealed = to === undefined ? {} : { sealed: { bytes: size, md5: hash, to } }
+      return { type: 'file', path: rawOf(key), bytes, mtime, ctime, inode, mode, uid, gid, md5, etag, ...sealed }
     }
     case 'd': {
       const [, key, mtime, mode, uid, gid] = fields

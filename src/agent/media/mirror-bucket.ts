@@ -17,6 +17,7 @@ import {
 } from '../../store/receipt.ts'
 import { abortUploads } from '../../store/upload.ts'
 import { tellDifference } from '../run/clock.ts'
+import { ageVersion, encryptionDetails, recipientsMark } from '../run/encryption.ts'
 import { lock } from '../run/lock.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { asFailure, Failure, type Result } from '../run/outcome.ts'
@@ -25,7 +26,15 @@ import { requireProtection } from '../run/protection.ts'
 import { agentVersions } from '../run/versions.ts'
 import { objectKey, trashName } from './bucket-layout.ts'
 import { type Destination, type Known, storeFile } from './file-upload.ts'
-import { lineOf, Manifest, type ManifestEntry, manifestPrefix, readManifest, writeManifest } from './manifest.ts'
+import {
+  lineOf,
+  Manifest,
+  type ManifestEntry,
+  manifestPrefix,
+  objectOf,
+  readManifest,
+  writeManifest,
+} from './manifest.ts'
 import { inWalkOrder, keyOf, shown } from './names.ts'
 import { mediaReceipts } from './receipt.ts'
 import type { ReplicateSettings } from './settings.ts'
@@ -127,7 +136,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
         bucket,
         object,
         bytes: plan.now.bytes,
-        versions: agentVersions(),
+        versions: { ...agentVersions(), ...(await ageVersion(settings.recipients)) },
         counts: {
           files: plan.now.files,
           ...plan.counts,
@@ -135,6 +144,7 @@ export async function mirrorToBucket(settings: BucketMirror, env: Environment, s
         },
         details: {
           prefix: settings.prefix,
+          ...encryptionDetails(settings.recipients),
           ...done,
           ...(auditOf ? { audit: auditOf } : {}),
           ...(settings.override ? { override: settings.override } : {}),
@@ -264,7 +274,8 @@ function compare(
   listed: Map<string, Known> | undefined,
   repair: boolean,
 ): Plan {
-  const { source, mirror, prefix } = settings
+  const { source, mirror, prefix, recipients } = settings
+  const to = recipients.length > 0 ? recipientsMark(recipients) : undefined
   const plan: Plan = {
     pieces: [],
     changed: [],
@@ -289,7 +300,7 @@ function compare(
       plan.linesChanged = true
       return
     }
-    const gone: Gone = { key, bytes: old.bytes, etag: old.etag ?? '', ...(swapped ? {} : { line: old }) }
+    const gone: Gone = { key, bytes: objectOf(old).bytes, etag: old.etag ?? '', ...(swapped ? {} : { line: old }) }
     plan.gone.push(gone)
     plan.pieces.push({ gone })
   }
@@ -307,10 +318,11 @@ function compare(
   }
   const isHeld = (key: string, old: OldEntry): boolean => {
     const object = listed?.get(key)
-    if (!listed || (object?.bytes === old.bytes && object.etag === old.etag)) return true
+    const { bytes } = objectOf(old)
+    if (!listed || (object?.bytes === bytes && object.etag === old.etag)) return true
     plan.differences.push(
       object
-        ? `${key} has ${object.bytes} bytes and ETag ${object.etag}, not ${old.bytes} and ${old.etag}`
+        ? `${key} has ${object.bytes} bytes and ETag ${object.etag}, not ${bytes} and ${old.etag}`
         : `${key} is missing`,
     )
     return !repair
@@ -348,7 +360,8 @@ function compare(
     other = entry.path
     const key = objectKey(prefix, entry.path)
     unknown.delete(key)
-    if (before && unchanged(entry, before) && isHeld(key, before)) keep(before.from, before.to)
+    if (before && unchanged(entry, before) && before.sealed?.to === to && isHeld(key, before))
+      keep(before.from, before.to)
     else {
       const piece = { file: entry, ...(before?.type === 'file' ? { before } : {}) }
       plan.pieces.push(piece)
@@ -448,7 +461,16 @@ async function send(
 ): Promise<Map<TreeEntry, ManifestEntry>> {
   const { store, settings, done, failed, stop } = run
   const { bucket, prefix } = settings
-  const destination: Destination = { store, bucket, prefix, pace: pacer(settings.bandwidth, stop), stop }
+  const { recipients } = settings
+  const destination: Destination = {
+    store,
+    bucket,
+    prefix,
+    recipients,
+    to: recipientsMark(recipients),
+    pace: pacer(settings.bandwidth, stop),
+    stop,
+  }
   const entries = new Map<TreeEntry, ManifestEntry>()
   const tell = progress(
     'copy',
@@ -459,7 +481,8 @@ async function send(
   await inParallel(plan.changed, settings.concurrency, async ({ file, before }) => {
     stop.throwIfAborted()
     const key = objectKey(prefix, file.path)
-    const known = listed ? listed.get(key) : before && knownOf(before)
+    const found = listed?.get(key)
+    const known = !listed || found?.etag === before?.etag ? before && knownOf(before) : found
     let trashed = false
     try {
       const stored = await storeFile(destination, settings.source, file, known, async () => {
@@ -494,7 +517,9 @@ async function send(
 }
 
 function knownOf(entry: ManifestEntry): Known {
-  return { bytes: entry.bytes, etag: entry.etag ?? '', ...(entry.md5 ? { md5: entry.md5 } : {}) }
+  const { bytes, md5, sealed } = entry
+  const content = sealed && md5 ? { content: { bytes, md5, sealed } } : {}
+  return { bytes: objectOf(entry).bytes, etag: entry.etag ?? '', ...(md5 && !sealed ? { md5 } : {}), ...content }
 }
 
 /**

@@ -4,7 +4,7 @@ import { Failure } from '../run/outcome.ts'
 import type { ReadBack, ReadBackRequest } from '../run/read-back.ts'
 import { objectKey } from './bucket-layout.ts'
 import { BucketContent } from './content.ts'
-import { type ManifestEntry, readManifest } from './manifest.ts'
+import { type ManifestEntry, objectOf, readManifest } from './manifest.ts'
 import { keyOf } from './names.ts'
 import type { mediaReceipts } from './receipt.ts'
 
@@ -81,7 +81,7 @@ async function readFile(content: BucketContent, file: ManifestEntry): Promise<st
   const hash = createHash('md5')
   let bytes = 0
   try {
-    const { body } = await content.open(file)
+    const { body } = await content.raw(file)
     for await (const chunk of body) {
       hash.update(chunk)
       bytes += chunk.length
@@ -91,6 +91,7 @@ async function readFile(content: BucketContent, file: ManifestEntry): Promise<st
     throw error
   }
   const md5 = hash.digest('hex')
-  if (bytes === file.bytes && md5 === file.md5) return undefined
-  return `it has ${bytes} bytes with MD5 ${md5}, the manifest says ${file.bytes} bytes with ${file.md5}`
+  const object = objectOf(file)
+  if (bytes === object.bytes && md5 === object.md5) return undefined
+  return `it has ${bytes} bytes with MD5 ${md5}, the manifest says ${object.bytes} bytes with ${object.md5}`
 }

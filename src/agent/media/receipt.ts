@@ -6,6 +6,9 @@ export const mediaReceipts = {
   details: ({ Type, Count, Utc }) =>
     Type.Object({
       prefix: Type.String({ description: 'of the keys of the files; with its slash, or empty' }),
+      recipients: Type.Optional(
+        Type.Array(Type.String(), { description: 'age keys that open the copy; absent if it is not encrypted' }),
+      ),
       sent: Type.Optional(Count),
       sentBytes: Type.Optional(Count),
       adopted: Type.Optional(

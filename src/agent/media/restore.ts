@@ -16,6 +16,7 @@ import { type Environment, openStore } from '../../store/client.ts'
 import { inParallel } from '../../store/parallel.ts'
 import { readReceipts } from '../../store/receipt.ts'
 import { choose, copyOf, list } from '../run/copies.ts'
+import { requireKey } from '../run/encryption.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
 import { Failure, type Result } from '../run/outcome.ts'
@@ -185,11 +186,13 @@ async function find(settings: MediaRestoreSettings, env: Environment): Promise<S
     )
   })
   const { prefix } = receipt.details
+  const entries = [...manifest.entries()]
+  if (entries.some(({ sealed }) => sealed)) requireKey(`the copy of ${receipt.taken}`, settings.identity)
   return {
     name: receipt.object.key,
     taken: receipt.taken,
-    entries: [...manifest.entries()],
-    content: new BucketContent(store, { bucket, prefix, concurrency }),
+    entries,
+    content: new BucketContent(store, { bucket, prefix, concurrency, identity: settings.identity }),
     lacking: [],
   }
 }

@@ -13,7 +13,7 @@ import type { SecondCopyRequest } from '../run/second-store.ts'
 import { agentVersions } from '../run/versions.ts'
 import { objectKey, trashName } from './bucket-layout.ts'
 import type { Known } from './file-upload.ts'
-import { lineOf, Manifest, type ManifestEntry, readManifest, writeManifest } from './manifest.ts'
+import { lineOf, Manifest, type ManifestEntry, objectOf, readManifest, writeManifest } from './manifest.ts'
 import { expire, listFiles } from './mirror-bucket.ts'
 import { inWalkOrder, keyOf, shown } from './names.ts'
 import { mediaReceipts } from './receipt.ts'
@@ -126,10 +126,10 @@ function compare(manifest: Manifest, before: Manifest, held: ReadonlyMap<string,
     const object = held.get(key)
     const isHeld =
       there?.type === 'file' &&
-      entry.md5 !== undefined &&
-      there.md5 === entry.md5 &&
+      objectOf(entry).md5 !== undefined &&
+      objectOf(there).md5 === objectOf(entry).md5 &&
       object?.etag === there.etag &&
-      object?.bytes === entry.bytes
+      object?.bytes === objectOf(entry).bytes
     if (isHeld) lines.push(lineOf({ ...entry, ...(there.etag !== undefined && { etag: there.etag }) }))
     else wanted.push({ entry, key, line: lines.push(undefined) - 1 })
   }
@@ -146,7 +146,8 @@ async function send({ first, second, bucket, receipt, stop }: Request, key: stri
   const answer = await first.s3.send(new GetObjectCommand({ Bucket: receipt.bucket, Key: key }), { abortSignal: stop })
   const found = bareEtag(answer.ETag)
   const bytes = answer.ContentLength ?? 0
-  if (found !== entry.etag || bytes !== entry.bytes) {
+  const object = objectOf(entry)
+  if (found !== entry.etag || bytes !== object.bytes) {
     throw new Failure('verification', `${receipt.bucket}/${key} is not what the manifest says`)
   }
   const metadata = answer.Metadata ?? {}
@@ -155,11 +156,11 @@ async function send({ first, second, bucket, receipt, stop }: Request, key: stri
     bytes <= partBytesFor(bytes)
       ? await sendWhole({ second, bucket, stop }, key, content, metadata)
       : await uploadStream(second, { bucket, key, content, bytes, metadata, stop })
-  if (entry.md5 !== undefined && md5 !== entry.md5) {
+  if (object.md5 !== undefined && md5 !== object.md5) {
     await deleteKeys(second, bucket, [key])
     throw new Failure(
       'verification',
-      `${receipt.bucket}/${key} was read with MD5 ${md5}, the manifest says ${entry.md5}`,
+      `${receipt.bucket}/${key} was read with MD5 ${md5}, the manifest says ${object.md5}`,
     )
   }
   return etag

@@ -1,4 +1,5 @@
 import type { Environment } from '../../store/client.ts'
+import { recipientsIn } from '../run/encryption.ts'
 import { storeVariables, usesBucket, Variables } from '../run/environment.ts'
 import { commonRestoreSettings, type RestoreSettings } from '../run/restore-settings.ts'
 import type { Part } from './restore-plan.ts'
@@ -22,6 +23,8 @@ export interface ReplicateSettings {
   trashDays: number
   auditDays: number
   auditRepair: boolean
+  /** Public age keys, each of which opens the objects of a bucket alone; empty: they are not encrypted. */
+  recipients: string[]
 }
 
 /** @throws Failure environment with every problem */
@@ -65,6 +68,7 @@ export function replicateSettings(env: Environment): ReplicateSettings {
     trashDays: variables.count('BACKUP_TRASH_DAYS', 30, 1),
     auditDays: variables.count('BACKUP_AUDIT_DAYS', 7),
     auditRepair: variables.yes('BACKUP_AUDIT_REPAIR', false),
+    recipients: recipientsIn(variables),
   }
   variables.check()
   return settings

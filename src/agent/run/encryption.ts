@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
@@ -68,12 +69,43 @@ export async function encryptToFile(
 }
 
 /**
+ * Encrypt a content as it streams by.
+ *
+ * @throws Error with age's message
+ */
+export async function* encrypted(
+  content: AsyncIterable<Buffer>,
+  recipients: readonly string[],
+): AsyncGenerator<Buffer> {
+  const to = recipients.flatMap(recipient => ['--recipient', recipient])
+  yield* through(spawn('age', ['--encrypt', ...to], { stdio: 'pipe' }), content, why => new Error(`age: ${why}`))
+}
+
+/** How large an encrypted content is, within some hundred bytes: a header, and 16 bytes for each 64 KiB. */
+export function encryptedSize(bytes: number, recipients: readonly string[]): number {
+  return bytes + 16 * Math.ceil(bytes / 65_536) + 200 * (recipients.length + 1)
+}
+
+/** Tells whether two contents are encrypted to the same recipients; not who they are. */
+export function recipientsMark(recipients: readonly string[]): string {
+  return createHash('sha256')
+    .update([...recipients].sort().join(' '))
+    .digest('hex')
+    .slice(0, 16)
+}
+
+/**
  * Check that an encrypted copy comes with a private key.
  *
  * @throws Failure environment
  */
 export function requireIdentity(name: string, identity: string | undefined): void {
-  if (!isEncrypted(name) || identity) return
+  if (isEncrypted(name)) requireKey(name, identity)
+}
+
+/** @throws Failure environment if there is no private key */
+export function requireKey(name: string, identity: string | undefined): void {
+  if (identity) return
   throw new Failure(
     'environment',
     `${name} is encrypted, and BACKUP_IDENTITY is not set: nothing was changed. Set it to the private age key (AGE-SECRET-KEY-…) of one of its recipients`,
@@ -94,12 +126,31 @@ export async function* decrypted(
   content: AsyncIterable<Buffer>,
   identity: string | undefined,
 ): AsyncGenerator<Buffer> {
-  requireIdentity(name, identity)
+  requireKey(name, identity)
   // With a socket as its input, which Node's pipes are, bash would read ~/.bashrc.
   const age = spawn('bash', ['--norc', '-c', OPEN], {
     env: { PATH: process.env.PATH, BACKUP_IDENTITY: identity?.trim() },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: 'pipe',
   })
+  yield* through(age, content, why => {
+    // Not in age's words, which could quote the key.
+    const cause = why.includes('/dev/fd/')
+      ? 'it is no private age key, AGE-SECRET-KEY-…'
+      : why.includes('no identity matched') && 'it is the key of none of its recipients'
+    if (!cause) return new Error(why.replace(/^age: (error: )?/, ''))
+    return new Failure(
+      'restore',
+      `${name} does not open with BACKUP_IDENTITY: ${cause}. Nothing was changed; the receipt of the copy names its recipients`,
+    )
+  })
+}
+
+/** What a program makes of a content. @throws what `failed` makes of the first line that it said, if it fails */
+async function* through(
+  age: ChildProcessWithoutNullStreams,
+  content: AsyncIterable<Buffer>,
+  failed: (why: string) => Error,
+): AsyncGenerator<Buffer> {
   const said = text(age.stderr)
   const ended = once(age, 'close')
   // If age ends early, its own message is the cause.
@@ -113,17 +164,7 @@ export async function* decrypted(
     const [code] = await ended
     await fed
     if (unread && (unread as NodeJS.ErrnoException).code !== 'EPIPE') throw unread
-    if (code === 0) return
-    const why = (await said).trim().split('\n')[0] ?? ''
-    // Not in age's words, which could quote the key.
-    const cause = why.includes('/dev/fd/')
-      ? 'it is no private age key, AGE-SECRET-KEY-…'
-      : why.includes('no identity matched') && 'it is the key of none of its recipients'
-    if (!cause) throw new Error(why.replace(/^age: (error: )?/, ''))
-    throw new Failure(
-      'restore',
-      `${name} does not open with BACKUP_IDENTITY: ${cause}. Nothing was changed; the receipt of the copy names its recipients`,
-    )
+    if (code !== 0) throw failed((await said).trim().split('\n')[0] ?? '')
   } finally {
     age.kill()
   }

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { stripTypeScriptTypes } from 'node:module'
 import type { MediaSystem } from '../../kinds/index.ts'
+import { openTreeByHand } from '../../kinds/media.ts'
 import { ownFolders } from '../../store/folders.ts'
 import { differences, type Facts } from '../content/difference.ts'
 import { bytesOnly } from '../content/media-tree.ts'
+import { labEncrypt, labKitKey } from '../kit-key.ts'
 import { emptyVolume, type InContainer, toolsContainer, withPod, withVolume } from '../pod.ts'
 import { rcloneRemote } from '../reach.ts'
 import { claimOf, type LabKind, labNamespace, labVolume } from './kind.ts'
@@ -15,12 +17,14 @@ export const labMedia: LabKind<MediaSystem> = {
     namespace: labNamespace(system),
     source: labVolume(system.source, system.name),
     replica: labVolume(system.replica, `${system.name}-replica`),
+    ...(system.encrypt && { encrypt: labEncrypt(system.name, system.encrypt) }),
   }),
 
-  needs({ name, namespace, source, replica }, { files }) {
+  needs({ name, namespace, source, replica, encrypt }, { files }) {
     const claim = claimOf(source)
     const item = { system: name, namespace, claim, replica: claimOf(replica), files }
-    return { content: [{ list: 'lab_media', key: `${namespace}/${claim}`, item }] }
+    const content = [{ list: 'lab_media', key: `${namespace}/${claim}`, item }]
+    return { content, ...(encrypt && { drillKeys: [{ namespace, ...encrypt.drillIdentity, system: name }] }) }
   },
 
   async state(system, lab) {
@@ -69,6 +73,7 @@ export const labMedia: LabKind<MediaSystem> = {
         AWS_ACCESS_KEY_ID: store.accessKeyId,
         AWS_SECRET_ACCESS_KEY: store.secretAccessKey,
         BACKUP_VOLUME_B: '/copy/whole',
+        ...(system.encrypt && { BACKUP_IDENTITY: labKitKey.identity }),
       },
     }
     log('starting a pod with an empty folder')
@@ -83,6 +88,11 @@ export const labMedia: LabKind<MediaSystem> = {
       // The manifest restores the times; asking the bucket for them would double the requests.
       const how = ['--use-server-modtime', '--transfers=8', '--quiet']
       await inContainer('tools', ['rclone', 'copy', `store:${receipt.bucket}`, '/copy/files', ...without, ...how])
+      if (system.encrypt) {
+        log('decrypting them')
+        const script = `cd /copy; mv files media; export KEY=/copy/key; cat > $KEY\n${openTreeByHand}\nmv media files`
+        await inContainer('tools', ['bash', '-euo', 'pipefail', '-c', script], `${labKitKey.identity}\n`)
+      }
       const files = differences('files', bytesOnly(original), bytesOnly(await fingerprint('/copy/files')))
       if (files.length > 0) return files
 
