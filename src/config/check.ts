@@ -183,7 +183,7 @@ function inWords(error: ErrorObject, path: string, file: string): Problem {
 }
 
 // The names of keys whose value, wrongly written as a text, may be a secret.
-const sensitive = /passw|secret|token|credential|identity|(^|[^a-z])keys?$/i
+const sensitive = /passw|secret|token|credential|identity|webhook|mattermost|(^|[^a-z])keys?$/i
 
 /** A value for a message: short, and never one that may be a secret. */
 function shown(value: unknown, path: string): string {

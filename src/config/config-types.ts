@@ -111,7 +111,7 @@ export interface WrittenConfig<Cluster extends string, Store extends string> {
       /** The value of the label `release`, by which kube-prometheus finds what it reads */
       release: string
     }
-    /** Where AWX writes what the receipts prove of each month, as HTML and JSON, for an auditor to fetch */
+    /** Where AWX writes what the receipts prove of each month, as HTML and JSON, for an auditor to fetch. Left out: nowhere */
     reports?: {
       /** A private bucket, of no system */
       bucket: string

@@ -209,7 +209,7 @@ export const configSchema = Type.Object(
               {
                 additionalProperties: false,
                 description:
-                  'Where AWX writes what the receipts prove of each month, as HTML and JSON, for an auditor to fetch',
+                  'Where AWX writes what the receipts prove of each month, as HTML and JSON, for an auditor to fetch. Left out: nowhere',
               },
             ),
           ),

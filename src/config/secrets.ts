@@ -7,6 +7,8 @@ const secrets: readonly { readonly what: string; readonly pattern: RegExp }[] = 
   { what: 'a private age key', pattern: /AGE-(SECRET-KEY|PLUGIN)-[A-Z0-9-]+/gi },
   { what: 'a private key', pattern: /-----BEGIN[ A-Z0-9]*PRIVATE KEY-----[\s\S]*/g },
   { what: 'a password in an address', pattern: /(?<=[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/gi },
+  { what: 'a password in an address', pattern: /(?<=^[\w.-]+:)[^\s/:@]+(?=@[\w.-]+[:/])/g },
+  { what: 'a password', pattern: /(?<=\bpassw(?:or)?d=)\S+/gi },
   {
     what: 'a secret in the query of an address',
     pattern: /(?<=[?&][\w-]*(?:token|secret|passw|key|signature|sig)[\w-]*=)[^&\s]+/gi,
@@ -24,7 +26,8 @@ function looksRandom(text: string): boolean {
 
 /** The text with every secret in it replaced by `***`. */
 export function redact(text: string): string {
-  return secrets.reduce((left, { pattern }) => left.replaceAll(pattern, '***'), text)
+  const left = secrets.reduce((left, { pattern }) => left.replaceAll(pattern, '***'), text)
+  return left.replaceAll(/[A-Za-z0-9+/]{20,}/g, word => (looksRandom(word) ? '***' : word))
 }
 
 /** What kind of secret a text holds, if any. */

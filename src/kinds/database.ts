@@ -43,7 +43,7 @@ import {
 } from './restore.ts'
 import { byHand, confirmation, kubectl, launch, portOf, shellWord } from './runbook.ts'
 import { secondCopyTemplates } from './second.ts'
-import { volumePlace, volumeText } from './volume.ts'
+import { volumeFindings, volumePlace, volumeText } from './volume.ts'
 
 const schema = Type.Object(
   {
@@ -223,6 +223,7 @@ export const database: SystemKind<DatabaseSystem> = {
   cronjobs: cronjobNames,
   check: system => [
     ...imageFindings(system, 'sql-backup'),
+    ...volumeFindings('volume', system.volume),
     ...encryptFindings(system),
     ...(system.compression === 'zstd' && system.image !== undefined
       ? [

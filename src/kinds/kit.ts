@@ -182,6 +182,18 @@ export const kit: SystemKind<KitSystem> = {
   cronjobs: cronjobNames,
   check: system => [
     ...imageFindings(system, undefined),
+    // Each Secret is a volume of the pod, and two volumes cannot have one path.
+    ...system.secrets.flatMap(({ name }, index) =>
+      system.secrets.findIndex(other => other.name === name) === index
+        ? []
+        : [
+            {
+              key: `secrets[${index}].name`,
+              message: `the Secret \`${name}\` is in this list already`,
+              suggest: 'list all of its keys in one place',
+            },
+          ],
+    ),
     ...system.secrets.flatMap(({ name, keys, type }, index) => {
       const usual = type === undefined ? usualType(keys) : undefined
       return usual === undefined

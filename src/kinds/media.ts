@@ -36,7 +36,7 @@ import {
 } from './restore.ts'
 import { byHand, confirmation, kubectl, launch } from './runbook.ts'
 import { secondCopyTemplates } from './second.ts'
-import { volumePlace, volumeText } from './volume.ts'
+import { volumeFindings, volumePlace, volumeText } from './volume.ts'
 
 const schema = Type.Object(
   {
@@ -203,6 +203,8 @@ export const media: SystemKind<MediaSystem> = {
   check: system => [
     ...imageFindings(system, 'volume-replicator'),
     ...encryptFindings(system),
+    ...volumeFindings('source', system.source),
+    ...volumeFindings('replica', system.replica),
     ...(system.keep === 1
       ? []
       : [

@@ -24,6 +24,7 @@ function images(config: Config): { path: string; image: string }[] {
     { path: 'agent.image', image: config.agent.image },
     { path: 'agent.drillImage', image: config.agent.drillImage },
     { path: 'executionEnvironment', image: config.executionEnvironment },
+    ...(config.statusService ? [{ path: 'statusService.image', image: config.statusService.image }] : []),
     ...config.systems.flatMap((system, index) =>
       kindOf(system)
         .images(system)

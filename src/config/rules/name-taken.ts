@@ -1,5 +1,5 @@
 import { backupsGroup, cronjobsGroup, groupName, statusGroup, statusHost } from '../../kinds/groups.ts'
-import { kinds } from '../../kinds/index.ts'
+import { kindOf, kinds } from '../../kinds/index.ts'
 import { type Finding, placeOf, type Rule, repeated } from './rule.ts'
 
 // Names that Ansible, or this project's inventory, gives a meaning of their own.
@@ -11,7 +11,7 @@ const taken = new Set([
 export const nameTaken: Rule = {
   id: 'name-taken',
   description:
-    'Names become hosts and groups of the inventory: a system may not have the name of a group, and two clusters or environments may not become one group.',
+    'Names become hosts and groups of the inventory: a system may not have the name of a group, one with a host of its own not that of a cluster, and two clusters or environments may not become one group.',
   check: config => [
     ...config.systems.flatMap(({ name }, index): Finding[] =>
       taken.has(name)
@@ -20,6 +20,17 @@ export const nameTaken: Rule = {
               path: placeOf(config, index, 'name'),
               message: `\`${name}\` is a reserved name of the inventory`,
               suggest: `choose another name, such as \`${name}-backup\``,
+            },
+          ]
+        : [],
+    ),
+    ...config.systems.flatMap((system, index): Finding[] =>
+      kindOf(system).cluster(system) === undefined && config.clusters.some(({ name }) => name === system.name)
+        ? [
+            {
+              path: placeOf(config, index, 'name'),
+              message: `\`${system.name}\` is the name of a cluster, and both would have the credential \`Store: ${system.name}\``,
+              suggest: `choose another name, such as \`${system.name}-server\``,
             },
           ]
         : [],

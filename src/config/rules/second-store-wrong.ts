@@ -28,6 +28,7 @@ export const secondStoreWrong: Rule = {
           ]
         : []),
     ])
+    const hosts = new Map(stores.map(({ name, endpoint }) => [name, hostOf(endpoint)]))
     const used = new Map<string, string>()
     const ofSystems = config.systems.flatMap((system, index): Finding[] => {
       const { second } = system
@@ -40,7 +41,8 @@ export const secondStoreWrong: Rule = {
         ]
       }
       const findings: Finding[] = []
-      const bucket = `${second.store} ${second.bucket}`
+      // Two stores of one address are one.
+      const bucket = `${hosts.get(second.store)} ${second.bucket}`
       const other = used.get(bucket)
       if (other !== undefined) {
         findings.push({
@@ -64,5 +66,5 @@ export const secondStoreWrong: Rule = {
 }
 
 function hostOf(endpoint: string): string {
-  return URL.canParse(endpoint) ? new URL(endpoint).host : endpoint
+  return URL.canParse(endpoint) ? new URL(endpoint).host.replace(/\.(?=:|$)/, '') : endpoint
 }

@@ -500,6 +500,49 @@ it.each<[string, (c: Breakable) => void, string]>([
     ],
   ),
   [
+    'a Secret that a kit lists twice',
+    c => {
+      const [first] = c.systems[kit].secrets
+      c.systems[kit].secrets = [first, structuredClone(first)]
+    },
+    `system-contradictory ${at(kit, 'secrets[1].name')}`,
+  ],
+  [
+    'a storage class of a claim that must exist',
+    c => {
+      delete c.systems[database].volume.size
+    },
+    `system-contradictory ${at(database, 'volume.storageClass')}`,
+  ],
+  [
+    'a status service that is not pinned',
+    c => {
+      c.statusService.image = 'registry.example/status:latest'
+    },
+    'image-not-pinned statusService.image',
+  ],
+  [
+    'a Rancher server with the name, and so the credential, of a cluster',
+    c => {
+      c.systems[rancher].name = 'production'
+    },
+    `name-taken systems[${rancher}] (production).name`,
+  ],
+  [
+    'one bucket of two stores of one address',
+    c => {
+      const store = { ...c.store, endpoint: 'https://s3.offsite.example' }
+      c.otherStores = [
+        { ...store, name: 'one' },
+        { ...store, name: 'two', endpoint: 'https://S3.offsite.example.:443/' },
+      ]
+      const second = { bucket: 'x-second', keep: 7, schedule: { every: 'day', at: '06:00' } }
+      c.systems[database].second = { ...second, store: 'one' }
+      c.systems[database + 1].second = { ...second, store: 'two' }
+    },
+    `second-store-wrong ${at(database + 1, 'second.bucket')}`,
+  ],
+  [
     'two environments that become one group',
     c => {
       c.clusters[0].environment = 'a-b'
@@ -537,6 +580,27 @@ describe('a secret in the config is refused, and never repeated', () => {
       'a password in an address',
       c => {
         c.repository.url = `https://git:${password}@github.example/x.git`
+      },
+      password,
+    ],
+    [
+      'a password in an address for ssh',
+      c => {
+        c.repository.url = `git:${password}@github.example:x.git`
+      },
+      password,
+    ],
+    [
+      'a password in a connection string',
+      c => {
+        c.systems[database].service = `host=database password=${password}`
+      },
+      password,
+    ],
+    [
+      'a webhook that is not written as an address',
+      c => {
+        c.notifications.mattermost = `hooks.example/${password}`
       },
       password,
     ],

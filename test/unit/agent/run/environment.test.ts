@@ -18,6 +18,7 @@ test('the contract of sql-backup, with its defaults', () => {
     volume: '/backup',
     tier: 'hourly',
     keep: 24,
+    lockWaitSeconds: 1800,
     prior: { tier: 'hourly', count: 24 },
     compression: 'gzip',
     recipients: [],
