@@ -21,6 +21,8 @@ class Editor {
       cwd: projectRoot,
       stdio: ['pipe', 'pipe', 'ignore'],
     })
+    // It may be ended while it still asks something.
+    this.#server.stdin?.on('error', () => {})
     this.#server.stdout?.on('data', (chunk: Buffer) => this.#receive(chunk))
   }
 
