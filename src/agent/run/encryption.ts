@@ -26,7 +26,11 @@ export function contentName(name: string): string {
 
 /** The public age keys in `BACKUP_RECIPIENTS`, each of which opens a copy alone; none: copies are not encrypted. */
 export function recipientsIn(variables: Variables): string[] {
-  return (variables.optional('BACKUP_RECIPIENTS') ?? '').split(/[\s,]+/).filter(Boolean)
+  const recipients = (variables.optional('BACKUP_RECIPIENTS') ?? '').split(/[\s,]+/).filter(Boolean)
+  // Not quoted, and never given to age, which would: it may be a private key.
+  const wrong = recipients.findIndex(recipient => !recipient.startsWith('age1'))
+  if (wrong >= 0) variables.problem(`BACKUP_RECIPIENTS: number ${wrong + 1} is no public age key, age1…`)
+  return recipients
 }
 
 /** The private age keys in `BACKUP_IDENTITY`, which only restores and drills of encrypted copies need. */
@@ -115,6 +119,12 @@ export function requireKey(name: string, identity: string | undefined): void {
 // The key goes through a pipe: it is in no file and on no command line.
 const OPEN = `exec age --decrypt --identity <(printf '%s\\n' "$BACKUP_IDENTITY")`
 
+/** Whether the input could not be written because age had ended by itself with a code. */
+function endedEarly(error: unknown, code: number | null): boolean {
+  const { code: why } = error as NodeJS.ErrnoException
+  return why === 'EPIPE' || (why === 'ERR_STREAM_PREMATURE_CLOSE' && code !== null && code !== 0)
+}
+
 /**
  * Decrypt the content of the object `name` as it streams by. What it yields is authentic, but only its end without an
  * error says that it was all of it.
@@ -163,7 +173,7 @@ async function* through(
     yield* age.stdout as AsyncIterable<Buffer>
     const [code] = await ended
     await fed
-    if (unread && (unread as NodeJS.ErrnoException).code !== 'EPIPE') throw unread
+    if (unread && !endedEarly(unread, code)) throw unread
     if (code !== 0) throw failed((await said).trim().split('\n')[0] ?? '')
   } finally {
     age.kill()
