@@ -5,6 +5,7 @@ import type { Environment } from '../store/client.ts'
 import { agentKinds } from './kinds.ts'
 import { conclude, exitCodesHelp, Failure } from './run/outcome.ts'
 import { asksForRestore } from './run/restore-settings.ts'
+import { secretsFrom } from './run/secrets.ts'
 
 // Only the command that runs is loaded: all of them would take another 15 MB.
 const commands: Record<string, () => Promise<{ command: CommandModule }>> = {
@@ -36,6 +37,8 @@ export function commandOf(env: Environment): string {
     `no command: give one (see --help), or set ${choices.join(', ')}, FROM_BACKUP for restore`,
   )
 }
+
+Object.assign(process.env, secretsFrom(process.env))
 
 const args = hideBin(process.argv)
 if (args.length === 0) {

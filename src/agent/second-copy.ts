@@ -21,7 +21,11 @@ export const command: CommandModule = {
     yargs
       .example('BACKUP_SYSTEM=… S3_BUCKET_NAME=… BACKUP_SECOND_ENDPOINT=… BACKUP_SECOND_BUCKET=… $0 second-copy', '')
       .epilogue('The second store has receipts of its own, and keeps BACKUP_SECOND_COUNT copies.'),
-  handler: () => conclude('second-copy', process.env, stop => secondCopy(process.env, stop)),
+  handler: () => {
+    // A second copy is not a backup: the check that waits for backups must not hear of it.
+    const env = { ...process.env, BACKUP_HEARTBEAT_URL: undefined }
+    return conclude('second-copy', env, stop => secondCopy(env, stop))
+  },
 }
 
 /**

@@ -15,7 +15,6 @@ import { drillReceipts } from './run/drill-receipt.ts'
 import { namedPlace, Variables } from './run/environment.ts'
 import { log } from './run/log.ts'
 import { conclude, Failure, type Result } from './run/outcome.ts'
-import { withSecrets } from './run/secrets.ts'
 
 export const command: CommandModule = {
   command: 'verify',
@@ -31,7 +30,7 @@ export const command: CommandModule = {
   handler: ({ deep }) => {
     // A verification is not a backup: the check that waits for backups must not hear of it.
     const env = {
-      ...withSecrets(process.env),
+      ...process.env,
       BACKUP_HEARTBEAT_URL: undefined,
       ...(deep === true && { BACKUP_DEEP: 'yes' }),
     }

@@ -8,7 +8,6 @@ import { uploadVerified, type VerifiedObject } from '../../store/upload.ts'
 import { ageVersion, encryptedName, encryptionDetails, encryptToFile } from '../run/encryption.ts'
 import { log, progress, sized } from '../run/log.ts'
 import { conclude, Failure, type Result } from '../run/outcome.ts'
-import { withSecrets } from '../run/secrets.ts'
 import { archiveName, countEntries, pack, tagOf, takenOf } from './archive.ts'
 import { type Copied, checkCopy, copyChanges, copyWhileRunning } from './copy.ts'
 import type { Container } from './docker.ts'
@@ -258,7 +257,7 @@ export const command: CommandModule = {
       describe: 'a drill starts "isolate-network" beside its second Rancher',
     }),
   handler: async ({ action }) => {
-    const env = withSecrets(process.env)
+    const { env } = process
     if (action === 'take') await conclude('snapshot', env, stop => snapshot(env, stop))
     if (action === 'drill') await conclude('snapshot drill', env, stop => runDrill(env, stop))
     if (action === 'isolate-network') await conclude('snapshot isolate-network', env, () => isolated(env))

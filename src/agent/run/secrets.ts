@@ -3,18 +3,17 @@ import type { Environment } from '../../store/client.ts'
 import { log } from './log.ts'
 
 /**
- * The environment, merged with the variables of the JSON file `BACKUP_SECRETS_FILE`, which is deleted after it is read.
+ * The variables of the JSON file `BACKUP_SECRETS_FILE`, which is deleted after it is read; none if it is not set.
  * So the keys are neither on a disk nor in the output of `docker inspect`.
  */
-export function withSecrets(env: Environment): Environment {
-  const file = env.BACKUP_SECRETS_FILE
-  if (!file) return env
+export function secretsFrom({ BACKUP_SECRETS_FILE: file }: Environment): Record<string, string> {
+  if (!file) return {}
   try {
     const secrets = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>
     rmSync(file)
-    return { ...env, ...secrets }
+    return secrets
   } catch (error) {
     log(`cannot read BACKUP_SECRETS_FILE: ${(error as Error).message}`)
-    return env
+    return {}
   }
 }
