@@ -147,17 +147,22 @@ export const anyConfig: fc.Arbitrary<Config> = fc
       if (own.protect) own.protect.days = 200
       if ('cluster' in own) own.cluster = config.clusters[(choice + index) % config.clusters.length].name
       for (const key of ['volume', 'source', 'replica']) {
-        if (key in own)
-          own[key] =
-            'nfs' in own[key]
-              ? { nfs: { server: 'nfs.example', path: `/${key}/${index}` } }
-              : { ...own[key], claim: `${key}-${index}` }
+        if (!(key in own)) continue
+        own[key] =
+          'nfs' in own[key]
+            ? { nfs: { server: 'nfs.example', path: `/${key}/${index}` } }
+            : { ...own[key], claim: `${key}-${index}` }
+        // A claim that must exist already has its class.
+        if (own[key].size === undefined) delete own[key].storageClass
       }
       if ('dataDirectory' in own) {
         Object.assign(own, { dataDirectory: `/data/${index}`, stagingDirectory: `/staging/${index}` })
         own.stopDeadlineSeconds = Math.min(own.stopDeadlineSeconds, own.windowMinutes * 60)
       }
       if (own.kind === 'media') own.keep = 1
+      if (own.kind === 'kit') {
+        own.secrets = [...new Map(own.secrets.map((secret: Shaped) => [secret.name, secret])).values()]
+      }
       // In sequence: AWX's schedules must not overlap with the backup that stops Rancher.
       if ('at' in own.schedule)
         own.schedule.at = `${String(time.hour).padStart(2, '0')}:${String(time.minute).padStart(2, '0')}`
