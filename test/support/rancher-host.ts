@@ -238,7 +238,7 @@ PYTHON
   /**
    * Make the machine itself run a script the moment a step begins, faster than is possible from outside.
    *
-   * @param script bash; `$agent` is the process of the run's container
+   * @param script bash; `$agent` is the first process of the run's container, `$node` the agent itself
    */
   async at(step: string, script: string): Promise<{ done: Promise<string> }> {
     const record = `${this.staging}/run.json`
@@ -246,11 +246,18 @@ PYTHON
     const done = this.shell(`
       # Without a process of its own for each look: hundreds of them a second would slow Rancher's restart.
       exec {pause}<> <(:)
+      agent=
       for (( SECONDS = 0; SECONDS < 600; )); do
         text=
-        if [ -e ${record} ]; then IFS= read -rd '' text 2>/dev/null < ${record} || true; fi
+        if [ -e ${record} ]; then
+          # Asked while the run is at its first step: a later step may last a tenth of a second only.
+          if [ -z "$agent" ]; then
+            agent=$(docker container inspect --format '{{.State.Pid}}' ${this.container}-backup)
+            node=$(pgrep --parent "$agent")
+          fi
+          IFS= read -rd '' text 2>/dev/null < ${record} || true
+        fi
         if [[ $text == *'"name":"${step}"'* ]]; then
-          agent=$(docker container inspect --format '{{.State.Pid}}' ${this.container}-backup)
           ${script}
           exit 0
         fi

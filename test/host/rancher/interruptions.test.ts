@@ -81,7 +81,7 @@ describe('if the run cannot, the guard starts Rancher', { timeout: 300_000 }, ()
   test.for([
     ['the agent is killed while Rancher stops', 'stop', 'kill -KILL $agent'],
     ['the agent is killed in mid-copy', 'copy what changed', 'kill -KILL $agent'],
-    ['the agent hangs in mid-copy', 'copy what changed', 'kill -STOP $(pgrep --parent $agent) $agent'],
+    ['the agent hangs in mid-copy', 'copy what changed', 'kill -STOP $node $agent'],
     ['the Docker daemon is restarted', 'copy what changed', 'pkill --oldest --exact dockerd'],
     ['the host is rebooted', 'copy what changed', 'touch reached'],
   ])('%s', async ([how, step, script]) => {
