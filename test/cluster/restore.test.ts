@@ -114,7 +114,7 @@ test('a restore of a database gets its answers and no others, and the backup vol
   expect(job.environment).toEqual({
     AWS_DEFAULT_REGION: 'us-east-1',
     BACKUP_QUESTIONS: expect.stringContaining('"RESTORE_REPLACE":"Replace what is there?"'),
-    BACKUP_PLACE: 'production/production-stack',
+    BACKUP_PLACE: 'production/production-production-stack',
     BACKUP_SYSTEM: 'production-stack-db',
     DATABASE: 'frag',
     FROM_BACKUP: 'LATEST',
