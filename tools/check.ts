@@ -2,7 +2,7 @@ import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { runCheckers } from '../src/validate/checkers.ts'
 
 export const command = 'check'
-export const describe = 'Check format and types, and run the unit tests; takes less than a minute'
+export const describe = 'Check format and types, and run the unit tests'
 export const builder = {}
 
 export async function handler(): Promise<void> {
