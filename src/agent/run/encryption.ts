@@ -48,6 +48,11 @@ export async function ageVersion(recipients: readonly string[]): Promise<{ age?:
   return recipients.length > 0 ? { age: (await execa('age', ['--version'])).stdout } : {}
 }
 
+/** The arguments with which age encrypts to every recipient. */
+function encryptTo(recipients: readonly string[]): string[] {
+  return ['--encrypt', ...recipients.flatMap(recipient => ['--recipient', recipient])]
+}
+
 /**
  * Encrypt a text or a file to every recipient.
  *
@@ -59,8 +64,7 @@ export async function encryptToFile(
   target: string,
   stop: AbortSignal,
 ): Promise<void> {
-  const to = recipients.flatMap(recipient => ['--recipient', recipient])
-  const { failed, stderr } = await execa('age', ['--encrypt', ...to, '--output', target], {
+  const { failed, stderr } = await execa('age', [...encryptTo(recipients), '--output', target], {
     ...('text' in content ? { input: content.text } : { inputFile: content.file }),
     cancelSignal: stop,
     reject: false,
@@ -81,8 +85,7 @@ export async function* encrypted(
   content: AsyncIterable<Buffer>,
   recipients: readonly string[],
 ): AsyncGenerator<Buffer> {
-  const to = recipients.flatMap(recipient => ['--recipient', recipient])
-  yield* through(spawn('age', ['--encrypt', ...to], { stdio: 'pipe' }), content, why => new Error(`age: ${why}`))
+  yield* through(spawn('age', encryptTo(recipients), { stdio: 'pipe' }), content, why => new Error(`age: ${why}`))
 }
 
 /** How large an encrypted content is, within some hundred bytes: a header, and 16 bytes for each 64 KiB. */
