@@ -44,10 +44,16 @@ export async function launcher(lab: Lab, log: (line: string) => void, signal: Ab
   }
 }
 
-/** The private keys with which AWX's jobs open the copies of hosts. */
+/** The private keys with which AWX's jobs open encrypted copies, if a credential, not a Secret, holds them. */
 function privateKeys({ systems }: Config): CredentialInputs {
-  const of = (name: string) => [`Key: ${name}`, { identity: labDrillKey(name).identity }] as const
-  return Object.fromEntries(systems.filter(({ kind }) => kind === 'rancher').map(({ name }) => of(name)))
+  return Object.fromEntries(
+    systems.flatMap(system =>
+      kindOf(system)
+        .templates(system)
+        .flatMap(({ credentials }) => credentials.filter(({ type }) => type === 'Private age key'))
+        .map(({ name }) => [name, { identity: labDrillKey(system.name).identity }]),
+    ),
+  )
 }
 
 /** Deploys the CronJobs, volumes and Secrets of every cluster. */
