@@ -1,18 +1,6 @@
 import { configSchema } from '../config/schema.ts'
 import { kinds } from '../kinds/index.ts'
-
-/** What the types need of a JSON Schema. */
-interface Schema {
-  readonly type?: string
-  readonly description?: string
-  readonly properties?: Readonly<Record<string, Schema>>
-  readonly patternProperties?: Readonly<Record<string, Schema>>
-  readonly required?: readonly string[]
-  readonly items?: Schema
-  readonly anyOf?: readonly Schema[]
-  readonly enum?: readonly unknown[]
-  readonly const?: unknown
-}
+import type { Schema } from './schema.ts'
 
 // The names that one part of a config defines and others refer to: an editor offers those that are there.
 const defined: Readonly<Record<string, string>> = { '.clusters[].name': 'Cluster', '.otherStores[].name': 'Store' }

@@ -4,21 +4,7 @@ import { configSchema } from '../config/schema.ts'
 import { kinds } from '../kinds/index.ts'
 import { choicesOf, type JobOption, type OptionTable, variableOf } from '../kinds/options.ts'
 import { scheduleForms } from '../schedule/index.ts'
-
-/** What the reference reads of a JSON Schema. */
-interface Schema {
-  readonly type?: string
-  readonly description?: string
-  readonly properties?: Readonly<Record<string, Schema>>
-  readonly required?: readonly string[]
-  readonly items?: Schema
-  readonly anyOf?: readonly Schema[]
-  readonly enum?: readonly unknown[]
-  readonly const?: unknown
-  readonly pattern?: string
-  readonly minimum?: number
-  readonly maximum?: number
-}
+import type { Schema } from './schema.ts'
 
 const made = (from: string) => `<!-- Made from ${from} by \`npm run generate\`. Changes here are lost. -->\n`
 
