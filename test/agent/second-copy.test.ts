@@ -9,7 +9,7 @@ import { fillTree, treeFingerprint } from '../../src/lab/content/media-tree.ts'
 import { deleteKeys } from '../../src/store/list.ts'
 import { chainProblems, readReceipts } from '../../src/store/receipt.ts'
 import { folder, runAgent } from '../support/agent.ts'
-import { freshBucket, type TestBucket } from '../support/bucket.ts'
+import { freshBucket, mediaTo, type TestBucket } from '../support/bucket.ts'
 import { startServer } from '../support/postgres.ts'
 
 /** The variables of a second store, which here is a bucket of the same gateway. */
@@ -20,18 +20,6 @@ function secondOf({ bucket, env }: TestBucket, count = 3): Record<string, string
     BACKUP_SECOND_ENDPOINT: String(env.RCLONE_S3_ENDPOINT),
     BACKUP_SECOND_ACCESS_KEY_ID: String(env.AWS_ACCESS_KEY_ID),
     BACKUP_SECOND_SECRET_ACCESS_KEY: String(env.AWS_SECRET_ACCESS_KEY),
-  }
-}
-
-/** The variables of a run that copies a tree to a bucket. */
-function mediaOf({ bucket, env }: TestBucket, source: string) {
-  return {
-    ...env,
-    REPLICATE_DIRECTION: 'BtoA',
-    USE_RCLONE: 'yes',
-    S3_BUCKET_NAME: bucket,
-    BACKUP_SYSTEM: 'media',
-    BACKUP_VOLUME_B: source,
   }
 }
 
@@ -127,7 +115,7 @@ test('media: what changed, with what was deleted in the trash; restored and dril
 test('a damaged copy in the first store is not copied, and the second copy stays as it was', async () => {
   const [first, second, source] = [await freshBucket(), await freshBucket(), await folder()]
   for (const name of ['a', 'b']) writeFileSync(join(source, name), `the content of ${name}`)
-  const env = mediaOf(first, source)
+  const env = mediaTo(first, source)
   const copy = () => runAgent({ ...env, ...secondOf(second) }, ['second-copy'])
   expect((await runAgent(env)).code).toBe(0)
   await first.put('a', 'ransom')
@@ -150,7 +138,7 @@ test('a second store that is away fails the second copy alone', async () => {
   const [first, source] = [await freshBucket(), await folder()]
   writeFileSync(join(source, 'a'), 'a')
   const env = {
-    ...mediaOf(first, source),
+    ...mediaTo(first, source),
     ...secondOf(first),
     BACKUP_SECOND_ENDPOINT: 'http://127.0.0.1:9',
   }

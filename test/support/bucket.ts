@@ -142,3 +142,15 @@ function testBucket(bucket: string, store: Store, env: Record<string, string>): 
     },
   }
 }
+
+/** The variables of a run that copies a tree to a bucket. */
+export function mediaTo({ bucket, env }: TestBucket, source: string): Record<string, string> {
+  return {
+    ...env,
+    REPLICATE_DIRECTION: 'BtoA',
+    USE_RCLONE: 'yes',
+    S3_BUCKET_NAME: bucket,
+    BACKUP_SYSTEM: 'media',
+    BACKUP_VOLUME_B: source,
+  }
+}

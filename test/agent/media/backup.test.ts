@@ -19,7 +19,7 @@ import { differences } from '../../../src/lab/content/difference.ts'
 import { bytesOnly, fillTree, treeFingerprint, withoutKeys } from '../../../src/lab/content/media-tree.ts'
 import { chainProblems, readReceipts } from '../../../src/store/receipt.ts'
 import { folder, requireTools, runAgent, startAgent } from '../../support/agent.ts'
-import { freshBucket, type TestBucket } from '../../support/bucket.ts'
+import { freshBucket, mediaTo, type TestBucket } from '../../support/bucket.ts'
 import { rclone } from '../../support/rclone.ts'
 
 beforeAll(() => requireTools({ rsync: 'rsync', rclone: 'rclone', flock: 'util-linux' }))
@@ -32,20 +32,9 @@ async function tree(files = 100): Promise<string> {
   return path
 }
 
-function toBucket({ bucket, env }: TestBucket, source: string): Record<string, string> {
-  return {
-    ...env,
-    REPLICATE_DIRECTION: 'BtoA',
-    USE_RCLONE: 'yes',
-    S3_BUCKET_NAME: bucket,
-    BACKUP_SYSTEM: 'media',
-    BACKUP_VOLUME_B: source,
-  }
-}
-
 async function expectRestored(target: TestBucket, source: string): Promise<void> {
   const copy = await folder()
-  const run = await runAgent({ ...toBucket(target, copy), FROM_BACKUP: 'LATEST' }, ['restore'])
+  const run = await runAgent({ ...mediaTo(target, copy), FROM_BACKUP: 'LATEST' }, ['restore'])
   expect(run.log).toContain('SUCCESS: restore')
   expect(differences('tree', treeFingerprint(source), treeFingerprint(copy), 20)).toEqual([])
 }
@@ -54,7 +43,7 @@ describe('to the bucket', () => {
   test('everything is restored by the manifest, and every file with rclone copy alone', async () => {
     const target = await freshBucket()
     const source = await tree()
-    const first = await runAgent(toBucket(target, source))
+    const first = await runAgent(mediaTo(target, source))
     expect(first.log).toContain('SUCCESS: replicate')
     expect(first.code).toBe(0)
     await expectRestored(target, source)
@@ -74,8 +63,8 @@ describe('to the bucket', () => {
   test('nothing changed: four requests, a new receipt, and an unbroken chain', async () => {
     const target = await freshBucket()
     const source = await tree()
-    await runAgent(toBucket(target, source))
-    const again = await runAgent(toBucket(target, source))
+    await runAgent(mediaTo(target, source))
+    const again = await runAgent(mediaTo(target, source))
     expect(again.result).toMatchObject({ sent: 0, adopted: 0, removed: 0 })
     expect(again.result.requests).toBeLessThanOrEqual(5)
     const { receipts } = await readReceipts(target.store, { bucket: target.bucket, system: 'media' })
@@ -95,7 +84,7 @@ describe('to the bucket', () => {
     mkdirSync(at('becomes-file'))
     writeFileSync(at('becomes-file/inner'), 'x')
     symlinkSync('older', at('link-moves'))
-    await runAgent(toBucket(target, source))
+    await runAgent(mediaTo(target, source))
 
     const { atime, mtime } = statSync(at('same-size'))
     writeFileSync(at('same-size'), '2 same-size')
@@ -115,12 +104,12 @@ describe('to the bucket', () => {
     rmSync(at('link-moves'))
     symlinkSync('grown', at('link-moves'))
     mkdirSync(at('new empty folder'))
-    const run = await runAgent(toBucket(target, source))
+    const run = await runAgent(mediaTo(target, source))
     // The 20 renamed, and of the others: same-size, older, grown, becomes-file and becomes-folder/inner.
     expect(run.result).toMatchObject({ sent: 25, adopted: 1, removed: 23 })
     expect(run.result.requests).toBeLessThanOrEqual(3 * (25 + 23))
     await expectRestored(target, source)
-    expect((await runAgent(toBucket(target, source))).result).toMatchObject({ sent: 0, adopted: 0, removed: 0 })
+    expect((await runAgent(mediaTo(target, source))).result).toMatchObject({ sent: 0, adopted: 0, removed: 0 })
   })
 
   test('deleted and replaced objects stay in the trash, by date, until they are old', async () => {
@@ -128,11 +117,11 @@ describe('to the bucket', () => {
     const source = await tree()
     writeFileSync(join(source, 'a b+c'), 'one')
     writeFileSync(join(source, 'doomed'), 'two')
-    await runAgent(toBucket(target, source))
+    await runAgent(mediaTo(target, source))
     await target.put('.trash/2020-01-01T00:00:00.000Z/long-gone', 'three')
     writeFileSync(join(source, 'a b+c'), 'another')
     rmSync(join(source, 'doomed'))
-    await runAgent(toBucket(target, source))
+    await runAgent(mediaTo(target, source))
     const trash = (await target.objects()).map(({ key }) => key).filter(key => key.startsWith('.trash/'))
     expect(trash).toEqual([
       expect.stringMatching(/^\.trash\/\d{4}-\d\d-\d\dT[\d:.]+Z\/a b\+c$/),
@@ -146,9 +135,9 @@ describe('to the bucket', () => {
     const target = await freshBucket()
     const source = await tree()
     writeFileSync(join(source, 'kept'), 'x')
-    await runAgent(toBucket(target, source))
+    await runAgent(mediaTo(target, source))
     rmSync(join(source, 'kept'))
-    const run = await runAgent({ ...toBucket(target, source), REPLICATE_DELETE: 'no' })
+    const run = await runAgent({ ...mediaTo(target, source), REPLICATE_DELETE: 'no' })
     expect(run.result).toMatchObject({ removed: 0 })
     expect(await target.copies()).toContain('kept')
   })
@@ -158,7 +147,7 @@ describe('to the bucket', () => {
     const source = await folder()
     for (let file = 0; file < 200; file += 1)
       writeFileSync(join(source, `file-${file}`), Buffer.alloc(10_000, `${file} `))
-    const slow = startAgent({ ...toBucket(target, source), BACKUP_BANDWIDTH: '400K', BACKUP_CONCURRENCY: '4' })
+    const slow = startAgent({ ...mediaTo(target, source), BACKUP_BANDWIDTH: '400K', BACKUP_CONCURRENCY: '4' })
     await expect.poll(async () => (await target.copies()).length, { timeout: 30_000 }).toBeGreaterThan(40)
     slow.kill('SIGKILL')
     await slow
@@ -170,7 +159,7 @@ describe('to the bucket', () => {
     await target.put('never-in-the-tree', 'x')
     expect((await readReceipts(target.store, { bucket: target.bucket, system: 'media' })).receipts).toEqual([])
 
-    const run = await runAgent(toBucket(target, source))
+    const run = await runAgent(mediaTo(target, source))
     expect(run.code).toBe(0)
     expect(run.result).toMatchObject({ adopted: sent.length - 1, sent: 200 - sent.length + 1, removed: 1 })
     expect(
@@ -178,16 +167,16 @@ describe('to the bucket', () => {
     ).toEqual([])
     await expectRestored(target, source)
     // The mark of the killed run is gone, so this one asks for nothing but its four.
-    expect((await runAgent(toBucket(target, source))).result.requests).toBeLessThanOrEqual(5)
+    expect((await runAgent(mediaTo(target, source))).result.requests).toBeLessThanOrEqual(5)
   })
 
   test('the next run resumes one that was killed while it deleted', async () => {
     const target = await freshBucket()
     const source = await folder()
     for (let file = 0; file < 300; file += 1) writeFileSync(join(source, `file-${file}`), `${file}`)
-    await runAgent(toBucket(target, source))
+    await runAgent(mediaTo(target, source))
     for (let file = 0; file < 200; file += 1) rmSync(join(source, `file-${file}`))
-    const env = { ...toBucket(target, source), BACKUP_SHRINK_LIMIT_PERCENT: '90' }
+    const env = { ...mediaTo(target, source), BACKUP_SHRINK_LIMIT_PERCENT: '90' }
     const run = startAgent({ ...env, BACKUP_CONCURRENCY: '1' })
     const inTrash = async () => (await target.objects()).filter(({ key }) => key.startsWith('.trash/')).length
     await expect.poll(inTrash, { timeout: 30_000, interval: 10 }).toBeGreaterThan(5)
@@ -202,14 +191,14 @@ describe('to the bucket', () => {
     const target = await freshBucket()
     const source = await tree()
     for (const name of ['changed', 'missing', 'fine']) writeFileSync(join(source, name), `12345 ${name}`)
-    await runAgent(toBucket(target, source))
+    await runAgent(mediaTo(target, source))
     await target.put('changed', '54321 changed')
     await target.store.s3.send(new DeleteObjectCommand({ Bucket: target.bucket, Key: 'missing' }))
     await target.put('stranger', 'x')
     writeFileSync(join(source, 'new'), 'copied nevertheless')
     // The last audit was the first copy, moments ago: none is due.
-    expect((await runAgent(toBucket(target, source))).code).toBe(0)
-    const due = { ...toBucket(target, source), BACKUP_AUDIT_DAYS: '0' }
+    expect((await runAgent(mediaTo(target, source))).code).toBe(0)
+    const due = { ...mediaTo(target, source), BACKUP_AUDIT_DAYS: '0' }
     const found = await runAgent(due)
     expect(found.code).toBe(11)
     expect(found.log).toContain('changed has 13 bytes and ETag')
@@ -225,7 +214,7 @@ describe('to the bucket', () => {
     })
     expect(receipts[0]?.receipt.details.audit).toMatchObject({ differences: 3, repaired: false })
     // Nobody has to remember: until it is repaired or gone, every run audits and says so.
-    expect((await runAgent(toBucket(target, source))).code).toBe(11)
+    expect((await runAgent(mediaTo(target, source))).code).toBe(11)
 
     const repaired = await runAgent({ ...due, BACKUP_AUDIT_REPAIR: 'yes' })
     expect(repaired.code).toBe(0)
@@ -250,7 +239,7 @@ describe('to the bucket', () => {
     ])
     await target.put('deleted/since', 'x')
     const files = (await target.copies()).length - 1
-    const run = await runAgent(toBucket(target, source))
+    const run = await runAgent(mediaTo(target, source))
     expect(run.code).toBe(0)
     expect(run.result).toMatchObject({ adopted: files, sent: 0, removed: 1 })
     await expectRestored(target, source)
@@ -268,12 +257,12 @@ describe('to the bucket', () => {
       cwd: source,
       reject: false,
     })
-    const run = await runAgent(toBucket(target, source))
+    const run = await runAgent(mediaTo(target, source))
     flicker.kill('SIGKILL')
     await flicker
     for (const name of ['f1', 'f2', 'f3']) rmSync(join(source, name), { force: true })
     expect(run.code).toBe(0)
-    expect((await runAgent(toBucket(target, source))).code).toBe(0)
+    expect((await runAgent(mediaTo(target, source))).code).toBe(0)
     await expectRestored(target, source)
   })
 
@@ -282,12 +271,12 @@ describe('to the bucket', () => {
     const source = await folder()
     for (const name of ['open', 'closed', 'doomed']) writeFileSync(join(source, name), name)
     chmodSync(source, 0o755)
-    await runAgent(toBucket(target, source))
+    await runAgent(mediaTo(target, source))
     rmSync(join(source, 'doomed'))
     writeFileSync(join(source, 'closed'), 'closed now')
     writeFileSync(join(source, 'open'), 'open now')
     chmodSync(join(source, 'closed'), 0)
-    const env = { ...toBucket(target, source), BACKUP_SHRINK_LIMIT_PERCENT: '90', BACKUP_TERMINATION_LOG: '' }
+    const env = { ...mediaTo(target, source), BACKUP_SHRINK_LIMIT_PERCENT: '90', BACKUP_TERMINATION_LOG: '' }
     const run = await startAgent(env, [], { uid: 10001, gid: 10001 })
     expect(run.exitCode).toBe(10)
     expect(run.stderr).toContain('1 files were not copied or removed: "closed"')
@@ -310,9 +299,9 @@ describe('to the bucket', () => {
     const target = await freshBucket()
     const source = await folder()
     writeFileSync(join(source, 'file'), Buffer.alloc(4_000_000))
-    const first = startAgent({ ...toBucket(target, source), BACKUP_BANDWIDTH: '200K' })
+    const first = startAgent({ ...mediaTo(target, source), BACKUP_BANDWIDTH: '200K' })
     await expect.poll(async () => (await target.objects()).length, { timeout: 20_000 }).toBe(1)
-    expect((await runAgent(toBucket(target, source))).code).toBe(8)
+    expect((await runAgent(mediaTo(target, source))).code).toBe(8)
     first.kill('SIGTERM')
     expect((await first).exitCode).toBe(15)
   })
@@ -343,7 +332,7 @@ describe('a source that looks wrong stops the run before anything is deleted', (
     const source = await folder()
     const volume = await folder()
     for (let file = 0; file < 100; file += 1) writeFileSync(join(source, `file-${file}`), `${file}`)
-    const bucket = { ...toBucket(target, source), ...extra }
+    const bucket = { ...mediaTo(target, source), ...extra }
     const replica = { REPLICATE_DIRECTION: 'BtoA', BACKUP_VOLUME_B: source, BACKUP_VOLUME_A: volume, ...extra }
     for (const env of [bucket, replica]) expect((await runAgent(env)).code).toBe(0)
     harm(source)
@@ -371,8 +360,8 @@ describe('a source that looks wrong stops the run before anything is deleted', (
     const target = await freshBucket()
     const source = await folder()
     for (let file = 0; file < 100; file += 1) writeFileSync(join(source, `file-${file}`), `${file}`)
-    await runAgent(toBucket(target, source))
-    const env = { ...toBucket(target, source), BACKUP_OVERRIDE: `shrunken:jane:${today()}` }
+    await runAgent(mediaTo(target, source))
+    const env = { ...mediaTo(target, source), BACKUP_OVERRIDE: `shrunken:jane:${today()}` }
     for (let file = 0; file < 30; file += 1) rmSync(join(source, `file-${file}`))
     expect((await runAgent(env)).code).toBe(0)
     for (let file = 30; file < 60; file += 1) rmSync(join(source, `file-${file}`))
@@ -381,8 +370,8 @@ describe('a source that looks wrong stops the run before anything is deleted', (
 
   test('missing, and no mount where one belongs', async () => {
     const target = await freshBucket()
-    expect((await runAgent(toBucket(target, '/nowhere'))).log).toContain('the source /nowhere is missing')
-    const { BACKUP_VOLUME_B: _, ...pod } = toBucket(target, '')
+    expect((await runAgent(mediaTo(target, '/nowhere'))).log).toContain('the source /nowhere is missing')
+    const { BACKUP_VOLUME_B: _, ...pod } = mediaTo(target, '')
     // This machine has no /volume-b, or one that is no mount.
     expect((await runAgent(pod)).code).toBe(7)
   })
