@@ -14,6 +14,8 @@ const onTheLab = (name: string, levels = [name]) => ({
 // A level is what its tests need; src/lab/test-run.ts runs levels side by side.
 export default defineConfig({
   test: {
+    // `npm test` repeats the messages of failures at its end, without vitest's differences: they name whole values.
+    chaiConfig: { truncateThreshold: 2000 },
     projects: [
       // Node. Some start a command of ours, which takes seconds on a busy machine.
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import type { Argv } from 'yargs'
 import { ensureVenv, projectRoot } from '../src/ansible/venv.ts'
 import { raiseLab, testEnvironment } from '../src/lab/lab.ts'
@@ -6,6 +7,9 @@ import { runTests } from '../src/lab/test-run.ts'
 import { ensureTestTools } from '../src/lab/test-tools.ts'
 import { CommandFailure, exitCodes } from '../src/report/failure.ts'
 import { requireConfig } from './options.ts'
+
+/** How much of a failure's message is repeated at the end. */
+const causeLines = 20
 
 export const command = 'test [words..]'
 export const describe = 'Run all tests, or those whose path contains one of the words'
@@ -28,12 +32,21 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
     return await testEnvironment(await raiseLab(config, { log, signal: interrupt.signal }), log)
   }
   const counts = await runTests(words, startLab, line => process.stdout.write(`${line}\n`))
-  process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`)
-  if (!counts.succeeded || counts.passed === 0) {
+  if (counts.passed + counts.failures.length === 0) {
     throw new CommandFailure(
       exitCodes.findings,
-      counts.passed + counts.failed === 0 ? 'no test was run' : 'some tests failed',
-      'see above; `npm test -- <word>` runs the tests whose path contains the word',
+      'no test was run',
+      'name a word that the path of a test contains, or none for all tests',
     )
   }
+  // At the end, since the levels run side by side and a CI may keep the end of the output only.
+  for (const { project, file, test, message } of counts.failures) {
+    const lines = stripVTControlCharacters(message)
+      .split('\n')
+      .filter(line => !/^ *at (new Promise|.*node_modules)/.test(line))
+    const cause = lines.slice(0, causeLines).join('\n    ')
+    process.stdout.write(`FAILED ${project} | ${file}${test ? ` > ${test}` : ''}\n    ${cause}\n`)
+  }
+  process.stdout.write(`${counts.passed} passed, ${counts.failures.length} failed\n`)
+  if (!counts.succeeded) process.exitCode = exitCodes.findings
 }

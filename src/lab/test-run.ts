@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { execa } from 'execa'
 import { projectRoot } from '../ansible/venv.ts'
 
@@ -9,10 +9,19 @@ const vitest = join(projectRoot, 'node_modules/.bin/vitest')
 /** The results of a project of `vitest.config.ts`. */
 export interface TestCounts {
   readonly passed: number
-  /** Tests that failed, and files that did not load. */
-  readonly failed: number
+  /** Tests that failed, and files that failed outside of their tests. */
+  readonly failures: readonly TestFailure[]
   /** Whether vitest itself exited with 0. */
   readonly succeeded: boolean
+}
+
+export interface TestFailure {
+  readonly project: string
+  /** The test's file, relative to the project's root. */
+  readonly file: string
+  /** The test's full name; missing if the file failed outside of its tests. */
+  readonly test?: string
+  readonly message: string
 }
 
 /** Projects of `vitest.config.ts`, by what they need. */
@@ -51,7 +60,7 @@ export async function runTests(
   }
   try {
     const counts = await Promise.all([run(withoutLab), withLab()])
-    return counts.flat().reduce(sum, { passed: 0, failed: 0, succeeded: true })
+    return counts.flat().reduce(sum, { passed: 0, failures: [], succeeded: true })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -60,7 +69,7 @@ export async function runTests(
 function sum(one: TestCounts, other: TestCounts): TestCounts {
   return {
     passed: one.passed + other.passed,
-    failed: one.failed + other.failed,
+    failures: [...one.failures, ...other.failures],
     succeeded: one.succeeded && other.succeeded,
   }
 }
@@ -95,19 +104,33 @@ async function runProject(
   const { failed } = await running
   const minutes = (performance.now() - started) / 60_000
   print(`${project} | ${failed ? 'FAILED' : 'done'} after ${minutes.toFixed(1)} min`)
-  return { ...(await countsOf(report)), succeeded: !failed }
+  return { ...(await countsOf(project, report)), succeeded: !failed }
 }
 
 interface Report {
   readonly numPassedTests?: number
-  readonly numFailedTests?: number
-  readonly testResults?: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[]
+  readonly testResults?: readonly {
+    readonly name: string
+    readonly status: string
+    readonly message: string
+    readonly assertionResults: readonly {
+      readonly fullName: string
+      readonly status: string
+      readonly failureMessages: readonly string[]
+    }[]
+  }[]
 }
 
-async function countsOf(file: string): Promise<{ passed: number; failed: number }> {
-  const report = JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as Report
-  const { numPassedTests: passed = 0, numFailedTests: failed = 0, testResults = [] } = report
-  // A file that does not load fails without a failed test.
-  const broken = testResults.filter(f => f.status === 'failed' && f.assertionResults.length === 0).length
-  return { passed, failed: failed + broken }
+async function countsOf(project: string, report: string): Promise<Omit<TestCounts, 'succeeded'>> {
+  const { numPassedTests: passed = 0, testResults = [] } = JSON.parse(
+    await readFile(report, 'utf8').catch(() => '{}'),
+  ) as Report
+  const failures = testResults.flatMap(({ name, status, message, assertionResults }): TestFailure[] => {
+    const file = relative(projectRoot, name)
+    const failed = assertionResults.filter(test => test.status === 'failed')
+    // A file that does not load, or whose hooks throw, fails without a failed test.
+    if (status === 'failed' && failed.length === 0) return [{ project, file, message }]
+    return failed.map(test => ({ project, file, test: test.fullName, message: test.failureMessages.join('\n') }))
+  })
+  return { passed, failures }
 }
