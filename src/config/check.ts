@@ -8,7 +8,7 @@ import { problemsOf } from './rules/rule.ts'
 import { type Config, configSchema } from './schema.ts'
 import { redact, secretsIn } from './secrets.ts'
 
-const ajv = new Ajv({ allErrors: true, verbose: true, strict: false })
+const ajv = new Ajv({ allErrors: true, verbose: true, strict: false, strictNumbers: true })
 for (const [name, { accepts }] of Object.entries(formats)) ajv.addFormat(name, accepts)
 const validators = new Map<object, ReturnType<typeof ajv.compile>>()
 
@@ -51,7 +51,7 @@ function checkSystem(system: unknown, path: string, file: string): Problem[] {
   const named = 'name' in system && typeof system.name === 'string' ? `${path} (${system.name})` : path
   const choices = Object.keys(kinds)
   const kind = 'kind' in system ? system.kind : undefined
-  if (typeof kind !== 'string' || !(kind in kinds)) {
+  if (typeof kind !== 'string' || !Object.hasOwn(kinds, kind)) {
     const near = typeof kind === 'string' ? nearest(kind, choices) : []
     return problem(
       kind === undefined ? 'has no `kind`' : `there is no kind of system ${JSON.stringify(kind)}`,
@@ -96,7 +96,10 @@ function formMeant(union: ErrorObject, path: string, file: string): Problem[] {
     const isSchedule = forms.some(f => f.properties?.every !== undefined)
     if (isSchedule) {
       const every = (value as { every?: unknown }).every
-      const form = typeof every === 'string' ? scheduleForms[every as keyof typeof scheduleForms] : undefined
+      const form =
+        typeof every === 'string' && Object.hasOwn(scheduleForms, every)
+          ? scheduleForms[every as keyof typeof scheduleForms]
+          : undefined
       if (form) return against(form, value, here, file)
       return problem(
         `a schedule has no \`every: ${JSON.stringify(every)}\``,
@@ -107,7 +110,7 @@ function formMeant(union: ErrorObject, path: string, file: string): Problem[] {
       )
     }
     const keys = Object.keys(value)
-    const fits = (form: Schema) => keys.filter(key => form.properties && key in form.properties).length
+    const fits = (form: Schema) => keys.filter(key => form.properties && Object.hasOwn(form.properties, key)).length
     const best = [...forms].filter(f => f.properties).sort((a, b) => fits(b) - fits(a))[0]
     if (best && fits(best) > 0) return against(best, value, here, file)
   }
@@ -174,6 +177,10 @@ function inWords(error: ErrorObject, path: string, file: string): Problem {
       const means = formats[String(error.params.format)]?.means ?? String(error.params.format)
       return said(`${shown(error.data, at)} is not ${means.split(':')[0]}`, `write ${means}`)
     }
+    case 'uniqueItems': {
+      const twice = (error.data as unknown[])[Number(error.params.i)]
+      return said(`lists ${shown(twice, at)} twice`, 'remove one of the two')
+    }
     default:
       return said(
         `${shown(error.data, at)} ${error.message ?? 'is not valid'}`,
@@ -191,7 +198,7 @@ function shown(value: unknown, path: string): string {
   if (typeof value === 'string' && (sensitive.test(key) || sensitive.test(path.split('.').at(-2) ?? '')))
     return 'its value'
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'this list' : 'this object'
-  const text = JSON.stringify(value) ?? String(value)
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value))
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 

@@ -29,7 +29,7 @@ export interface WrittenConfig<Cluster extends string, Store extends string> {
     /** What the store calls its region; Ceph accepts any */
     region: string
     /** rclone's name of the S3 provider */
-    provider: string
+    provider: "AWS" | "Alibaba" | "ArvanCloud" | "Ceph" | "ChinaMobile" | "Cloudflare" | "DigitalOcean" | "Dreamhost" | "HuaweiOBS" | "IBMCOS" | "IDrive" | "IONOS" | "LyveCloud" | "Minio" | "Netease" | "Qiniu" | "RackCorp" | "Scaleway" | "SeaweedFS" | "StackPath" | "Storj" | "TencentCOS" | "Wasabi" | "Other"
   }
   /** Stores of another provider or another site, for second copies (`second` of a system). Left out: no second copies */
   otherStores?: ({
@@ -40,7 +40,7 @@ export interface WrittenConfig<Cluster extends string, Store extends string> {
     /** What the store calls its region; Ceph accepts any */
     region: string
     /** rclone's name of the S3 provider */
-    provider: string
+    provider: "AWS" | "Alibaba" | "ArvanCloud" | "Ceph" | "ChinaMobile" | "Cloudflare" | "DigitalOcean" | "Dreamhost" | "HuaweiOBS" | "IBMCOS" | "IDrive" | "IONOS" | "LyveCloud" | "Minio" | "Netease" | "Qiniu" | "RackCorp" | "Scaleway" | "SeaweedFS" | "StackPath" | "Storj" | "TencentCOS" | "Wasabi" | "Other"
   })[]
   /** The Kubernetes clusters that systems run in */
   clusters: ({
@@ -48,7 +48,7 @@ export interface WrittenConfig<Cluster extends string, Store extends string> {
     name: Cluster
     /** Whose data it holds: an inventory group */
     environment: string
-    /** The Kubernetes API's address */
+    /** The Kubernetes API's address, without a query */
     api: string
     /** What `deploy-backups` does with a namespace that enforces no Pod Security level: `require` refuses it, `label` makes it enforce `baseline`. Default: `require` */
     podSecurity?: "require" | "label"

@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { bech32 } from '@scure/base'
 import tzdata from 'tzdata/timezone-data.json' with { type: 'json' }
 
@@ -100,8 +101,18 @@ function isMailAddress(text: string): boolean {
 
 /** An age recipient: 32 bytes in Bech32 with the prefix `age`, whose checksum holds. */
 function isAgeRecipient(text: string): boolean {
+  // Bech32 may be in capitals; age reads it in lower case only.
+  if (text !== text.toLowerCase()) return false
   const decoded = bech32.decodeUnsafe(text as `age1${string}`)
   return decoded !== undefined && decoded.prefix === 'age' && bech32.fromWordsUnsafe(decoded.words)?.length === 32
+}
+
+const isPath = (text: string) => /^\/[\w./@+,=%-]*$/.test(text)
+
+/** A folder that can be somebody's data: not a folder of the system's own, as `/etc` or `/proc/sys` are. */
+function isDataPath(text: string): boolean {
+  const [top = '', ...below] = posix.normalize(text).split('/').filter(Boolean)
+  return isPath(text) && below.length > 0 && !['dev', 'proc', 'run', 'sys'].includes(top)
 }
 
 const hostKeyTypes = ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'ssh-rsa']
@@ -185,8 +196,17 @@ export const formats: Readonly<Record<string, Format>> = {
   host: { accepts: isHost, means: 'a host name or an IP address' },
   path: {
     // Docker separates paths by colons, and people write paths into commands.
-    accepts: text => /^\/[\w./@+,=%-]*$/.test(text),
+    accepts: isPath,
     means: 'an absolute path: letters, digits and ._-@+,=%',
+  },
+  'data-path': {
+    accepts: isDataPath,
+    means:
+      'a folder for data: an absolute path of at least two folders, such as `/var/lib/rancher`, outside of `/dev`, `/proc`, `/run` and `/sys`; letters, digits and ._-@+,=%',
+  },
+  line: {
+    accepts: text => /^[^\p{C}\s](?:[^\p{Cc}\p{Zl}\p{Zp}]*[^\p{C}\s])?$/u.test(text),
+    means: 'one line of text: no line breaks, no other control characters, no spaces at its ends',
   },
   'http-address': { accepts: isHttpAddress, means: 'an http or https address without a user or password' },
   'mail-address': { accepts: isMailAddress, means: 'a mail address: name@host' },

@@ -4,6 +4,13 @@ import { nameSchema, objectNameSchema } from '../kinds/kind.ts'
 import { storeSecretSchema } from '../kinds/store-secret.ts'
 import type { WrittenConfig } from './config-types.ts'
 
+/** The S3 providers of rclone 1.60, the oldest that somebody restores with: `rclone help backend s3`. */
+const rcloneProviders = [
+  ...['AWS', 'Alibaba', 'ArvanCloud', 'Ceph', 'ChinaMobile', 'Cloudflare', 'DigitalOcean', 'Dreamhost', 'HuaweiOBS'],
+  ...['IBMCOS', 'IDrive', 'IONOS', 'LyveCloud', 'Minio', 'Netease', 'Qiniu', 'RackCorp', 'Scaleway', 'SeaweedFS'],
+  ...['StackPath', 'Storj', 'TencentCOS', 'Wasabi', 'Other'],
+]
+
 const url = Type.String({
   pattern: '^https?://[^/?#\\s]+/?$',
   format: 'http-address',
@@ -14,13 +21,13 @@ const url = Type.String({
 const storeFields = {
   endpoint: url,
   region: Type.String({ description: 'What the store calls its region; Ceph accepts any', format: 'region' }),
-  provider: Type.String({ description: "rclone's name of the S3 provider", minLength: 1 }),
+  provider: Type.Enum(rcloneProviders, { description: "rclone's name of the S3 provider" }),
 }
 
 /** Everything of the config but the systems, whose schemas are their kinds'. */
 export const configSchema = Type.Object(
   {
-    organisation: Type.String({ description: 'The organisation on AWX', minLength: 1 }),
+    organisation: Type.String({ description: 'The organisation on AWX', format: 'line', maxLength: 512 }),
     repository: Type.Object(
       {
         url: Type.String({ description: 'Where AWX fetches the playbooks', format: 'repository' }),
@@ -75,9 +82,9 @@ export const configSchema = Type.Object(
           name: nameSchema,
           environment: Type.String({ description: 'Whose data it holds: an inventory group', minLength: 1 }),
           api: Type.String({
-            pattern: '^https://',
+            pattern: '^https://[^?]+$',
             format: 'http-address',
-            description: "The Kubernetes API's address",
+            description: "The Kubernetes API's address, without a query",
           }),
           podSecurity: Type.Optional(
             Type.Enum(['require', 'label'], {
@@ -227,8 +234,8 @@ export const configSchema = Type.Object(
           server: Type.String({ description: "The database system that holds AWX's own database", minLength: 1 }),
           kit: Type.String({ description: "The kit that holds AWX's Secrets", minLength: 1 }),
           secret: Type.String({
+            ...objectNameSchema,
             description: "The Secret in that kit with AWX's connection, under the keys that AWX's operator uses",
-            minLength: 1,
           }),
         },
         {

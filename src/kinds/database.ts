@@ -225,6 +225,15 @@ export const database: SystemKind<DatabaseSystem> = {
     ...imageFindings(system, 'sql-backup'),
     ...volumeFindings('volume', system.volume),
     ...encryptFindings(system),
+    ...(system.database === 'template0'
+      ? [
+          {
+            key: 'database',
+            message: '`template0` accepts no connections, so it cannot be dumped',
+            suggest: 'name another database, or leave out `database` to dump the whole server',
+          },
+        ]
+      : []),
     ...(system.compression === 'zstd' && system.image !== undefined
       ? [
           {

@@ -20,7 +20,7 @@ export const keySchema = Type.String({ format: 'kubernetes-secret-key' })
 /** What every system has, whatever its kind. */
 export const commonFields = {
   name: nameSchema,
-  description: Type.String({ description: 'What it is, for people: shown on AWX and in reports', minLength: 1 }),
+  description: Type.String({ description: 'What it is, for people: shown on AWX and in reports', format: 'line' }),
   schedule: scheduleSchema,
   keep: Type.Integer({ description: 'How many verified copies are kept', minimum: 1 }),
   bucket: Type.String({
@@ -85,7 +85,10 @@ export const clusterFields = {
     ),
   ),
   replaces: Type.Optional(
-    Type.Array(objectNameSchema, { description: 'Old CronJobs, which `deploy-backups` suspends. Default: none' }),
+    Type.Array(objectNameSchema, {
+      description: 'Old CronJobs, which `deploy-backups` suspends. Default: none',
+      uniqueItems: true,
+    }),
   ),
 }
 

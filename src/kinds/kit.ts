@@ -71,6 +71,7 @@ const schema = Type.Object(
       description:
         "The operators' public keys (`age-keygen`): each of them alone can open the kit. The private keys are kept outside the installation",
       minItems: 1,
+      uniqueItems: true,
     }),
     drillIdentity: Type.Optional(
       Type.Object(

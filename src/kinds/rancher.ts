@@ -32,10 +32,10 @@ const schema = Type.Object(
       description: "The Rancher server's container",
       pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]+$',
     }),
-    dataDirectory: Type.String({ description: 'What the container mounts at /var/lib/rancher', format: 'path' }),
+    dataDirectory: Type.String({ description: 'What the container mounts at /var/lib/rancher', format: 'data-path' }),
     stagingDirectory: Type.String({
       description: 'Where the copy is made; needs room for twice the data',
-      format: 'path',
+      format: 'data-path',
     }),
     healthUrl: Type.String({ description: 'Answers 200 when Rancher is up', format: 'http-address' }),
     windowMinutes: Type.Integer({
@@ -199,16 +199,26 @@ export const rancher: SystemKind<RancherSystem> = {
     drills: drillSchedule,
   }),
   cronjobs: () => undefined,
-  check: ({ stopDeadlineSeconds, windowMinutes }) =>
-    stopDeadlineSeconds <= windowMinutes * 60
-      ? []
-      : [
+  check: ({ schedule, stopDeadlineSeconds, windowMinutes }) => [
+    ...(stopDeadlineSeconds > windowMinutes * 60
+      ? [
           {
             key: 'stopDeadlineSeconds',
             message: `Rancher may stay stopped for ${stopDeadlineSeconds} s, longer than its window of ${windowMinutes} minutes`,
             suggest: `write at most ${windowMinutes * 60}`,
           },
-        ],
+        ]
+      : []),
+    ...(windowMinutes * 60 >= periodSeconds(schedule)
+      ? [
+          {
+            key: 'windowMinutes',
+            message: `a window of ${windowMinutes} minutes lasts until the next run, so that no run is ever too late`,
+            suggest: `write less than ${periodSeconds(schedule) / 60}`,
+          },
+        ]
+      : []),
+  ],
   options: [backupOptions, restoreOptions, verifyTable],
   templates: system => [
     {

@@ -1,5 +1,6 @@
 import { bech32 } from '@scure/base'
 import fc from 'fast-check'
+import { formats as configFormats } from '../../src/config/formats.ts'
 import { type Config, checkConfig } from '../../src/config/index.ts'
 import { configSchema } from '../../src/config/schema.ts'
 import { kinds } from '../../src/kinds/index.ts'
@@ -24,7 +25,17 @@ interface Schema {
 const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?$/)
 const hostName = label.map(name => `${name}.example`)
 
+// Words with a special meaning to some parser on the way: Jinja, YAML 1.1, shells, markup.
+const words = fc.oneof(
+  fc.constantFrom('{{ 1 }}', '{% raw %}', '#jinja2:', 'yes', '0755', '12:30:45', "it's", 'a: b', '- x', '$(id)', '`x`'),
+  fc.string({ minLength: 1, maxLength: 40, unit: 'grapheme' }).filter(text => text.trim() !== ''),
+)
+const path = fc.array(label, { minLength: 1, maxLength: 3 }).map(names => `/${names.join('/')}`)
+
 const formats: Readonly<Record<string, fc.Arbitrary<string>>> = {
+  line: words.filter(text => configFormats.line?.accepts(text) ?? false),
+  path,
+  'data-path': path.map(folder => `/data${folder}`),
   'kubernetes-name': fc.oneof(label, hostName),
   'kubernetes-namespace': label,
   'kubernetes-secret-key': fc.stringMatching(/^[a-zA-Z0-9][-._a-zA-Z0-9]{0,20}$/),
@@ -49,7 +60,6 @@ const formats: Readonly<Record<string, fc.Arbitrary<string>>> = {
     label.map(name => `release/${name}`),
   ),
   region: label,
-  path: fc.array(label, { minLength: 1, maxLength: 3 }).map(names => `/${names.join('/')}`),
   'mail-address': fc.tuple(label, hostName).map(([name, host]) => `${name}@${host}`),
   'kubernetes-service': label.map(name => `s${name}`),
   'kubernetes-label-value': label,
@@ -58,12 +68,6 @@ const formats: Readonly<Record<string, fc.Arbitrary<string>>> = {
     .uint8Array({ minLength: 32, maxLength: 32 })
     .map(bytes => bech32.encode('age', bech32.toWords(bytes), false)),
 }
-
-// Words with a special meaning to some parser on the way: Jinja, YAML 1.1, shells, markup.
-const words = fc.oneof(
-  fc.constantFrom('{{ 1 }}', '{% raw %}', '#jinja2:', 'yes', '0755', '12:30:45', "it's", 'a: b', '- x', '$(id)', '`x`'),
-  fc.string({ minLength: 1, maxLength: 40, unit: 'grapheme' }).filter(text => text.trim() !== ''),
-)
 
 /** Any value that a schema allows. */
 function anyValue(schema: Schema): fc.Arbitrary<unknown> {
@@ -157,6 +161,7 @@ export const anyConfig: fc.Arbitrary<Config> = fc
       }
       if ('dataDirectory' in own) {
         Object.assign(own, { dataDirectory: `/data/${index}`, stagingDirectory: `/staging/${index}` })
+        own.windowMinutes = Math.min(own.windowMinutes, own.schedule.every === 'hour' ? 59 : 1439)
         own.stopDeadlineSeconds = Math.min(own.stopDeadlineSeconds, own.windowMinutes * 60)
       }
       if (own.kind === 'media') own.keep = 1

@@ -6,7 +6,7 @@ export const clusterUsedTwice: Rule = {
   check: config =>
     repeated(
       config.clusters.map((cluster, index) => ({ ...cluster, index })),
-      ({ api }) => new URL(api).href.replace(/\/$/, ''),
+      ({ api }) => new URL(api).href.replace(/\/$/, '').replace(/\.(?=(:\d+)?(\/|$))/, ''),
       ({ index, api }, first) => ({
         path: `clusters[${index}].api`,
         message: `\`${api}\` is the API of the cluster \`${first.name}\` already`,

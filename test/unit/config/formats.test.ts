@@ -93,6 +93,31 @@ const known: Record<string, { takes: string[]; refuses: string[] }> = {
       ...[`${'x'.repeat(64)}.example`, `${'x.'.repeat(127)}xx`, '$(id)', 'a;b', 'a,b'],
     ],
   },
+  'data-path': {
+    takes: ['/var/lib/rancher', '/data/x', '/var/lib/a/../rancher/', '/devices/x', '/opt//rancher'],
+    refuses: [
+      ...['', '/', '/etc', '/root/', '/var/..', '/var/lib/rancher/../../..', '/a/..', '/x/../etc', 'var/lib', '/a b/c'],
+      ...['/proc/sys', '/sys/fs', '/dev/shm', '/run/rancher', '/x/../proc/1', '/a:b/c', "/a'b/c", '/a/b\n', '//etc'],
+    ],
+  },
+  line: {
+    takes: ['a', 'a b', "it's", '{{ x }}', '🎉', 'a\u00a0b', 'ünï (x)', 'x'.repeat(5000)],
+    refuses: [
+      '',
+      ' ',
+      ' a',
+      'a ',
+      'a\n',
+      'a\nb',
+      '\ta',
+      'a\u0000b',
+      'a\u0085b',
+      'a\u2028b',
+      '\ufeffa',
+      'a\u00a0',
+      '\u200ba',
+    ],
+  },
   'http-address': {
     takes: [
       ...['https://a.example', 'http://127.0.0.1:8080/x?y=z', 'https://[::1]:6443/', 'HTTPS://A.example/hook/1'],

@@ -400,9 +400,9 @@ describe("no system may destroy another's data, nor its own", () => {
       at(rancher, 'stagingDirectory'),
     ],
     [
-      'a staging folder that is the whole disk',
+      'a staging folder that contains the data',
       c => {
-        c.systems[rancher].stagingDirectory = '/'
+        c.systems[rancher].stagingDirectory = '/var/lib'
       },
       at(rancher, 'stagingDirectory'),
     ],
@@ -440,6 +440,41 @@ it.each<[string, (c: Breakable) => void, string]>([
       c.awx.server = 'infra-db-prodution'
     },
     'awx-unknown awx.server',
+  ],
+  [
+    'a server of AWX whose copies are of one database',
+    c => {
+      c.awx.server = 'production-stack-db'
+    },
+    'awx-unknown awx.server',
+  ],
+  [
+    "a kit of AWX that does not keep AWX's Secret",
+    c => {
+      c.awx.kit = 'kit-infra-development'
+    },
+    'awx-unknown awx.kit',
+  ],
+  [
+    'a database that accepts no connections',
+    c => {
+      c.systems[database].database = 'template0'
+    },
+    `system-contradictory ${at(database, 'database')}`,
+  ],
+  [
+    'a window of Rancher that lasts until its next run',
+    c => {
+      c.systems[rancher].schedule = { every: 'hour', minute: 5 }
+    },
+    `system-contradictory ${at(rancher, 'windowMinutes')}`,
+  ],
+  [
+    'the API of another cluster with the dot of the DNS root',
+    c => {
+      c.clusters[0].api = c.clusters[1].api.replace('.example', '.example.')
+    },
+    'cluster-used-twice clusters[1].api',
   ],
   [
     'a drill image that is not pinned',
