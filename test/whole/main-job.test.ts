@@ -31,7 +31,7 @@ async function lab<Row = MainJobRow>(
   return { code: result.exitCode, rows: result.stdout ? JSON.parse(result.stdout) : [], err: result.stderr }
 }
 
-it('npm run lab deploys, backs up and restores every system of the config, and one more that is added there alone', async () => {
+it('npm run lab deploys, backs up and restores every system of the config, and one more, encrypted, that is added there alone', async () => {
   const before = await execa('git', ['status', '--porcelain'], { cwd: projectRoot })
   const config = join(folder, 'six.config.ts')
   await writeFile(
@@ -56,6 +56,14 @@ export default defineConfig({
       user: 'admin',
       password: { secret: 'database', key: 'root_password' },
       volume: { claim: 'database-backup', size: '10Gi' },
+      encrypt: {
+        recipients: ['age16fhey6jtyffph0mcgkvu8qeznhv0tvlyq6axagdzy5rke6hz7f7snmdm56'],
+        drillIdentity: {
+          secret: 'staging-stack-key',
+          key: 'identity',
+          recipient: 'age1tp996kzka0zerdm2ndad7gqzm3x6vs9h49pu3v0ezekwks6dhuvsnhkprj',
+        },
+      },
     },
   ],
 })
@@ -74,6 +82,7 @@ export default defineConfig({
     })),
   )
   expect(rows.every(row => row.bytes > 0 && row.object !== '')).toBe(true)
+  expect(rows.at(-1)?.object).toMatch(/\.sql\.gz\.age$/)
   expect(code).toBe(0)
   expect((await execa('git', ['status', '--porcelain'], { cwd: projectRoot })).stdout).toBe(before.stdout)
 }, 1_500_000)
