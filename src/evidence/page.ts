@@ -16,6 +16,7 @@ export function evidencePage({ organisation, month, madeAt, systems }: Evidence)
 <main>
 ${table(
   'Summary',
+  'Summary',
   ['System', 'Copies', 'Restored', 'Read back', 'Time to recover', 'Findings', 'Chain'],
   systems.map(summary),
 )}
@@ -45,6 +46,7 @@ function section({ system, description, copies, proofs, findings, chain, unread 
 ${chain.problems.map(problem => `<p class="bad">${text(problem)}</p>`).join('')}
 ${table(
   'Findings',
+  `Findings: ${text(system)}`,
   ['From', 'To', 'What', 'Rests on', 'Closed by'],
   findings.map(({ id, from, to, message, receipt, closedBy }) => [
     time(from),
@@ -56,6 +58,7 @@ ${table(
 )}
 ${table(
   'Proven copies',
+  `Proven copies: ${text(system)}`,
   ['At', 'Copy of', 'How', 'Took', 'Counted', 'Receipt'],
   proofs.map(({ end, taken, what, seconds, counts, receipt }) => [
     time(end),
@@ -68,6 +71,7 @@ ${table(
 )}
 ${table(
   'Copies made',
+  `Copies made: ${text(system)}`,
   ['Taken', 'Object', 'Size', 'SHA-256', 'Counted', 'Receipt'],
   copies.map(({ taken, object, bytes, sha256, counts, receipt }) => [
     time(taken),
@@ -80,26 +84,25 @@ ${table(
 )}</section>`
 }
 
-function table(caption: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** @param region what a screen reader calls it; unique on the page */
+function table(caption: string, region: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return `<p>${caption}: none.</p>`
   const header = head.map(name => `<th scope="col">${name}</th>`).join('')
   const body = rows.map(row => `<tr>${row.map(cell => `<td>${cell}</td>`).join('')}</tr>`).join('\n')
-  return `<div class="wide" tabindex="0" role="region" aria-label="${caption}"><table><caption>${caption}</caption><thead><tr>${header}</tr></thead><tbody>${body}</tbody></table></div>`
+  return `<div class="wide" tabindex="0" role="region" aria-label="${region}"><table><caption>${caption}</caption><thead><tr>${header}</tr></thead><tbody>${body}</tbody></table></div>`
 }
 
 const time = (at: string) => `<time datetime="${at}">${atMinute(new Date(at))}</time>`
 const basis = ({ bucket, key, sha256 }: Basis) => `${text(`${bucket}/${key}`)} <code>${sha256}</code>`
 
 function counted(counts: Readonly<Record<string, number>>): string {
-  return text(
-    Object.entries(counts)
-      .map(([name, count]) => `${count} ${name}`)
-      .join(', '),
-  )
+  const all = Object.entries(counts).map(([name, count]) => `${count} ${name}`)
+  return all.length === 0 ? '–' : text(all.join(', '))
 }
 
 const style = `
 body{margin:0 auto;padding:1rem;max-width:90rem;font:15px/1.5 system-ui,sans-serif;color:CanvasText;background:Canvas}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;margin:1rem 0}
-caption{text-align:left;font-weight:600}th,td{text-align:left;vertical-align:top;padding:.3rem .5rem;border-bottom:1px solid;overflow-wrap:anywhere}
+caption{text-align:left;font-weight:600}th,td{text-align:left;vertical-align:top;padding:.3rem .5rem;border-bottom:1px solid}
+th,time{white-space:nowrap}td{min-width:4.5rem}td:has(code){min-width:20rem;overflow-wrap:anywhere}
 code{font-size:.75rem}.bad{font-weight:600;border-left:4px solid;padding-left:.5rem}`

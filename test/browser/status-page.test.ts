@@ -1,20 +1,12 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import axe from 'axe-core'
-import { type Browser, launch, type Page } from 'puppeteer-core'
+import type { Browser } from 'puppeteer-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { System } from '../../src/kinds/index.ts'
+import { everyView, expectReadable, expectSelfContained, open, startBrowser } from '../support/browser.ts'
 import { pageWith, runsOf, systemNamed, systemWith, unanswered } from '../support/page.ts'
-
-// Where a person can look at what the tests saw.
-const screenshots = join(tmpdir(), 'backups-status-page')
 
 let browser: Browser
 beforeAll(async () => {
-  await mkdir(screenshots, { recursive: true })
-  // Root has no sandbox, and the pages are our own.
-  browser = await launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
+  browser = await startBrowser()
 })
 afterAll(() => browser?.close())
 
@@ -53,58 +45,25 @@ const pages: Record<string, () => Promise<string>> = {
       unanswered(systemNamed('kit-awx')),
     ]),
 }
-const views = {
-  'a desk': { width: 1280, height: 900, scheme: 'light' },
-  'a phone in the dark': { width: 375, height: 740, scheme: 'dark' },
-} as const
-
-async function open(html: string, { width, height, scheme }: (typeof views)[keyof typeof views]): Promise<Page> {
-  const page = await browser.newPage()
-  await page.setViewport({ width, height })
-  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }])
-  // A document of its own, as somebody opens the file.
-  const file = join(screenshots, 'page.html')
-  await writeFile(file, html)
-  await page.goto(`file://${file}`)
-  return page
-}
-
 describe.each(Object.keys(pages))('the page with %s', name => {
-  it.each(Object.keys(views) as (keyof typeof views)[])('on %s', async view => {
-    const html = await (pages[name] as () => Promise<string>)()
-    const page = await open(html, views[view])
-    await page.screenshot({
-      path: join(screenshots, `${name}, ${view}.png`.replaceAll(' ', '-').replaceAll(',', '')) as `${string}.png`,
-      fullPage: true,
-    })
-
-    // Nothing is cut off or must be scrolled sideways.
-    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(views[view].width)
-    // Whoever hears it, or sees little, is told the same.
-    await page.addScriptTag({ content: axe.source })
-    const { violations } = (await page.evaluate('axe.run()')) as {
-      violations: { id: string; nodes: { html: string }[] }[]
-    }
-    expect(
-      violations.map(({ id, nodes }) => `${id}: ${nodes.map(node => node.html.slice(0, 200)).join('\n')}`),
-    ).toEqual([])
-    await page.close()
+  it.each(everyView)('on %s', async view => {
+    await expectReadable(browser, await (pages[name] as () => Promise<string>)(), view, `status, ${name}`)
   })
 
   it('needs no script and nothing from elsewhere', async () => {
     const html = await (pages[name] as () => Promise<string>)()
-    expect(html).not.toMatch(/<script|<link|@import|url\((?!#)|src=/)
-    expect(await (await open(html, views['a desk'])).title()).toMatch(/^Backups of Fragalysis: /)
+    expectSelfContained(html)
+    expect(await (await open(browser, html, 'a desk')).title()).toMatch(/^Backups of Fragalysis: /)
   })
 })
 
 it('text of the config is text', async () => {
-  const page = await open(await (pages['one copy'] as () => Promise<string>)(), views['a desk'])
+  const page = await open(browser, await (pages['one copy'] as () => Promise<string>)(), 'a desk')
   expect(await page.$$eval('th small', all => all.map(({ textContent }) => textContent))).toContain(hostile.description)
 })
 
 it('every system is a row with its state, and its charts have the figures in words', async () => {
-  const page = await open(await (pages['three years'] as () => Promise<string>)(), views['a desk'])
+  const page = await open(browser, await (pages['three years'] as () => Promise<string>)(), 'a desk')
   expect(await page.$$eval('tbody .badge', all => all.map(({ textContent }) => textContent))).toEqual([
     'good',
     'good',
