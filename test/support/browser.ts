@@ -6,7 +6,7 @@ import { type Browser, launch, type Page } from 'puppeteer-core'
 import { expect } from 'vitest'
 
 /** Where a person can look at what the tests saw. */
-export const screenshots = join(tmpdir(), 'backups-pages')
+const screenshots = join(tmpdir(), 'backups-pages')
 
 /** How people look at a page. */
 export const views = {
