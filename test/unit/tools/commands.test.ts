@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -147,32 +147,6 @@ describe('a person gets no stack trace', () => {
     expect(stderr).toContain('→ install it')
     expect([exitCode, /^ {4}at /m.test(stderr)]).toEqual([3, false])
   })
-})
-
-it('a problem that is found after the shape of the config has its line, too', async () => {
-  const config = join(folder, 'postgres.ts')
-  const text = await readFile(join(projectRoot, 'backups.config.ts'), 'utf8')
-  const source = text.replace('./src/', `${projectRoot}/src/`).replace('postgres: [15, 17, 18]', 'postgres: [15, 99]')
-  await writeFile(config, source)
-  const { out, code } = await backups('validate', '--config', config, '--format', 'github')
-  const line = source.split('\n').findIndex(text => text.includes('postgres: [15, 99]')) + 1
-  expect(out).toMatch(new RegExp(`::error file=[^,]*postgres\\.ts,line=${line},title=postgres-not-in-image`))
-  expect(code).toBe(1)
-})
-
-it('a new, correct system is one line until `generate` has run', async () => {
-  const config = await configWith(
-    'added',
-    `const { replaces, ...database } = config.systems.find((system: any) => system.name === 'production-stack-db')
-config.systems.push({ ...database, name: 'added-db', bucket: 'added-db', volume: { claim: 'added-db', size: '1Gi' } })`,
-  )
-  const { code, out, err } = await backups('validate', '--config', config)
-  expect(out.split('\n'), err).toEqual([
-    expect.stringMatching(
-      /^error .* → run `npm run generate -- --config .*` and commit what it writes \[generated-differs\]$/,
-    ),
-  ])
-  expect(code).toBe(1)
 })
 
 describe('usage', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { projectRoot } from '../../../src/ansible/venv.ts'
+import { projectRoot } from '../../src/ansible/venv.ts'
 
 vi.setConfig({ testTimeout: 300_000 })
 

@@ -1,15 +1,15 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { type ProjectCopy, projectCopy } from '../../support/project-copy.ts'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type ProjectCopy, projectCopy } from '../support/project-copy.ts'
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 let project: ProjectCopy
-beforeAll(async () => {
+beforeEach(async () => {
   project = await projectCopy()
 })
-afterAll(() => project?.end())
+afterEach(() => project?.end())
 
 const file = 'inventories/production/host_vars/awx.yml'
 
@@ -65,4 +65,33 @@ describe('a config whose generated files are not there', () => {
     expect(made.out).not.toMatch(/written inventories/)
     expect((await project.backups('generate', '--check', '--config', 'other/my.config.ts')).code).toBe(0)
   })
+})
+
+it('a problem that is found after the shape of the config has its line, too', async () => {
+  const source = await readFile(join(project.folder, 'backups.config.ts'), 'utf8')
+  const text = source.replace('postgres: [15, 17, 18]', 'postgres: [15, 99]')
+  await writeFile(join(project.folder, 'postgres.config.ts'), text)
+  const { out, code } = await project.backups('validate', '--config', 'postgres.config.ts', '--format', 'github')
+  const line = text.split('\n').findIndex(line => line.includes('postgres: [15, 99]')) + 1
+  expect(out).toMatch(new RegExp(`::error file=[^,]*postgres\\.config\\.ts,line=${line},title=postgres-not-in-image`))
+  expect(code).toBe(1)
+})
+
+it('a new, correct system is one line until `generate` has run', async () => {
+  await writeFile(
+    join(project.folder, 'added.config.ts'),
+    `import production from './backups.config.ts'
+const config: any = structuredClone(production)
+const { replaces, ...database } = config.systems.find((system: any) => system.name === 'production-stack-db')
+config.systems.push({ ...database, name: 'added-db', bucket: 'added-db', volume: { claim: 'added-db', size: '1Gi' } })
+export default config
+`,
+  )
+  const { code, out, err } = await project.backups('validate', '--config', 'added.config.ts')
+  expect(out.split('\n'), err).toEqual([
+    expect.stringMatching(
+      /^error .* → run `npm run generate -- --config .*` and commit what it writes \[generated-differs\]$/,
+    ),
+  ])
+  expect(code).toBe(1)
 })
