@@ -1,7 +1,7 @@
 import { Unsafe } from '../ansible/yaml.ts'
 import type { Config } from '../config/index.ts'
 import { marked } from './mark.ts'
-import type { NotificationTemplate } from './vocabulary.ts'
+import type { Message, NotificationTemplate } from './vocabulary.ts'
 
 /** The notification templates of a config: one for each way to tell somebody. */
 export function notificationTemplates({ organisation, notifications }: Config, name: string): NotificationTemplate[] {
@@ -27,7 +27,10 @@ export function notificationTemplates({ organisation, notifications }: Config, n
               username: '',
               password: '',
             },
-            messages: messages(lines => ({ body: json(lines) })),
+            messages: messages(
+              lines => ({ body: json(ofJob, lines) }),
+              lines => ({ body: json(ofApproval, lines) }),
+            ),
           },
         ]),
     ...(mattermost === undefined
@@ -104,20 +107,62 @@ const success: Lines = [
   'To do: nothing. {{ url }} has the log.',
 ]
 
-/** AWX's own texts but for failures and successes. */
-function messages(form: (lines: Lines) => Readonly<Record<string, string | Unsafe>>): NotificationTemplate['messages'] {
-  return { started: null, success: form(success), error: form(error), workflow_approval: null }
+// AWX sets for an approval: `approval_node_name`, `approval_status` and `workflow_url`, and nothing of a job.
+const approval = '"{{ approval_node_name }}"'
+const approvals: Readonly<Record<keyof NotificationTemplate['messages']['workflow_approval'], Lines>> = {
+  running: [
+    `${approval} waits for an answer`,
+    'The recovery does nothing until then, and fails if nobody answers in time.',
+    'To do: look at what the steps before it restored, then approve or deny it at {{ workflow_url }}.',
+  ],
+  approved: [
+    `${approval} is approved`,
+    'The recovery continues.',
+    'To do: nothing. {{ workflow_url }} shows its steps.',
+  ],
+  denied: [
+    `${approval} is denied`,
+    'The recovery has ended; what it restored before stays.',
+    'To do: see docs/RUNBOOK.md for the steps that are left. {{ workflow_url }} shows those that are done.',
+  ],
+  timed_out: [
+    `${approval} has had no answer in time`,
+    'The recovery has ended; what it restored before stays.',
+    'To do: see docs/RUNBOOK.md for the steps that are left. {{ workflow_url }} shows those that are done.',
+  ],
+}
+
+/** AWX's own text for what starts, which is sent only if the config asks for it. */
+function messages(
+  form: (lines: Lines) => Message,
+  ofApprovals: (lines: Lines) => Message = form,
+): NotificationTemplate['messages'] {
+  const workflow_approval = {
+    running: ofApprovals(approvals.running),
+    approved: ofApprovals(approvals.approved),
+    denied: ofApprovals(approvals.denied),
+    timed_out: ofApprovals(approvals.timed_out),
+  }
+  return { started: null, success: form(success), error: form(error), workflow_approval }
 }
 
 const text = (lines: Lines) => new Unsafe(lines.join('\n'))
 // AWX refuses a line break in a message.
 const line = ([subject, ...more]: Lines) => new Unsafe([`${subject}.`, ...more].join(' '))
 
+// What every message has as fields of its own, for programs.
+const ofJob = {
+  id: '{{ job.id }}',
+  job: '{{ job.name }}',
+  system: artifact('well_again_system', system),
+  status: '{{ job.status }}',
+  started: '{{ job.started }}',
+  finished: '{{ job.finished }}',
+  url: '{{ url }}',
+}
+const ofApproval = { job: '{{ approval_node_name }}', status: '{{ approval_status }}', url: '{{ workflow_url }}' }
+
 /** The body of a webhook has to be JSON once AWX has filled it in, so no value may hold a quote: names are ours. */
-function json([subject, ...more]: Lines): Unsafe {
-  const of = artifact('well_again_system', system)
-  const fields = { id: '{{ job.id }}', job: '{{ job.name }}', system: of, status: '{{ job.status }}' }
-  const said = { text: line([subject.replaceAll('"', "'"), ...more]).text }
-  const times = { started: '{{ job.started }}', finished: '{{ job.finished }}', url: '{{ url }}' }
-  return new Unsafe(JSON.stringify({ ...fields, ...times, ...said }))
+function json(fields: Readonly<Record<string, string>>, [subject, ...more]: Lines): Unsafe {
+  return new Unsafe(JSON.stringify({ ...fields, text: line([subject.replaceAll('"', "'"), ...more]).text }))
 }

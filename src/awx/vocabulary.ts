@@ -161,8 +161,15 @@ export interface NotificationTemplate {
   /** The secret fields, each with the environment variable that `configure-awx` reads it from. */
   readonly sources: Readonly<Record<string, string>>
   /** AWX's templates of what is sent; what is not here is AWX's own text. */
-  readonly messages: Readonly<Record<string, Readonly<Record<string, string | Unsafe>> | null>>
+  readonly messages: {
+    readonly [event in 'started' | 'success' | 'error']: Message | null
+  } & {
+    readonly workflow_approval: { readonly [event in 'running' | 'approved' | 'denied' | 'timed_out']: Message }
+  }
 }
+
+/** A `message` of one line, a `body`, or both, as the type of the notification wants it. */
+export type Message = Readonly<Record<string, Unsafe>>
 
 export interface Label {
   readonly name: string

@@ -60,6 +60,18 @@ it.each<[string, () => Promise<unknown>, string]>([
       }),
     'Messages cannot contain newlines',
   ],
+  [
+    'a message of an approval with a line break',
+    () =>
+      api.post('notification_templates/', {
+        name: 'X',
+        organization: ids.organization,
+        notification_type: 'mattermost',
+        notification_configuration: { mattermost_url: 'https://chat.example', mattermost_no_verify_ssl: false },
+        messages: { workflow_approval: { denied: { message: 'one\ntwo' } } },
+      }),
+    'Messages cannot contain newlines (found newline in denied event)',
+  ],
   ['a duplicate', () => api.post('organizations/', { name: 'Ours' }), 'already exists'],
   [
     'a playbook that is not there',

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import production from '../../backups.config.ts'
 import { projectRoot } from '../../src/ansible/venv.ts'
+import { Unsafe } from '../../src/ansible/yaml.ts'
 import { type Controller as Api, openController } from '../../src/awx/controller.ts'
 import { type Definitions, definitions, type Workflow } from '../../src/awx/definitions.ts'
 import { launchOnController, type WatchOptions } from '../../src/launch/launch-controller.ts'
@@ -58,6 +59,36 @@ describe('a workflow on AWX', () => {
     })
     return { status, lines, progress }
   }
+
+  it('tells people of each approval, and what became of it', async () => {
+    const before = standIn.sent().length
+    await launch(approval => (approval === `Approve: ${first}` ? 'approve' : 'deny'), {})
+    await vi.waitFor(() => expect(standIn.sent()).toHaveLength(before + 4), { timeout: 20_000 })
+    const said = standIn
+      .sent()
+      .slice(before)
+      .map(({ body }) => JSON.parse(body))
+    const told = [
+      [first, 'running', 'waits for an answer.'],
+      [first, 'approved', 'is approved. The recovery continues. To do: nothing.'],
+      [second, 'running', 'To do: look at what the steps before it restored, then approve or deny it at http://'],
+      [
+        second,
+        'denied',
+        'is denied. The recovery has ended; what it restored before stays. To do: see docs/RUNBOOK.md',
+      ],
+    ] as const
+    expect(said).toEqual(
+      expect.arrayContaining(
+        told.map(([step, status, text]) => ({
+          job: `Approve: ${step}`,
+          status,
+          url: expect.stringMatching(/\/#\/jobs\/workflow\/\d+$/),
+          text: expect.stringContaining(text),
+        })),
+      ),
+    )
+  })
 
   it('is followed step by step: approvals with where to give them, jobs with their output', async () => {
     const { status, lines, progress } = await launch(() => 'approve', {})
@@ -118,6 +149,16 @@ async function put(api: Api): Promise<void> {
   const inventory = (await api.post('inventories/', { name: 'Inventory', organization })).id
   const project = (await api.post('projects/', { name: 'Project', organization, scm_type: 'git' })).id
   const workflow = await api.post('workflow_job_templates/', { name, organization })
+  const [told] = all.controller_notifications
+  const texts = JSON.stringify(told?.messages, (_, value) => (value instanceof Unsafe ? value.text : value))
+  const notification = await api.post('notification_templates/', {
+    name: told?.name,
+    organization,
+    notification_type: told?.notification_type,
+    notification_configuration: told?.notification_configuration,
+    messages: JSON.parse(texts),
+  })
+  await api.post(`${workflow.url}notification_templates_approvals/`, { id: notification.id })
   const ids = new Map<string, number>()
   for (const { identifier, unified_job_template, approval_node, extra_data } of recovery.nodes) {
     const template = all.controller_templates.find(t => t.name === unified_job_template)

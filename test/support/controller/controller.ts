@@ -12,6 +12,10 @@ import { type Step, workflowRuns } from './workflows.ts'
  * ignores. It runs no playbooks: the test defines what a job prints and how it ends. What it accepts is not proof that
  * AWX does; what it refuses, AWX refuses or ignores.
  */
+// The events that AWX has messages for.
+const jobEvents = ['started', 'success', 'error']
+const approvalEvents = ['running', 'approved', 'denied', 'timed_out']
+
 export interface Controller {
   readonly url: string
   readonly token: string
@@ -295,8 +299,11 @@ export async function startController(options: ControllerOptions = {}): Promise<
         tables.notificationConfiguration as Record<string, Record<string, { type: string; default?: unknown }>>
       )[String(values.notification_type)]
       if (!table) return
-      for (const [event, said] of Object.entries((values.messages as object | null) ?? {})) {
-        if (said?.message?.includes('\n')) {
+      const { workflow_approval: approvals, ...messages } = (values.messages as Record<string, unknown> | null) ?? {}
+      for (const [event, said] of Object.entries({ ...messages, ...(approvals as object | null) })) {
+        const events = approvals && event in (approvals as object) ? approvalEvents : jobEvents
+        if (!events.includes(event)) refuse({ messages: [`Unexpected event '${event}'`] })
+        if ((said as { message?: string } | null)?.message?.includes('\n')) {
           refuse({ messages: [`Messages cannot contain newlines (found newline in ${event} event)`] })
         }
       }
@@ -570,6 +577,23 @@ export async function startController(options: ControllerOptions = {}): Promise<
     }
   }
 
+  /** Sends what a workflow's notifications say of an approval; AWX sets these three names for it, and no job. */
+  async function notifyOfApproval(template: Item, run: number, approval: string, status: string): Promise<void> {
+    for (const id of template.links.get('notification_templates_approvals') ?? []) {
+      const { name, messages, notification_type, notification_configuration } = (items.get(id) as Item).values
+      const said = (messages as { workflow_approval?: Record<string, Record<string, string>> } | null)
+        ?.workflow_approval?.[status]
+      if (!said) continue
+      const context = {
+        approval_status: status,
+        approval_node_name: approval,
+        workflow_url: `http://127.0.0.1:${port}/#/jobs/workflow/${run}`,
+      }
+      const text = await send(said, context, String(notification_type), notification_configuration as object)
+      sent.push({ to: String(name), ...text })
+    }
+  }
+
   function launchWorkflow(template: Item) {
     const members = (item: Item, link: string) => [...(item.links.get(link) ?? [])]
     const nodes = all('workflow_job_template_nodes').filter(node => node.values.workflow_job_template === template.id)
@@ -586,11 +610,14 @@ export async function startController(options: ControllerOptions = {}): Promise<
         },
       }
     })
-    return workflows.launch(String(template.values.name), steps, ({ node }) => {
+    const begin = ({ node }: Step) => {
       const { values } = items.get(node) as Item
       const job = launch(get('job_templates', values.unified_job_template) as Item, { extra_vars: values.extra_data })
       const { id, stop, ended } = job
       return { id, name: String(job.template.values.name), stop, ended, status: () => job.status }
+    }
+    return workflows.launch(String(template.values.name), steps, begin, (run, approval, status) => {
+      void notifyOfApproval(template, run, approval, status)
     })
   }
 

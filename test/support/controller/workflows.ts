@@ -48,16 +48,21 @@ export function workflowRuns(number: () => number) {
   const runs = new Map<number, Run>()
   const approvals = new Map<number, Approval>()
 
-  /** Starts a workflow; `begin` launches the job template of a step. */
-  function launch(name: string, steps: readonly Step[], begin: (step: Step) => StepJob): Run {
+  /** Starts a workflow; `begin` launches the job template of a step, `tell` gets each approval and what becomes of it. */
+  function launch(
+    name: string,
+    steps: readonly Step[],
+    begin: (step: Step) => StepJob,
+    tell: (run: number, approval: string, status: 'running' | 'approved' | 'denied' | 'timed_out') => void,
+  ): Run {
     const nodes = steps.map(step => ({ id: number(), step }) as Run['nodes'][number])
     const run: Run = { id: number(), name, status: 'running', stop: new AbortController(), nodes }
     runs.set(run.id, run)
-    void play(run, begin)
+    void play(run, begin, tell)
     return run
   }
 
-  async function play(run: Run, begin: (step: Step) => StepJob): Promise<void> {
+  async function play(run: Run, begin: (step: Step) => StepJob, tell: Parameters<typeof launch>[3]): Promise<void> {
     let red = false
     const begun = new Set<number>()
     const to = async (node: Run['nodes'][number]): Promise<void> => {
@@ -66,7 +71,11 @@ export function workflowRuns(number: () => number) {
       const job = node.step.approval ? ask(node.step.approval) : begin(node.step)
       node.job = job
       run.stop.signal.addEventListener('abort', () => job.stop.abort())
+      if (!('ended' in job)) tell(run.id, job.name, 'running')
       const ended = 'ended' in job ? await job.ended : await answered(job)
+      if (!('ended' in job) && ended !== 'canceled') {
+        tell(run.id, job.name, ended === 'successful' ? 'approved' : job.timedOut ? 'timed_out' : 'denied')
+      }
       const { success_nodes, failure_nodes, always_nodes } = node.step.next
       if (ended !== 'successful' && failure_nodes.length + always_nodes.length === 0) red = true
       for (const next of [...(ended === 'successful' ? success_nodes : failure_nodes), ...always_nodes]) {

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Unsafe } from '../../../src/ansible/yaml.ts'
 import { managedCredentialTypes } from '../../../src/awx/credential-types.ts'
 import { type Definitions, definitions, type JobTemplate } from '../../../src/awx/definitions.ts'
+import type { Message } from '../../../src/awx/vocabulary.ts'
 import type { Config } from '../../../src/config/index.ts'
 import { inventory } from '../../../src/inventory/inventory.ts'
 import { anyConfig } from '../../support/config-arbitrary.ts'
@@ -235,11 +235,11 @@ describe('the definitions of any valid config', () => {
   it('say which system, since when, how bad and what to do', () => {
     forEvery(all => {
       for (const { messages, notification_type } of all.controller_notifications) {
-        const textOf = (when: string) =>
-          Object.values(messages[when] ?? {})
-            .map(text => (typeof text === 'string' ? text : text.text))
+        const textOf = (message: Message | null) =>
+          Object.values(message ?? {})
+            .map(({ text }) => text)
             .join('\n')
-        const [said, well] = [textOf('error'), textOf('success')]
+        const [said, well] = [textOf(messages.error), textOf(messages.success)]
         for (const part of [
           '{{ job.limit | default(job.name, true) }}',
           'Since {{ job.finished }}',
@@ -255,10 +255,21 @@ describe('the definitions of any valid config', () => {
         if (notification_type === 'webhook') {
           for (const text of [said, well]) expect(JSON.parse(text)).toMatchObject({ job: '{{ job.name }}' })
         }
-        expect(messages).toMatchObject({ started: null })
+        const { started, success, error, workflow_approval } = messages
+        expect(started).toBeNull()
+        for (const [event, message] of Object.entries(workflow_approval)) {
+          const asked = textOf(message)
+          for (const part of ['{{ approval_node_name }}', 'The recovery ', 'To do: ', '{{ workflow_url }}'])
+            expect(asked).toContain(part)
+          // AWX sets nothing of a job for an approval.
+          expect(asked, event).not.toMatch(/\{\{ *(job|url)\b/)
+          if (notification_type === 'webhook') {
+            expect(JSON.parse(asked)).toMatchObject({ status: '{{ approval_status }}' })
+          }
+        }
         // AWX refuses a message with a line break; a body may have them.
-        for (const message of Object.values(messages).map(said => said?.message)) {
-          expect(message instanceof Unsafe ? message.text : (message ?? '')).not.toMatch(/\n/)
+        for (const said of [success, error, ...Object.values(workflow_approval)]) {
+          expect(said?.message?.text ?? '').not.toMatch(/\n/)
         }
       }
     })
