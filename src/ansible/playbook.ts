@@ -200,8 +200,8 @@ export function ansibleEnvironment(
   credentials: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
   // A play reads its credentials here. What a shell happens to hold for another cluster or store must not reach it; nor
-  // does AWS_CA_BUNDLE, which rclone 1.60 fails on.
-  const foreign = /^(ANSIBLE_|AWS_|AZURE_|CONTROLLER_|TOWER_|K8S_AUTH_|KUBECONFIG$|PYTHON|VIRTUAL_ENV$)/
+  // does AWS_CA_BUNDLE, which rclone 1.60 fails on. With ANSIBLE_VERBOSITY a person asks for more words.
+  const foreign = /^(ANSIBLE_(?!VERBOSITY$)|AWS_|AZURE_|CONTROLLER_|TOWER_|K8S_AUTH_|KUBECONFIG$|PYTHON|VIRTUAL_ENV$)/
   const own = Object.entries(process.env).filter(([name]) => !foreign.test(name)) as [string, string][]
   const home = join(projectRoot, '.ansible')
   return {
@@ -214,6 +214,8 @@ export function ansibleEnvironment(
     // A socket's path has to be short, and the project's may be long.
     ANSIBLE_SSH_CONTROL_PATH_DIR: join(homedir(), '.ansible', 'cp'),
     ANSIBLE_NOCOLOR: 'true',
+    // Without a terminal Python keeps what a long task says until the task has ended.
+    PYTHONUNBUFFERED: '1',
     ...credentials,
   }
 }

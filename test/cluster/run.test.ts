@@ -11,7 +11,10 @@ beforeAll(async () => {
 })
 afterAll(() => tenant.remove())
 
-function run(name: string, { check = false, extraVars = {} } = {}): Promise<PlaybookResult> {
+function run(
+  name: string,
+  { check = false, extraVars = {}, log = (_line: string): void => {} } = {},
+): Promise<PlaybookResult> {
   return runPlaybook(
     {
       playbook: 'playbooks/run-backup.yml',
@@ -26,7 +29,7 @@ function run(name: string, { check = false, extraVars = {} } = {}): Promise<Play
         ...extraVars,
       },
     },
-    { log: () => {} },
+    { log },
   )
 }
 
@@ -85,6 +88,19 @@ describe('a run by hand', () => {
         ownerReferences: [expect.objectContaining({ kind: 'CronJob', name: 'well', controller: true })],
       }),
     ])
+  })
+
+  test('shows its log line by line while it runs, and no wait as a failure', async () => {
+    await makeCronJob('talking', ['echo one; sleep 6; echo two', "printf 'three \\033[31mred\\n'; sleep 6; echo four"])
+    const at = new Map<string, number>()
+    const result = await run('talking', { log: line => at.set(line, Date.now()) })
+    expectEnd(result, 0, /talking-manual-\S+ succeeded/)
+    const shown = [...at.keys()].filter(line => /^step-/.test(line))
+    expect(shown).toEqual(['step-1 | one', 'step-1 | two', 'step-2 | three [31mred', 'step-2 | four'])
+    const seconds = shown.map(line => ((at.get(line) ?? 0) - (at.get('step-1 | one') ?? 0)) / 1000)
+    expect(seconds[1]).toBeGreaterThan(3)
+    expect(seconds[3]).toBeGreaterThan(8)
+    expect(result.output).not.toMatch(/RETRYING|FAILED/)
   })
 
   test('fails with its message if the image says FAILURE and exits 0', async () => {
