@@ -5,11 +5,16 @@ import { PutBucketAclCommand } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { projectRoot } from '../../src/ansible/venv.ts'
+import type { System } from '../../src/kinds/index.ts'
+import { Memory } from '../../src/status/memory.ts'
+import { observe } from '../../src/status/observe.ts'
 import { deleteKeys } from '../../src/store/list.ts'
 import { makePrivate } from '../../src/store/openness.ts'
-import { markStarted } from '../../src/store/receipt.ts'
+import { drillSystem, markStarted, receiptPrefix } from '../../src/store/receipt.ts'
+import { putVerified } from '../../src/store/upload.ts'
 import { freshBucket, storeEnvironment, type TestBucket } from '../support/bucket.ts'
-import { storeDump } from '../support/receipts.ts'
+import { systemNamed } from '../support/page.ts'
+import { receiptsOf, storeDump } from '../support/receipts.ts'
 
 const HOUR_MS = 3_600_000
 let folder: string
@@ -174,4 +179,42 @@ it('a bucket of the old images: what their names tell, and what cannot be known'
     expect.stringMatching(/^infra-db-production no-receipts: 1 copies, by their names/),
     expect.stringMatching(/^production-stack-media no-receipts: 2 files, the newest seen was written at/),
   ])
+})
+
+it('of more receipts than one answer holds, those that have expired in the bucket are remembered, and no others are missed', async () => {
+  const bucket = await freshBucket()
+  const { store } = bucket
+  const name = 'infra-db-production'
+  const system = { ...systemNamed(name), bucket: bucket.bucket } as System
+  const now = new Date()
+  const place = { system: name, bucket: bucket.bucket, kind: 'database', keyOf: (taken: Date) => `hourly/${+taken}` }
+  const hourly = (count: number, last: number) =>
+    Array.from({ length: count }, (_, index) => ({ taken: new Date(last - (count - 1 - index) * HOUR_MS) }))
+  // Remembered, and expired in the bucket, as a year of an hourly system is.
+  const old = receiptsOf(place, hourly(1200, now.getTime() - 36 * 24 * HOUR_MS))
+  const memory = await Memory.open(join(folder, 'long'), [store.endpoint, bucket.bucket, receiptPrefix(name)])
+  for (const stored of old) memory.add(stored, 'seen')
+  await memory.save()
+  const keys: string[] = []
+  for (const ago of [3, 2, 1]) {
+    const taken = new Date(now.getTime() - ago * HOUR_MS)
+    keys.unshift(await storeDump(bucket, { system: name, taken, body: Buffer.alloc(ago) }))
+  }
+  const drills = receiptsOf({ ...place, system: drillSystem(name), kind: 'drill' }, hourly(2, now.getTime() - HOUR_MS))
+  for (const { key, receipt } of drills)
+    await putVerified(store, { bucket: bucket.bucket, key, body: JSON.stringify(receipt) })
+
+  const look = () => observe(store, system, join(folder, 'long'), now)
+  await look()
+  const before = store.requests()
+  const seen = await look()
+  // One LIST of the copies, and one of all receipts.
+  expect(store.requests() - before).toBe(2)
+  expect(seen.receipts.map(({ receipt }) => receipt.object.key)).toEqual(keys)
+  expect(seen.drills).toHaveLength(2)
+  expect(seen.history()).toHaveLength(1203)
+  expect([seen.unreadable, seen.removed]).toEqual([[], []])
+  const [, second = ''] = seen.receipts.map(({ key }) => key)
+  await deleteKeys(store, bucket.bucket, [second])
+  expect((await look()).removed.map(({ key }) => key)).toEqual([second])
 })
