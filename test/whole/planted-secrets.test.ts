@@ -34,6 +34,7 @@ test('no value of a Secret or credential is in what jobs print, what the cluster
     })
     texts[`the output of "${name}"`] = lines.join('\n')
     expect(exitCode, lines.slice(-20).join('\n')).toBe(0)
+    expect(lines.join('\n')).toContain('task path: ')
   }
   const jobs: [string, Record<string, string>?][] = [
     ['Deploy backups: production'],
