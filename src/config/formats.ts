@@ -81,7 +81,8 @@ function isRepository(text: string): boolean {
   if (/^file:\/\/\/[!-~]+$/.test(text)) return true
   const parts = addressParts(text)
   if (!parts || !['https:', 'http:', 'ssh:', 'git:'].includes(parts.protocol) || parts.password !== '') return false
-  // After `/~`, too, git refuses what ssh could take for an option.
+  // git refuses what ssh could take for an option, in the user's name and after `/~`, too.
+  if (parts.username.startsWith('-')) return false
   return (parts.protocol === 'ssh:' || parts.username === '') && /^\/[^-]/.test(parts.pathname)
 }
 
