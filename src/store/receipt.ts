@@ -288,11 +288,12 @@ export function chainProblems(
 ): string[] {
   const newest = receipts[0]
   if (!newest) return []
-  const horizon = new Date(newest.receipt.start).getTime() - HISTORY_DAYS * 86_400_000
+  // Times in UTC, to the second, are sorted as text; a year of an hourly system has nine thousand.
+  const horizon = new Date(Date.parse(newest.receipt.start) - HISTORY_DAYS * 86_400_000).toISOString().slice(0, 19)
   const problems: string[] = []
   receipts.forEach((stored, index) => {
     const before = receipts[index + 1]
-    if (!before || new Date(before.receipt.start).getTime() < horizon) return
+    if (!before || before.receipt.start.slice(0, 19) < horizon) return
     const { previous } = stored.receipt
     if (previous !== before.sha256 && !(previous !== null && leftOut.has(previous))) {
       problems.push(`${stored.key} does not follow ${before.key}: one of them was changed, or one between them removed`)
