@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { listPlays } from '../ansible/listing.ts'
@@ -19,6 +19,7 @@ import { type Inventory, inventory } from '../inventory/inventory.ts'
 import { cronjobsGroup, statusGroup } from '../kinds/groups.ts'
 import { checkManifests } from '../kubernetes/schema.ts'
 import type { Problem } from '../report/problem.ts'
+import { definitionLine } from './definition-line.ts'
 import { checkImages } from './images.ts'
 import { oneOfEachShape } from './shapes.ts'
 
@@ -44,13 +45,12 @@ export async function validate(configFile: string, log: (line: string) => void):
   const folder = await mkdtemp(join(tmpdir(), 'backups-validate-'))
   try {
     const meant = inventoryOf(config)
+    const inventories = join(dirname(resolve(configFile)), 'inventories/production')
     const drifted = await compareGenerated(config, configFile, projectRoot)
     const found = await Promise.all([
-      drifted.length > 0
-        ? [generatedProblem(drifted, configFile, projectRoot)]
-        : checkInventory(join(dirname(resolve(configFile)), 'inventories/production'), meant),
+      drifted.length > 0 ? [generatedProblem(drifted, configFile, projectRoot)] : checkInventory(inventories, meant),
       withLines(checkImages(config, configFile), configFile),
-      checkAwx(config, meant.groups, folder),
+      checkAwx(config, meant.groups, folder, join(inventories, 'host_vars/awx.yml')),
       manifests(meant, folder),
     ])
     return { problems: [...problems, ...found.flat()].map(fromRoot), configBroken: false }
@@ -66,7 +66,7 @@ function fromRoot(problem: Problem): Problem {
 }
 
 /** The playbooks, as Ansible reads them, and AWX's definitions, which refer to them. */
-async function checkAwx(config: Config, groups: Inventory['groups'], folder: string): Promise<Problem[]> {
+async function checkAwx(config: Config, groups: Inventory['groups'], folder: string, file: string): Promise<Problem[]> {
   // A listing names hosts, and needs no variable of theirs.
   const names = join(folder, 'names')
   await writeFolder(names, inventoryFiles({ groups, hosts: {} }))
@@ -82,8 +82,12 @@ async function checkAwx(config: Config, groups: Inventory['groups'], folder: str
     options: await readRoleOptions(projectRoot),
     inventory: inventory(config, {}),
   }
-  const file = 'inventories/production/host_vars/awx.yml'
-  return [...broken, ...problemsOf(awxRules, file, definitions(config), project)]
+  const text = await readFile(file, 'utf8').catch(() => '')
+  const found = problemsOf(awxRules, file, definitions(config), project).map(problem => {
+    const line = definitionLine(text, problem.location.path)
+    return line === undefined ? problem : { ...problem, location: { ...problem.location, line } }
+  })
+  return [...broken, ...found]
 }
 
 /** The manifests of one system of each shape, and of the status service, as the deployment would apply them. */
