@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { CreateBucketCommand, DeleteBucketCommand } from '@aws-sdk/client-s3'
+import { execa } from 'execa'
 import production from '../../backups.config.ts'
 import type { Config } from '../../src/config/index.ts'
-import { Memory } from '../../src/status/memory.ts'
+import { Memory, memoryFolder } from '../../src/status/memory.ts'
 import { reportStatus, summariseStatus } from '../../src/status/report.ts'
 import { readStatus } from '../../src/status/status.ts'
 import { openStore } from '../../src/store/client.ts'
@@ -29,7 +32,9 @@ const [COPIES, RECEIPTS] = [28, 35]
 export async function run() {
   const environment = storeEnvironment()
   const store = openStore(environment, { connections: 64 })
-  const folder = await mkdtemp(join(tmpdir(), 'backups-bench-status-'))
+  const cache = await mkdtemp(join(tmpdir(), 'backups-bench-status-'))
+  const folder = memoryFolder({ XDG_CACHE_HOME: cache })
+  await mkdir(folder, { recursive: true })
   const now = new Date()
   const night = new Date(now.getTime() - 5 * 3_600_000)
   const model = production.systems.find(({ name }) => name === 'infra-db-production')
@@ -96,6 +101,7 @@ export async function run() {
         mb: Math.round(process.memoryUsage().rss / 1e6),
       })
     }
+    rows.push({ bench: 'status', way: 'service', ...(await serve(config, keys, cache)), systems: SYSTEMS })
     return rows
   } finally {
     await inParallel(systems, 16, async ({ bucket }) => {
@@ -105,6 +111,43 @@ export async function run() {
       await store.s3.send(new DeleteBucketCommand({ Bucket: bucket }))
     })
     store.s3.destroy()
-    await rm(folder, { recursive: true })
+    await rm(cache, { recursive: true })
+  }
+}
+
+/** The status service over the same systems, until its page is there: how long that took, and the most memory it had. */
+async function serve(
+  { organisation, store, systems }: Config,
+  keys: { readonly access_key_id: string; readonly secret_access_key: string },
+  cache: string,
+): Promise<{ seconds: number; mb: number }> {
+  const file = join(cache, 'config.json')
+  await writeFile(file, JSON.stringify({ organisation, store, systems }))
+  const started = performance.now()
+  const service = execa(process.execPath, [fileURLToPath(new URL('../../src/service/main.ts', import.meta.url))], {
+    env: {
+      STATUS_CONFIG: file,
+      STATUS_PORT: '18080',
+      AWS_ACCESS_KEY_ID: keys.access_key_id,
+      AWS_SECRET_ACCESS_KEY: keys.secret_access_key,
+      XDG_CACHE_HOME: cache,
+    },
+    reject: false,
+    stdio: 'ignore',
+  })
+  try {
+    for (let answered = false; !answered; ) {
+      await sleep(100)
+      answered = await fetch('http://127.0.0.1:18080/').then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    }
+    const seconds = (performance.now() - started) / 1000
+    const peak = /^VmHWM:\s+(\d+) kB$/m.exec(await readFile(`/proc/${service.pid}/status`, 'utf8'))?.[1]
+    return { seconds, mb: Math.round((Number(peak) * 1024) / 1e6) }
+  } finally {
+    service.kill()
+    await service
   }
 }
