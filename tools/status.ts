@@ -5,6 +5,8 @@ import type { Config } from '../src/config/index.ts'
 import { readCredentials } from '../src/launch/credentials.ts'
 import { exitCodes } from '../src/report/failure.ts'
 import { memoryFolder } from '../src/status/memory.ts'
+import type { PageSystem } from '../src/status/page.ts'
+import { pageSystem } from '../src/status/page-system.ts'
 import { reportStatus, summariseStatus } from '../src/status/report.ts'
 import { readStatus, type Status, type SystemStatus } from '../src/status/status.ts'
 import { chosenStore, colourful, configOption, requireConfig } from './options.ts'
@@ -44,10 +46,10 @@ export async function handler(args: Args): Promise<void> {
   const interrupt = new AbortController()
   if (args.watch) process.once('SIGINT', () => interrupt.abort())
   for (;;) {
-    const read = new Map<string, SystemStatus>()
-    const onSystem = (status: SystemStatus) => void (args.html && read.set(status.row.system, status))
+    const pages = new Map<string, PageSystem>()
+    const onSystem = (status: SystemStatus) => void (args.html && pages.set(status.row.system, pageSystem(status)))
     const status = await readStatus({ config, credentials, folder, now: new Date(), onSystem })
-    if (args.html) await writePage(args.html, config, status, read)
+    if (args.html) await writePage(args.html, config, status, pages)
     if (args.watch && process.stdout.isTTY) process.stdout.write('\u001b[2J\u001b[H')
     process.stdout.write(reportStatus(status, args.format, colourful(process.stdout)))
     process.stderr.write(`status: ${summariseStatus(status)}\n`)
@@ -62,14 +64,10 @@ async function writePage(
   file: string,
   config: Config,
   { at, rows, findings }: Status,
-  read: Map<string, SystemStatus>,
+  pages: ReadonlyMap<string, PageSystem>,
 ) {
   const { statusPage } = await import('../src/status/page.ts')
-  const { pageSystem } = await import('../src/status/page-system.ts')
-  const systems = rows.flatMap(({ system }) => {
-    const status = read.get(system)
-    return status ? [pageSystem(status)] : []
-  })
+  const systems = rows.flatMap(({ system }) => pages.get(system) ?? [])
   await writeFile(file, statusPage({ organisation: config.organisation, at, systems, findings }))
   process.stderr.write(`status: written ${file}\n`)
 }

@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/index.ts'
 import { storeCredential } from '../launch/stores.ts'
 import { refreshSeconds } from '../monitoring/rules.ts'
-import { statusPage } from '../status/page.ts'
+import { type PageSystem, statusPage } from '../status/page.ts'
 import { pageSystem } from '../status/page-system.ts'
-import { readStatus, type SystemStatus } from '../status/status.ts'
+import { readStatus } from '../status/status.ts'
 import { Metrics } from './metrics.ts'
 
 /** The parts of a config that the status depends on. */
@@ -51,7 +51,7 @@ export class StatusService {
   /** Read the buckets once. @returns what was read, in a line */
   async read(): Promise<string> {
     const began = performance.now()
-    const read = new Map<string, SystemStatus>()
+    const read = new Map<string, PageSystem>()
     const credentials = Object.fromEntries(
       this.#config.systems.map(system => [storeCredential(system), { ...this.#keys }]),
     )
@@ -60,14 +60,11 @@ export class StatusService {
       credentials,
       folder: this.#folder,
       now: new Date(),
-      onSystem: each => void read.set(each.row.system, each),
+      onSystem: each => void read.set(each.row.system, pageSystem(each)),
     })
     const seconds = (performance.now() - began) / 1000
     this.#metrics.show(status, seconds)
-    const systems = status.rows.flatMap(({ system }) => {
-      const each = read.get(system)
-      return each ? [pageSystem(each)] : []
-    })
+    const systems = status.rows.flatMap(({ system }) => read.get(system) ?? [])
     const { organisation } = this.#config
     this.#page = statusPage({ organisation, at: status.at, systems, findings: status.findings })
     this.#alive = Date.now()

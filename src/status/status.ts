@@ -51,7 +51,8 @@ export interface StatusOptions {
 /** Read and assess the copies of the config's systems. A bucket that does not answer is a finding, not an error. */
 export async function readStatus({ config, credentials, folder, now, onSystem }: StatusOptions): Promise<Status> {
   const stores = new Map<string, Store>()
-  const read = new Map<string, SystemStatus>()
+  // Not the observations: each holds every receipt that is remembered of its system.
+  const read = new Map<string, Pick<SystemStatus, 'row' | 'findings'> & { readonly withoutKey: number }>()
   try {
     await inParallel(config.systems, SYSTEMS_AT_ONCE, async system => {
       const environment = storeEnvironment(config, system, credentials)
@@ -69,14 +70,15 @@ export async function readStatus({ config, credentials, folder, now, onSystem }:
             `the credential \`${name}\` is missing`,
             'add it to the file that --credentials names',
           )
-      read.set(system.name, status)
+      const { row, findings, observed } = status
+      read.set(system.name, { row, findings, withoutKey: observed?.withoutKey ?? 0 })
       onSystem?.(status)
     })
   } finally {
     for (const store of stores.values()) store.s3.destroy()
   }
   const all = config.systems.flatMap(({ name }) => read.get(name) ?? [])
-  const withoutKey = all.reduce((sum, { observed }) => sum + (observed?.withoutKey ?? 0), 0)
+  const withoutKey = all.reduce((sum, system) => sum + system.withoutKey, 0)
   const findings = await dated(
     all.flatMap(status => status.findings),
     folder,
