@@ -5,7 +5,7 @@ import { evidencePage } from '../../src/evidence/page.ts'
 import type { System } from '../../src/kinds/index.ts'
 import type { StoredReceipt } from '../../src/store/receipt.ts'
 import { everyView, expectReadable, expectSelfContained, open, startBrowser } from '../support/browser.ts'
-import { runsOf, systemNamed } from '../support/page.ts'
+import { hostile, runsOf, systemNamed } from '../support/page.ts'
 import { at, receiptsOf } from '../support/receipts.ts'
 
 let browser: Browser
@@ -17,11 +17,6 @@ afterAll(() => browser?.close())
 const month = '2026-10'
 const now = at('2026-11-03T09:00:00Z')
 const database = systemNamed('infra-db-production')
-const hostile = {
-  ...database,
-  name: 'hostile',
-  description: '<script>document.title = "run"</script> & "quotes"',
-} as System
 
 /** The month of a system with a copy a night and a drill a week, without the copies of some nights. */
 function monthOfSystem(system: System, without: readonly number[] = []) {

@@ -1,8 +1,7 @@
 import type { Browser } from 'puppeteer-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { System } from '../../src/kinds/index.ts'
 import { everyView, expectReadable, expectSelfContained, open, startBrowser } from '../support/browser.ts'
-import { pageWith, runsOf, systemNamed, systemWith, unanswered } from '../support/page.ts'
+import { hostile, pageWith, runsOf, systemNamed, systemWith, unanswered } from '../support/page.ts'
 
 let browser: Browser
 beforeAll(async () => {
@@ -11,11 +10,6 @@ beforeAll(async () => {
 afterAll(() => browser?.close())
 
 const database = systemNamed('infra-db-production')
-const hostile = {
-  ...database,
-  name: 'hostile',
-  description: '<script>document.title = "run"</script> & "quotes"',
-} as System
 const years = 3 * 365
 const [night, friday, sunday] = ['2026-11-25T03:30:00Z', '2026-11-20T18:00:20Z', '2026-11-22T05:30:00Z'].map(
   text => new Date(text),

@@ -13,6 +13,13 @@ const DAY_MS = 86_400_000
 
 export const systemNamed = (name: string) => production.systems.find(system => system.name === name) as System
 
+/** A system whose texts are markup. */
+export const hostile = {
+  ...systemNamed('infra-db-production'),
+  name: 'hostile',
+  description: '<script>document.title = "run"</script> & "quotes"',
+} as System
+
 /** A system with the given runs and drills, oldest first, as the page shows it. */
 export function systemWith(
   system: System,
