@@ -1,4 +1,10 @@
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { ansibleEnvironment } from '../../src/ansible/playbook.ts'
+import { ensureVenv, projectRoot } from '../../src/ansible/venv.ts'
 import { type Controller as Api, openController } from '../../src/awx/controller.ts'
 import { type Controller, startController } from '../support/controller/controller.ts'
 
@@ -169,4 +175,32 @@ it('finds an object by its named URL', async () => {
 it('requires a token or a password', async () => {
   const stranger = openController({ CONTROLLER_HOST: standIn.url, CONTROLLER_OAUTH_TOKEN: 'guessed' })
   await expect(stranger.list('organizations/')).rejects.toThrow('401')
+})
+
+it('is found below a path, as behind a proxy: by our client, page by page, and by the modules of awx.awx', async () => {
+  const proxy = createServer(async (request, response) => {
+    if (!request.url?.startsWith('/tools/awx/')) return response.writeHead(404).end()
+    const answer = await fetch(`${standIn.url}${request.url.slice('/tools/awx'.length)}`, {
+      headers: { Authorization: request.headers.authorization ?? '' },
+    })
+    return response.writeHead(answer.status, { 'Content-Type': 'application/json' }).end(await answer.text())
+  })
+  await new Promise<void>(resolve => proxy.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void proxy.close())
+  const environment = {
+    CONTROLLER_HOST: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/tools/awx/`,
+    CONTROLLER_OAUTH_TOKEN: standIn.token,
+  }
+  const below = openController(environment)
+  expect(await below.list('labels/', { page_size: '7' })).toHaveLength(60)
+  // In one page, as the roles ask: with a path the modules do not find a second one.
+  const query = 'query_params={"page_size": 200}, return_all=true, return_objects=true'
+  const asked = `msg={{ query("awx.awx.controller_api", "labels", ${query}) | length }}`
+  const bin = await ensureVenv(() => {})
+  const { stdout } = await execa(
+    join(bin, 'ansible'),
+    ['localhost', '--module-name', 'ansible.builtin.debug', '--args', asked],
+    { cwd: projectRoot, env: ansibleEnvironment(bin, environment), extendEnv: false },
+  )
+  expect(stdout).toMatch(/msg: '?60'?/)
 })
