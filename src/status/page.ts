@@ -34,6 +34,7 @@ export interface PageInput {
 /** The status of every system as one HTML document without scripts or external resources. */
 export function statusPage({ organisation, at, systems, findings, docs }: PageInput): string {
   const critical = findings.filter(({ severity }) => severity === 'critical').length
+  const charted = chartedSystems(systems, findings)
   const verdict = findings.length === 0 ? 'no findings' : `${critical} critical, ${findings.length - critical} warnings`
   return htmlDocument(
     `Backups of ${text(organisation)}: ${verdict}`,
@@ -53,10 +54,21 @@ ${systems.length === 0 ? '<p>The config has no system.</p>' : table(systems, at)
 </section>
 <section aria-labelledby="histories">
 <h2 id="histories">Histories</h2>
-${systems.map(system => history(system, at)).join('\n')}
+${systems.map(system => history(system, at, charted.has(system.row.system))).join('\n')}
 </section>
 </main>`,
   )
+}
+
+// The charts of a system are 120 KB of the page; no browser shows those of hundreds at once.
+const mostCharted = 50
+
+/** The names of the systems whose histories are drawn: those with findings first. */
+function chartedSystems(systems: readonly PageSystem[], findings: readonly Finding[]): ReadonlySet<string> {
+  const wrong = new Set(findings.map(({ system }) => system))
+  const names = systems.map(({ row }) => row.system)
+  const order = [...names.filter(name => wrong.has(name)), ...names.filter(name => !wrong.has(name))]
+  return new Set(order.slice(0, mostCharted))
 }
 
 function findingItem(
@@ -106,12 +118,15 @@ function tableRow(row: Row, at: Date): string {
   return `<tr role="row" class="${row.state.replace(' ', '-')}">${name}${rest}</tr>`
 }
 
-function history({ row, schedule, runs, drills }: PageSystem, at: Date): string {
+function history({ row, schedule, runs, drills }: PageSystem, at: Date, charted: boolean): string {
   const name = text(row.system)
   const head = `<article id="${anchor(row.system)}" aria-labelledby="h-${anchor(row.system)}"><h3 id="h-${anchor(row.system)}">${name}</h3>`
   const note = row.note ? `<p>Not known: ${text(row.note)}.</p>` : ''
   const first = runs[0]
   if (!first) return `${head}${note}<p>No run has a receipt yet.</p></article>`
+  if (!charted) {
+    return `${head}${note}<p>Not drawn: the histories of ${mostCharted} systems are, of those with findings first.</p></article>`
+  }
   const spans = (seconds: number) => duration(seconds * 1000)
   const outages = runs.flatMap(({ taken, outage }): Point[] => (outage === undefined ? [] : [[taken, outage]]))
   const figures = [
