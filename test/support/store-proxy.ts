@@ -1,5 +1,6 @@
-import { request as ask, createServer } from 'node:http'
+import { request as ask, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream'
 
 /** A proxy in front of a bucket store that counts the requests. */
 export interface CountingProxy {
@@ -11,7 +12,6 @@ export interface CountingProxy {
 
 /** Start one on loopback. The Host header is passed on unchanged, since requests are signed with it. */
 export async function countRequests(endpoint: string): Promise<CountingProxy> {
-  const { hostname, port } = new URL(endpoint)
   const counts: Record<string, number> = {}
   const server = createServer((incoming, answer) => {
     const { pathname, searchParams } = new URL(incoming.url ?? '/', 'http://store')
@@ -19,13 +19,7 @@ export async function countRequests(endpoint: string): Promise<CountingProxy> {
       incoming.method === 'GET' && pathname.split('/').filter(Boolean).length === 1 && !searchParams.has('acl')
     const kind = isList ? 'LIST' : (incoming.method ?? '')
     counts[kind] = (counts[kind] ?? 0) + 1
-    const { method, url: path, headers } = incoming
-    const outgoing = ask({ host: hostname, port: port || 80, method, path, headers }, from => {
-      answer.writeHead(from.statusCode ?? 502, from.headers)
-      from.pipe(answer)
-    })
-    outgoing.on('error', error => answer.destroy(error))
-    incoming.pipe(outgoing)
+    forward(endpoint, incoming, answer)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   // It must not keep a test run from ending.
@@ -54,7 +48,6 @@ export async function refusingProxy(
   endpoint: string,
   refuse: (request: SeenRequest) => string | undefined,
 ): Promise<{ url: string }> {
-  const { hostname, port } = new URL(endpoint)
   const statuses: Record<string, number> = {
     QuotaExceeded: 403,
     AccessDenied: 403,
@@ -81,14 +74,25 @@ export async function refusingProxy(
       })
       return
     }
-    const outgoing = ask({ host: hostname, port: port || 80, method, path, headers }, from => {
-      answer.writeHead(from.statusCode ?? 502, from.headers)
-      from.pipe(answer)
-    })
-    outgoing.on('error', error => answer.destroy(error))
-    incoming.pipe(outgoing)
+    forward(endpoint, incoming, answer)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   server.unref()
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+function forward(endpoint: string, incoming: IncomingMessage, answer: ServerResponse): void {
+  const { hostname, port } = new URL(endpoint)
+  const { method, url: path, headers } = incoming
+  const outgoing = ask({ host: hostname, port: port || 80, method, path, headers }, from => {
+    answer.writeHead(from.statusCode ?? 502, from.headers)
+    // A failure of `from` destroys the answer, so that the client sees that it is cut.
+    pipeline(from, answer, () => undefined)
+  })
+  // radosgw sends more than it announces after some answers 404. That is an error of the connection, while the answer is
+  // complete and on its way to the client.
+  outgoing.on('error', error => {
+    if (!answer.headersSent) answer.destroy(error)
+  })
+  incoming.pipe(outgoing)
 }
