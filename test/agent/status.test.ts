@@ -1,10 +1,7 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PutBucketAclCommand } from '@aws-sdk/client-s3'
-import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { projectRoot } from '../../src/ansible/venv.ts'
 import type { System } from '../../src/kinds/index.ts'
 import { Memory } from '../../src/status/memory.ts'
 import { observe } from '../../src/status/observe.ts'
@@ -12,45 +9,24 @@ import { deleteKeys } from '../../src/store/list.ts'
 import { makePrivate } from '../../src/store/openness.ts'
 import { drillSystem, markStarted, receiptPrefix } from '../../src/store/receipt.ts'
 import { putVerified } from '../../src/store/upload.ts'
-import { freshBucket, storeEnvironment, type TestBucket } from '../support/bucket.ts'
+import { freshBucket, type TestBucket } from '../support/bucket.ts'
 import { systemNamed } from '../support/page.ts'
 import { receiptsOf, storeDump } from '../support/receipts.ts'
+import { type Workstation, workstation } from '../support/status.ts'
 
 const HOUR_MS = 3_600_000
-let folder: string
+let station: Workstation
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'backups-status-'))
+  station = await workstation()
 })
-afterAll(() => rm(folder, { recursive: true }))
+afterAll(() => station?.end())
 
-/** Runs a command of ours as a user would, on production's systems in buckets of a test. */
-async function backups(buckets: Record<string, string>, ...args: string[]) {
-  const environment = storeEnvironment()
-  const config = join(folder, 'backups.config.ts')
-  await writeFile(
-    config,
-    `import production from ${JSON.stringify(join(projectRoot, 'backups.config.ts'))}
-const buckets = ${JSON.stringify(buckets)}
-export default {
-  ...production,
-  store: { ...production.store, endpoint: ${JSON.stringify(environment.RCLONE_S3_ENDPOINT)} },
-  systems: production.systems.filter(s => s.name in buckets).map(s => ({ ...s, bucket: buckets[s.name] })),
-}
-`,
+/** Runs a command on production's systems of these names, in buckets of a test. */
+const backups = (buckets: Record<string, string>, ...args: string[]) =>
+  station.run(
+    Object.entries(buckets).map(([name, bucket]) => ({ ...systemNamed(name), bucket }) as System),
+    ...args,
   )
-  const keys = { access_key_id: environment.AWS_ACCESS_KEY_ID, secret_access_key: environment.AWS_SECRET_ACCESS_KEY }
-  const credentials = join(folder, 'secrets.yml')
-  await writeFile(
-    credentials,
-    JSON.stringify({ 'Store: production': keys, 'Store: development': keys, 'Store: rancher-server': keys }),
-  )
-  const { exitCode, stdout, stderr } = await execa(
-    'node',
-    [join(projectRoot, 'tools/backups.js'), ...args, '--config', config, '--credentials', credentials],
-    { reject: false, env: { XDG_CACHE_HOME: join(folder, 'cache') } },
-  )
-  return { exitCode, stdout, stderr }
-}
 
 const status = async (buckets: Record<string, string>) => {
   const { exitCode, stdout, stderr } = await backups(buckets, 'status', '--format', 'json')
@@ -83,7 +59,7 @@ it('a healthy system: exit 0, three requests when nothing is new, and what can b
   ])
   expect(await status({ 'infra-db-production': test.bucket })).toMatchObject({ exitCode: 0, findings: [], requests: 3 })
 
-  const file = join(folder, 'page.html')
+  const file = join(station.folder, 'page.html')
   await backups({ 'infra-db-production': test.bucket }, 'status', '--html', file)
   expect(await readFile(file, 'utf8')).toContain('2 runs since')
 
@@ -98,8 +74,8 @@ it('a bucket that does not answer costs one line, and the others are read all th
   const test = await freshBucket()
   await run(test, 6)
   const found = await status({
-    'infra-db-production': test.bucket,
     'infra-db-development': 'no-such-bucket-of-the-tests',
+    'infra-db-production': test.bucket,
   })
   expect(found.exitCode).toBe(1)
   expect(found.rows.map((row: { state: string }) => row.state)).toEqual(['no answer', 'good'])
@@ -192,7 +168,7 @@ it('of more receipts than one answer holds, those that have expired in the bucke
     Array.from({ length: count }, (_, index) => ({ taken: new Date(last - (count - 1 - index) * HOUR_MS) }))
   // Remembered, and expired in the bucket, as a year of an hourly system is.
   const old = receiptsOf(place, hourly(1200, now.getTime() - 36 * 24 * HOUR_MS))
-  const memory = await Memory.open(join(folder, 'long'), [store.endpoint, bucket.bucket, receiptPrefix(name)])
+  const memory = await Memory.open(join(station.folder, 'long'), [store.endpoint, bucket.bucket, receiptPrefix(name)])
   for (const stored of old) memory.add(stored, 'seen')
   await memory.save()
   const keys: string[] = []
@@ -204,7 +180,7 @@ it('of more receipts than one answer holds, those that have expired in the bucke
   for (const { key, receipt } of drills)
     await putVerified(store, { bucket: bucket.bucket, key, body: JSON.stringify(receipt) })
 
-  const look = () => observe(store, system, join(folder, 'long'), now)
+  const look = () => observe(store, system, join(station.folder, 'long'), now)
   await look()
   const before = store.requests()
   const seen = await look()

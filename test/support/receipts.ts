@@ -81,19 +81,26 @@ export function observed(receipts: readonly StoredReceipt[], more: Partial<Obser
 /** Store an object and a receipt that says it is a dump taken then. @returns its key */
 export async function storeDump(
   { store, bucket }: Pick<TestBucket, 'store' | 'bucket'>,
-  dump: { system: string; taken: Date; body: Buffer; counts?: Record<string, number> },
+  dump: {
+    system: string
+    taken: Date
+    body: Buffer
+    counts?: Record<string, number>
+    seconds?: number
+    versions?: Record<string, string>
+  },
 ): Promise<string> {
-  const { system, taken, body, counts = {} } = dump
+  const { system, taken, body, counts = {}, seconds = 60, versions = {} } = dump
   const key = `hourly/backup-${taken.toISOString().slice(0, 19)}Z-dumpall.sql.gz`
   const { sha256, etag } = await putVerified(store, { bucket, key, body })
   await writeReceipt(store, databaseReceipts, {
     system,
     start: taken.toISOString(),
-    end: new Date(taken.getTime() + 60_000).toISOString(),
+    end: new Date(taken.getTime() + seconds * 1000).toISOString(),
     bucket,
     object: { key, bytes: body.length, sha256, etag },
     bytes: body.length,
-    versions: {},
+    versions,
     counts,
     details: { tier: 'hourly', database: null },
   })
