@@ -40,7 +40,7 @@ export async function drill(env: Environment, stop: AbortSignal): Promise<Result
   variables.check()
   const began = performance.now()
   const store = openStore(env)
-  const start = await startTime(store, bucket)
+  const start = await startTime(store, bucket, stop)
   const receipt = await newestOf(store, bucket, system)
   const kind = agentKinds.find(({ receipts }) => receipts.kind === receipt.kind)
   if (!kind?.drill)

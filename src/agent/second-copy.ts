@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { GetObjectCommand } from '@aws-sdk/client-s3'
 import type { CommandModule } from 'yargs'
 import { type Environment, openStore, type Store } from '../store/client.ts'
 import { deleteKeys } from '../store/list.ts'
+import { openObject } from '../store/object.ts'
 import { newestCopy, type Receipt, readReceipts, type StoredReceipt, writeReceipt } from '../store/receipt.ts'
 import { listCopies, prune, vouchesFor } from '../store/retention.ts'
 import { abortUploads, uploadStream } from '../store/upload.ts'
@@ -47,7 +47,7 @@ export async function secondCopy(env: Environment, stop: AbortSignal): Promise<R
   variables.check()
   const first = openStore(env)
   const second = openStore(place.env, { connections: concurrency + 2 })
-  const start = await startTime(second, place.bucket)
+  const start = await startTime(second, place.bucket, stop)
   await requireProtection(second, place.bucket)
   const from = await readReceipts(first, { bucket, system, kinds: receiptKinds })
   const there = await readReceipts(second, { bucket: place.bucket, system, kinds: receiptKinds })
@@ -135,10 +135,10 @@ async function copyOne(
 ): Promise<StoredReceipt> {
   const began = second.clock.now()
   const { key, bytes, sha256 } = receipt.object
-  const answer = await first.s3.send(new GetObjectCommand({ Bucket: receipt.bucket, Key: key }), { abortSignal: stop })
+  const { body } = await openObject(first, { bucket: receipt.bucket, key }, stop)
   const hash = createHash('sha256')
   async function* content(): AsyncGenerator<Buffer> {
-    for await (const chunk of answer.Body as AsyncIterable<Buffer>) {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
       hash.update(chunk)
       yield chunk
     }

@@ -5,7 +5,8 @@ import type { ListedCopy, Observed } from '../store/assess.ts'
 import type { Store } from '../store/client.ts'
 import { isFromFuture } from '../store/clock.ts'
 import { RECEIPTS } from '../store/folders.ts'
-import { type ListedObject, listObjects, readObject } from '../store/list.ts'
+import { type ListedObject, listObjects } from '../store/list.ts'
+import { readObject } from '../store/object.ts'
 import { inParallel } from '../store/parallel.ts'
 import {
   chainProblems,

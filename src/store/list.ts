@@ -1,4 +1,4 @@
-import { DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
+import { DeleteObjectCommand, DeleteObjectsCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
 import { describeCall } from './call.ts'
 import type { Store } from './client.ts'
 
@@ -48,19 +48,6 @@ export function decodeKey(encoded: string): string {
 /** An ETag without its quotes. */
 export function bareEtag(etag: string | undefined): string {
   return (etag ?? '').replaceAll('"', '')
-}
-
-/** The content of an object that fits in memory. */
-export async function readObject(store: Store, bucket: string, key: string): Promise<Buffer> {
-  const answer = await store.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }))
-  const content = Buffer.allocUnsafe(answer.ContentLength ?? 0)
-  let bytes = 0
-  for await (const chunk of answer.Body as AsyncIterable<Uint8Array>) {
-    content.set(chunk, bytes)
-    bytes += chunk.length
-  }
-  if (bytes !== content.length) throw new Error(`${bucket}/${key}: got ${bytes} of ${content.length} bytes`)
-  return content
 }
 
 /** Delete objects, a thousand a request. @throws Error naming the first that could not be deleted */

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream, existsSync } from 'node:fs'
 import { mkdir, rm, stat, statfs } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { pipeline as joined, type Readable, Transform } from 'node:stream'
+import { pipeline as joined, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
-import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { type Environment, openStore, type Store } from '../../store/client.ts'
 import { fromFuture, isFromFuture } from '../../store/clock.ts'
 import { listObjects } from '../../store/list.ts'
+import { openObject } from '../../store/object.ts'
 import type { ReceiptData } from '../../store/receipt.ts'
 import { readReceipts, systemsIn } from '../../store/receipt.ts'
 import { receiptsOf, vouchesFor } from '../../store/retention.ts'
@@ -143,7 +143,7 @@ async function download(store: Store, work: string, bucket: string, object: { ke
   const path = join(work, `.restoring-${basename(object.key)}`)
   const told = progress(`download of ${object.key}`, object.bytes)
   let done = 0
-  const answer = await store.s3.send(new GetObjectCommand({ Bucket: bucket, Key: object.key }))
+  const { body } = await openObject(store, { bucket, key: object.key })
   const count = new Transform({
     transform(chunk: Buffer, _encoding, next) {
       done += chunk.length
@@ -152,7 +152,7 @@ async function download(store: Store, work: string, bucket: string, object: { ke
     },
   })
   try {
-    await pipeline(answer.Body as Readable, count, createWriteStream(path, { mode: 0o600 }))
+    await pipeline(body, count, createWriteStream(path, { mode: 0o600 }))
   } catch (error) {
     await rm(path, { force: true })
     throw error

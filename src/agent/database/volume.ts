@@ -113,7 +113,13 @@ export class BackupVolume {
   /** Give a complete and synced copy its final name, and write its receipt. */
   async finish(tier: Tier, receipt: VolumeReceipt): Promise<string> {
     const path = this.path(tier, receipt.object.key)
-    await rename(this.unfinished(tier, receipt.object.key), path)
+    await rename(this.unfinished(tier, receipt.object.key), path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+      throw new Failure(
+        'volume',
+        `${path} vanished while it was written: check that the volume is still mounted at ${this.root}, and run again`,
+      )
+    })
     await syncFolder(join(this.root, tier))
     const file = join(this.#receipts, tier, `${receipt.object.key}.json`)
     await writeFile(`${file}.new`, `${JSON.stringify(receipt, null, 2)}\n`, { flush: true })

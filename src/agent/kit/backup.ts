@@ -36,7 +36,7 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
   const settings = kitSettings(env)
   const { system, bucket, keep, recipients, items } = settings
   const store = openStore(env)
-  const start = await startTime(store, bucket)
+  const start = await startTime(store, bucket, stop)
   await requireProtection(store, bucket)
   await keepPrivate(store, bucket, { objects: false })
   const text = JSON.stringify(manifests(settings, env), null, 2)
@@ -44,7 +44,7 @@ export async function kit(env: Environment, stop: AbortSignal): Promise<Result> 
   const file = join(env.BACKUP_SCRATCH || tmpdir(), name)
   try {
     await encryptToFile({ text }, recipients, file, stop)
-    const object = await uploadVerified(store, { bucket, key: name, file })
+    const object = await uploadVerified(store, { bucket, key: name, file, stop })
     const counts = { secrets: new Set(items.map(item => item.secret)).size, keys: items.length }
     const receipt = await writeReceipt(store, kitReceipts, {
       system,

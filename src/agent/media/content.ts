@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, type Stats, statSync } from 'node:fs'
 import { Readable } from 'node:stream'
-import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
+import { HeadObjectCommand } from '@aws-sdk/client-s3'
 import { statusOf } from '../../store/call.ts'
 import type { Store } from '../../store/client.ts'
 import { ownFolders, TRASH } from '../../store/folders.ts'
 import { bareEtag, listObjects } from '../../store/list.ts'
+import { openObject } from '../../store/object.ts'
 import { inParallel } from '../../store/parallel.ts'
 import { EtagHash, partBytesOf } from '../../store/upload.ts'
 import { decrypted } from '../run/encryption.ts'
@@ -95,12 +96,14 @@ export class BucketContent implements Content {
   /** Open what a file's object holds; for an encrypted one, as it is. */
   async raw(file: ManifestEntry): Promise<Opened & { sealed: boolean }> {
     const key = this.#key(file)
-    const Key = this.#inTrash.get(key) ?? key
-    const answer = await this.#store.s3.send(new GetObjectCommand({ Bucket: this.#bucket, Key }))
-    const seconds = Number(answer.Metadata?.mtime)
-    const known = answer.Metadata?.mtime !== undefined && Number.isFinite(seconds)
-    const sealed = answer.Metadata?.sealed !== undefined
-    return { body: answer.Body as Readable, sealed, ...(known && { mtime: Math.round(seconds * 1e6) }) }
+    const { body, metadata } = await openObject(this.#store, {
+      bucket: this.#bucket,
+      key: this.#inTrash.get(key) ?? key,
+    })
+    const seconds = Number(metadata.mtime)
+    const known = metadata.mtime !== undefined && Number.isFinite(seconds)
+    const sealed = metadata.sealed !== undefined
+    return { body, sealed, ...(known && { mtime: Math.round(seconds * 1e6) }) }
   }
 
   #key(file: ManifestEntry): string {

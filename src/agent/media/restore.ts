@@ -19,7 +19,7 @@ import { choose, copyOf, list } from '../run/copies.ts'
 import { requireKey } from '../run/encryption.ts'
 import { lock } from '../run/lock.ts'
 import { duration, log, progress, sized } from '../run/log.ts'
-import { Failure, type Result } from '../run/outcome.ts'
+import { Failure, isOfVolume, type Result } from '../run/outcome.ts'
 import { checkRoom } from '../run/room.ts'
 import { BucketContent, type Content, ContentCheck, objectsAsFiles, ReplicaContent, UNKNOWN } from './content.ts'
 import { type ManifestEntry, readManifest } from './manifest.ts'
@@ -258,7 +258,7 @@ async function apply(
         await rename(partial, bytesOf(`${target}/${entry.path}`))
       } catch (error) {
         await rm(partial, { force: true })
-        if (!settings.goOn || ['ENOSPC', 'EDQUOT', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) {
+        if (!settings.goOn || isOfVolume(error)) {
           throw new Failure(
             'restore',
             `${keyOf(entry.path)} could not be restored: ${(error as Error).message}. ${whatWasBefore(target, folder)}`,

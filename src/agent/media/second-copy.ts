@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { copyWithin } from '../../store/copy.ts'
 import { TRASH } from '../../store/folders.ts'
 import { bareEtag, deleteKeys } from '../../store/list.ts'
+import { openObject } from '../../store/object.ts'
 import { inParallel } from '../../store/parallel.ts'
 import { renewLocks } from '../../store/protection.ts'
 import { clearMarks, expireReceipts, markStarted, writeReceipt } from '../../store/receipt.ts'
@@ -143,15 +144,12 @@ function compare(manifest: Manifest, before: Manifest, held: ReadonlyMap<string,
  * @throws Failure verification if the first store does not hold what the manifest says
  */
 async function send({ first, second, bucket, receipt, stop }: Request, key: string, entry: ManifestEntry) {
-  const answer = await first.s3.send(new GetObjectCommand({ Bucket: receipt.bucket, Key: key }), { abortSignal: stop })
-  const found = bareEtag(answer.ETag)
-  const bytes = answer.ContentLength ?? 0
+  const { body, bytes, etag: found, metadata } = await openObject(first, { bucket: receipt.bucket, key }, stop)
   const object = objectOf(entry)
   if (found !== entry.etag || bytes !== object.bytes) {
     throw new Failure('verification', `${receipt.bucket}/${key} is not what the manifest says`)
   }
-  const metadata = answer.Metadata ?? {}
-  const content = answer.Body as AsyncIterable<Buffer>
+  const content: AsyncIterable<Buffer> = body
   const { md5, etag } =
     bytes <= partBytesFor(bytes)
       ? await sendWhole({ second, bucket, stop }, key, content, metadata)
@@ -171,7 +169,7 @@ async function sendWhole(
   { second, bucket, stop }: Pick<Request, 'second' | 'bucket' | 'stop'>,
   key: string,
   content: AsyncIterable<Buffer>,
-  Metadata: Record<string, string>,
+  Metadata: Readonly<Record<string, string>>,
 ): Promise<{ md5: string; etag: string }> {
   const chunks: Buffer[] = []
   for await (const chunk of content) chunks.push(chunk)

@@ -2,11 +2,10 @@ import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { GetObjectCommand } from '@aws-sdk/client-s3'
 import type { Store } from '../../store/client.ts'
+import { openObject } from '../../store/object.ts'
 import { type Receipt, readReceipts, type StoredReceipt } from '../../store/receipt.ts'
 import { choose, copyOf, list } from '../run/copies.ts'
 import { contentName, decrypted, isEncrypted, requireIdentity } from '../run/encryption.ts'
@@ -192,7 +191,7 @@ export async function fetchProven(
   const { key, bytes, sha256 } = receipt.object
   const fetched = join(folder, key.replaceAll('/', '_'))
   const archive = contentName(fetched)
-  const answer = await store.s3.send(new GetObjectCommand({ Bucket: receipt.bucket, Key: key }), { abortSignal: stop })
+  const { body } = await openObject(store, { bucket: receipt.bucket, key }, stop)
   const hash = createHash('sha256')
   const told = progress('fetched', bytes)
   let got = 0
@@ -205,7 +204,7 @@ export async function fetchProven(
     },
   })
   try {
-    await pipeline(answer.Body as Readable, tap, createWriteStream(fetched, { mode: 0o600 }), { signal: stop })
+    await pipeline(body, tap, createWriteStream(fetched, { mode: 0o600 }), { signal: stop })
     const found = hash.digest('hex')
     if (got !== bytes || found !== sha256) {
       throw new Failure(

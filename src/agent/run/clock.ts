@@ -1,4 +1,4 @@
-import { HeadBucketCommand } from '@aws-sdk/client-s3'
+import { HeadBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { type Environment, openStore, type Store } from '../../store/client.ts'
 import type { StoreClock } from '../../store/clock.ts'
 import { duration, log } from './log.ts'
@@ -7,8 +7,9 @@ import { duration, log } from './log.ts'
  * The time at which a run begins, by the store's clock: what it stores bears this time, and must not be newer or older
  * than it is because this machine's clock is wrong.
  */
-export async function startTime(store: Store, bucket: string): Promise<Date> {
-  await store.s3.send(new HeadBucketCommand({ Bucket: bucket }))
+export async function startTime(store: Store, bucket: string, stop: AbortSignal): Promise<Date> {
+  // The answer to a HEAD has no body, so it could not name what is wrong with the bucket or the key.
+  await store.s3.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }), { abortSignal: stop })
   tellDifference(store.clock, 'the bucket store')
   return store.clock.now()
 }

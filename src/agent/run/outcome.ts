@@ -173,6 +173,26 @@ function refusalOf({ code, status }: StoreCall): { kind: FailureKind; next: stri
   return { kind: 'copy', next: 'look the code up in the documentation of the store' }
 }
 
+const brokenVolume = 'check the storage of the volume; the log of the node names what is wrong with it'
+
+/** What the kernel's codes mean for a volume, and what to do. */
+const volumeRemedies: Readonly<Record<string, string>> = {
+  ENOSPC: 'free space on the volume, or make it larger',
+  EDQUOT: 'free space on the volume, or raise its quota',
+  EROFS: 'the volume is mounted read-only: mount it for writing; if it is, its file system has found an error',
+  EIO: brokenVolume,
+  ENODEV: brokenVolume,
+  ENXIO: brokenVolume,
+  // Of NFS: the server has removed the export, or was replaced.
+  ESTALE: 'mount the volume again',
+  ENOTCONN: 'mount the volume again',
+}
+
+/** Whether an error is of the volume as a whole, and not of one file. */
+export function isOfVolume(error: unknown): boolean {
+  return Object.hasOwn(volumeRemedies, (error as NodeJS.ErrnoException).code ?? '')
+}
+
 /** Any error as a failure, so that each has an exit code. */
 export function asFailure(error: unknown): Failure {
   if (error instanceof Failure) return error
@@ -180,9 +200,8 @@ export function asFailure(error: unknown): Failure {
   if (error instanceof StoreNotConfigured) return new Failure('environment', error.message, { cause: error })
   if (error instanceof VerificationFailed) return new Failure('verification', error.message, { cause: error })
   const code = (error as NodeJS.ErrnoException).code
-  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS') {
-    return new Failure('volume', `${error.message}: free space on the volume, or make it larger`, { cause: error })
-  }
+  const remedy = code === undefined ? undefined : volumeRemedies[code]
+  if (remedy !== undefined) return new Failure('volume', `${error.message}: ${remedy}`, { cause: error })
   const call = callOf(error)
   if (call) {
     const { kind, next } = refusalOf(call)

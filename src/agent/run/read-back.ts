@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { GetObjectCommand } from '@aws-sdk/client-s3'
 import type { checkReceipts } from '../../store/check-receipt.ts'
 import type { Store } from '../../store/client.ts'
+import { openObject } from '../../store/object.ts'
 import type { Receipt, ReceiptKind } from '../../store/receipt.ts'
 
 /** A copy to read back. */
@@ -53,10 +53,10 @@ export async function readBackObject(
       throw error
     }
   }
-  const answer = await store.s3.send(new GetObjectCommand({ Bucket: receipt.bucket, Key: key }))
+  const { body } = await openObject(store, { bucket: receipt.bucket, key }, stop)
   let why: string | undefined
   try {
-    await pipeline(tapped(answer.Body as Readable), inspect, { signal: stop })
+    await pipeline(tapped(body), inspect, { signal: stop })
   } catch (error) {
     stop.throwIfAborted()
     if (unread) throw unread

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { expect, onTestFinished, test } from 'vitest'
 import { kit } from '../../../src/agent/kit/backup.ts'
-import { readObject } from '../../../src/store/list.ts'
+import { readObject } from '../../../src/store/object.ts'
 import { freshBucket } from '../../support/bucket.ts'
 import { type HostileSecrets, hostileSecrets } from '../../support/hostile-secrets.ts'
 
