@@ -1,10 +1,13 @@
+import { join } from 'node:path'
 import type { Argv } from 'yargs'
+import { projectRoot } from '../src/ansible/venv.ts'
 import { openController } from '../src/awx/controller.ts'
-import { definitions } from '../src/awx/definitions.ts'
+import { type Definitions, definitions } from '../src/awx/definitions.ts'
 import { readCredentials } from '../src/launch/credentials.ts'
 import { compareWithAwx } from '../src/plan/awx.ts'
 import { compareWithBuckets } from '../src/plan/buckets.ts'
 import { compareWithClusters } from '../src/plan/clusters.ts'
+import { missingCollections, neededCollections } from '../src/plan/collections.ts'
 import type { Comparison } from '../src/plan/difference.ts'
 import { reportPlan, summarise } from '../src/plan/report.ts'
 import { CommandFailure, exitCodes } from '../src/report/failure.ts'
@@ -43,7 +46,7 @@ export async function handler(args: Args): Promise<void> {
   const interrupt = new AbortController()
   process.once('SIGINT', () => interrupt.abort())
   const compare: Record<Part, () => Promise<Comparison>> = {
-    awx: () => compareWithAwx(all, openController(process.env)),
+    awx: () => comparedAwx(all),
     clusters: () => compareWithClusters(all, args.inventory, credentials, interrupt.signal),
     buckets: () => compareWithBuckets(config, credentials),
   }
@@ -58,6 +61,18 @@ export async function handler(args: Args): Promise<void> {
   process.stderr.write(`plan: ${summarise(whole)}\n`)
   if (whole.unreachable.length > 0) process.exitCode = exitCodes.unreachable
   else if (whole.differences.length > 0) process.exitCode = exitCodes.findings
+}
+
+async function comparedAwx(all: Definitions): Promise<Comparison> {
+  const controller = openController(process.env)
+  const compared = await compareWithAwx(all, controller)
+  const needed = await neededCollections(join(projectRoot, 'collections/requirements.yml'))
+  const missing = await missingCollections(all, controller, needed)
+  return {
+    ...compared,
+    differences: [...compared.differences, ...missing],
+    compared: compared.compared + needed.length,
+  }
 }
 
 /** If one part is unreachable, the others are still reported. */

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import production from '../../backups.config.ts'
+import { definitions } from '../../src/awx/definitions.ts'
+import { missingCollections, type NeededCollection, neededCollections } from '../../src/plan/collections.ts'
 import { type NotifiedAwx, startNotifiedAwx } from '../support/notified.ts'
 
 // Always on the stand-in: how a job ends is decided here. What tells of it is really played, by ansible-playbook.
@@ -73,4 +75,24 @@ it('a job that nobody schedules does not keep a system from being well again', a
   awx.messages()
   await awx.run(look)
   expect(awx.messages().map(({ system }) => system)).toEqual(['infra-db-development'])
+})
+
+it('leaves which collections jobs have, and `plan` names those that they lack or have in another version', async () => {
+  const all = definitions(production)
+  const missing = async (needed: readonly NeededCollection[]) =>
+    (await missingCollections(all, awx.api, needed)).map(({ kind, name, note }) => `${kind} ${name}: ${note}`)
+  const needed = await neededCollections('collections/requirements.yml')
+  expect(needed.map(({ name }) => name)).toEqual(['awx.awx', 'kubernetes.core'])
+  expect(await missing([{ name: 'awx.awx', version: '24.6.1' }])).toEqual([])
+  expect(
+    await missing([
+      { name: 'kubernetes.core', version: '>=2.4.0,<3.0.0' },
+      { name: 'nobody.has', version: '1.0.0' },
+    ]),
+  ).toEqual([
+    expect.stringMatching(
+      /^collection of .* kubernetes\.core: jobs have its version 6\.\d+\.\d+; they need >=2\.4\.0,<3\.0\.0\. /,
+    ),
+    expect.stringMatching(/^collection of .* nobody\.has: jobs have no such collection; they need 1\.0\.0\. /),
+  ])
 })

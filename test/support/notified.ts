@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runPlaybook } from '../../src/ansible/playbook.ts'
 import { Unsafe } from '../../src/ansible/yaml.ts'
-import { openController } from '../../src/awx/controller.ts'
+import { type Controller, openController } from '../../src/awx/controller.ts'
 import { definitions } from '../../src/awx/definitions.ts'
 import type { Config } from '../../src/config/index.ts'
 import { writeFolder } from '../../src/generate/folder.ts'
@@ -18,6 +18,7 @@ export type Message = Readonly<Record<'job' | 'system' | 'status' | 'text' | 'ur
 
 /** A stand-in for AWX with the job templates of a config, and somebody who is told by its webhook. */
 export interface NotifiedAwx {
+  readonly api: Controller
   /**
    * Ends a job of the template so, and waits until what it sends has arrived. With an environment, the job is really
    * played in it; so are our own jobs about messages.
@@ -96,6 +97,7 @@ export async function startNotifiedAwx(production: Config): Promise<NotifiedAwx>
       receiver.closeAllConnections()
     })
   return {
+    api,
     async run(template, how = 'successful') {
       ends = how
       await api.post(`job_templates/${standIn.find('job_templates', template)?.id}/launch/`)

@@ -636,6 +636,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
       finished: job.finished,
       event_processing_finished: done,
       extra_vars: JSON.stringify(job.extraVars),
+      artifacts: job.artifacts,
       related: { job_events: `${base}/jobs/${job.id}/job_events/`, cancel: `${base}/jobs/${job.id}/cancel/` },
     }
   }
