@@ -22,11 +22,11 @@ export default defineConfig({
       // Ansible; `awx` also a controller: a real AWX or the stand-in.
       { test: { name: 'ansible', include: ['test/{ansible,awx}/**/*.test.ts'], testTimeout: 300_000 } },
       // The lab's bucket store, and this machine's PostgreSQL and Chromium.
-      onTheLab('agent', ['agent', 'browser']),
+      onTheLab('agent', ['agent', 'browser', 'faults/agent']),
       // The lab's cluster.
-      onTheLab('cluster'),
+      onTheLab('cluster', ['cluster', 'faults/cluster']),
       // The lab's Docker host.
-      onTheLab('host'),
+      onTheLab('host', ['host', 'faults/host']),
       // The whole lab.
       onTheLab('whole'),
     ],

@@ -31,17 +31,25 @@ export function surroundings(): Record<string, string> {
   return { PATH, HOME, BACKUP_POSTGRES_PROGRAMS, NODE_COMPILE_CACHE }
 }
 
-/** Start the agent as a separate process, with only the given environment. */
+/**
+ * Start the agent as a separate process, with only the given environment.
+ *
+ * @param under a program that starts it, with its arguments, such as `faketime`
+ */
 export function startAgent(
   env: Record<string, string>,
   args: string[] = [],
   user: { uid: number; gid: number } | undefined = undefined,
+  under: readonly string[] = [],
 ) {
-  return execa(process.execPath, [MAIN, ...args], {
+  const [program = '', ...rest] = [...under, process.execPath, MAIN, ...args]
+  return execa(program, rest, {
     env: { ...surroundings(), ...env },
     extendEnv: false,
     reject: false,
     stdin: 'ignore',
+    // As Kubernetes does.
+    forceKillAfterDelay: 30_000,
     ...(user ?? {}),
   })
 }

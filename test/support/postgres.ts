@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { onTestFinished } from 'vitest'
@@ -13,6 +13,9 @@ export interface TestServer {
   env: Record<string, string>
   sql: Sql
   major: number
+  /** Ends it as a crash does. */
+  crash(): Promise<unknown>
+  start(): Promise<unknown>
 }
 
 /** Options of a server. */
@@ -37,6 +40,24 @@ export async function programsOf(...chosen: readonly number[]): Promise<string> 
   const folder = await mkdtemp('/tmp/programs-')
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   for (const major of chosen) await symlink(dirname(dirname(programPath(major, 'psql'))), join(folder, String(major)))
+  return folder
+}
+
+/** This machine's newest pg_dump. */
+export const realPgDump = programPath(majorsWith('pg_dump').at(-1) ?? 0, 'pg_dump')
+
+/** A folder of PostgreSQL programs for the agent: those of this machine's newest major, with a script as its pg_dump. */
+export async function pgDumpInstead(script: string): Promise<string> {
+  const newest = majorsWith('pg_dump').at(-1) ?? 0
+  const bin = dirname(realPgDump)
+  const folder = await mkdtemp('/tmp/programs-')
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  await mkdir(join(folder, `${newest}/bin`), { recursive: true })
+  for (const name of await readdir(bin)) {
+    if (name !== 'pg_dump') await symlink(join(bin, name), join(folder, `${newest}/bin`, name))
+  }
+  const asked = `[ "$1" = --version ] && exec ${realPgDump} "$@"`
+  await writeFile(join(folder, `${newest}/bin/pg_dump`), `#!/bin/bash\n${asked}\n${script}\n`, { mode: 0o755 })
   return folder
 }
 
@@ -82,9 +103,11 @@ export async function startServer({
   // environment.
   const host = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`
   const options = `-c listen_addresses=${host} -c port=5432 -c unix_socket_directories= -c fsync=off -c wal_level=logical ${more}`
-  await as('pg_ctl', ['-D', data, '-w', '-o', options, '-l', join(folder, 'log'), 'start'])
+  const start = () => as('pg_ctl', ['-D', data, '-w', '-o', options, '-l', join(folder, 'log'), 'start'])
+  const crash = () => as('pg_ctl', ['-D', data, '-m', 'immediate', 'stop'])
+  await start()
   onTestFinished(async () => {
-    await as('pg_ctl', ['-D', data, '-m', 'immediate', 'stop'])
+    await crash()
     await rm(folder, { recursive: true, force: true })
   })
   const env = { PGHOST: host, PGUSER: admin, PGADMINPASS: password }
@@ -96,7 +119,7 @@ export async function startServer({
     })
     return stdout
   }
-  return { env, sql, major }
+  return { env, sql, major, crash, start }
 }
 
 /** A database as a connection string, in which no name can be taken for anything else. */

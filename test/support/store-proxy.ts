@@ -43,33 +43,59 @@ export interface SeenRequest {
   range: string | undefined
 }
 
-/** A proxy in front of a bucket store that refuses some requests with an S3 error code, as a failing store does. */
+/** Whether a request uploads a copy, or a file of one. */
+export const isUpload = ({ method, path, query }: SeenRequest) =>
+  method === 'PUT' && !/\/\.receipts\//.test(path) && !/^(acl|policy|publicAccessBlock)/.test(query)
+
+/** A request that gets no answer at all. */
+export const HELD = Symbol('held')
+
+/** The answer of a proxy instead of the store's. */
+export interface Answer {
+  readonly status: number
+  readonly code: string
+}
+
+const statuses: Readonly<Record<string, number>> = {
+  QuotaExceeded: 403,
+  AccessDenied: 403,
+  InvalidAccessKeyId: 403,
+  RequestTimeTooSkewed: 403,
+  InternalError: 500,
+  SlowDown: 503,
+  NotImplemented: 501,
+}
+
+/**
+ * A proxy in front of a bucket store that refuses some requests with an S3 error code, as a failing store does.
+ *
+ * @param refuse returns the code, a whole answer, or `HELD`; or undefined for a request that the store answers
+ */
 export async function refusingProxy(
   endpoint: string,
-  refuse: (request: SeenRequest) => string | undefined,
+  refuse: (request: SeenRequest) => string | Answer | typeof HELD | undefined,
 ): Promise<{ url: string }> {
-  const statuses: Record<string, number> = {
-    QuotaExceeded: 403,
-    AccessDenied: 403,
-    InternalError: 500,
-    SlowDown: 503,
-    NotImplemented: 501,
-  }
   const server = createServer((incoming, answer) => {
     const { method = '', url: path = '/', headers } = incoming
     const header = (name: string) =>
       headers[name] === undefined ? undefined : decodeURIComponent(String(headers[name]))
-    const code = refuse({
+    const refusal = refuse({
       method,
       path: decodeURIComponent(new URL(path, 'http://store').pathname),
       query: new URL(path, 'http://store').search.replace(/^\?/, '').replace(/=.*/, ''),
       source: header('x-amz-copy-source'),
       range: header('x-amz-copy-source-range'),
     })
-    if (code !== undefined) {
+    if (refusal === HELD) {
+      incoming.resume()
+      return
+    }
+    if (refusal !== undefined) {
+      const { status, code } =
+        typeof refusal === 'string' ? { status: statuses[refusal] ?? 400, code: refusal } : refusal
       incoming.resume()
       incoming.on('end', () => {
-        answer.writeHead(statuses[code] ?? 400, { 'content-type': 'application/xml' })
+        answer.writeHead(status, { 'content-type': 'application/xml' })
         answer.end(`<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code></Error>`)
       })
       return

@@ -3,7 +3,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { dump } from 'js-yaml'
 import { grant } from '../../src/generate/access.ts'
 import { everyRule } from './access.ts'
 
@@ -14,7 +13,7 @@ const cluster = { kubectl: join(state, 'kubectl'), kubeconfig: join(state, 'kube
 /** Runs kubectl as the cluster's administrator, with these manifests on standard input, and returns what it prints. */
 export async function kubectl(args: readonly string[], manifests: readonly object[] = []): Promise<string> {
   const { stdout } = await execa(cluster.kubectl, [`--kubeconfig=${cluster.kubeconfig}`, ...args], {
-    input: manifests.map(manifest => dump(manifest)).join('---\n'),
+    input: manifests.map(manifest => JSON.stringify(manifest)).join('\n---\n'),
     argv0: 'kubectl',
   })
   return stdout
@@ -27,6 +26,8 @@ export interface Tenant {
   /** Runs kubectl in the namespace and parses its output, which must be JSON. */
   read<T>(args: readonly string[]): Promise<T>
   apply(...manifests: object[]): Promise<void>
+  /** Ends a pod as the drain of its node does. */
+  evict(pod: string): Promise<void>
   remove(): Promise<void>
 }
 
@@ -79,6 +80,10 @@ export async function makeTenant(
     read: async args => JSON.parse(await kubectl([`--namespace=${namespace}`, '--output=json', ...args])),
     apply: async (...manifests) => {
       await kubectl(['apply', `--namespace=${namespace}`, '-f', '-'], manifests)
+    },
+    evict: async pod => {
+      const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: pod, namespace } }
+      await kubectl(['create', '--raw', `/api/v1/namespaces/${namespace}/pods/${pod}/eviction`, '-f', '-'], [eviction])
     },
     remove: async () => {
       await kubectl(['delete', 'namespace', namespace, '--wait=false'])

@@ -304,8 +304,6 @@ test('a copy without a receipt, or one that was changed later, never counts', as
 
 test.each([
   ['a volume that is not there', { BACKUP_VOLUME: '/nowhere/at/all' }, 9, '/nowhere/at/all'],
-  ['no server', { PGHOST: '127.0.0.1', PGPORT: '1' }, 3, 'Connection refused'],
-  ['a wrong password', { PGADMINPASS: 'wrong' }, 3, 'password authentication failed'],
   [
     'a bucket without keys',
     { USE_RCLONE: 'yes', USE_RCLONE_BUCKET_AND_PATH: 'b' },
