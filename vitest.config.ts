@@ -27,6 +27,8 @@ export default defineConfig({
       onTheLab('cluster', ['cluster', 'faults/cluster']),
       // The lab's Docker host.
       onTheLab('host', ['host', 'faults/host']),
+      // As `agent`. It takes an hour, and runs only if it is asked for.
+      onTheLab('soak'),
       // The whole lab.
       onTheLab('whole'),
     ],

@@ -22,6 +22,10 @@ export const builder = (args: Argv) =>
     .example('$0 test', 'every level, on the real parts of the lab')
     .example('$0 test unit', 'the unit tests; like `ansible` and `awx` they need no lab')
     .example('$0 test media', 'everything about media, at every level')
+    .example(
+      '$0 test soak',
+      '200 runs of each kind with random faults; BACKUPS_SOAK_RUNS and _SEED choose others (an hour)',
+    )
     .example('$0 test faults', 'the whole matrix of faults, and docs/FAULTS.md from it (half an hour)')
 
 export async function handler({ words }: { words: string[] }): Promise<void> {

@@ -30,6 +30,8 @@ const onStore = ['agent']
 /** What the whole lab's tests change, too. */
 const onClusterAndHost = ['cluster', 'host']
 const onWhole = ['whole']
+/** On the store, but only if it is asked for: it takes an hour. */
+const byNameOnly = 'soak'
 
 /**
  * Runs the tests whose path contains one of the words; all of them if there are no words. What can run side by side
@@ -53,10 +55,11 @@ export async function runTests(
         .map(project => runProject(project, words, environment, folder, print)),
     )
   const withLab = async () => {
-    if (![...onStore, ...onClusterAndHost, ...onWhole].some(project => matching.has(project))) return []
+    if (![...onStore, ...onClusterAndHost, ...onWhole, byNameOnly].some(project => matching.has(project))) return []
     const environment = await startLab()
     const afterParts = async () => [...(await run(onClusterAndHost, environment)), ...(await run(onWhole, environment))]
-    return (await Promise.all([run(onStore, environment), afterParts()])).flat()
+    const named = words.includes(byNameOnly) ? [byNameOnly] : []
+    return (await Promise.all([run([...onStore, ...named], environment), afterParts()])).flat()
   }
   try {
     const counts = await Promise.all([run(withoutLab), withLab()])
