@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { projectRoot } from '../src/ansible/venv.ts'
@@ -66,7 +67,7 @@ export async function handler(args: Args): Promise<void> {
 async function comparedAwx(all: Definitions): Promise<Comparison> {
   const controller = openController(process.env)
   const compared = await compareWithAwx(all, controller)
-  const needed = await neededCollections(join(projectRoot, 'collections/requirements.yml'))
+  const needed = neededCollections(await readFile(join(projectRoot, 'collections/requirements.yml'), 'utf8'))
   const missing = await missingCollections(all, controller, needed)
   return {
     ...compared,

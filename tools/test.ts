@@ -66,7 +66,6 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
 /** @throws CommandFailure if the tests left a cell empty */
 async function writeMatrix(folder: string): Promise<void> {
   const { page, empty } = await faultMatrix(folder)
-  await rm(folder, { recursive: true })
   if (empty.length > 0) {
     throw new CommandFailure(
       exitCodes.findings,
@@ -75,4 +74,5 @@ async function writeMatrix(folder: string): Promise<void> {
     )
   }
   await writeFile(join(projectRoot, 'docs/FAULTS.md'), page)
+  await rm(folder, { recursive: true })
 }

@@ -11,7 +11,8 @@ interface Row {
 interface Cell {
   readonly fault: string
   readonly column: string
-  readonly exit?: number
+  /** Its code, `killed`, or `no run`. */
+  readonly exit: number | string
   readonly alarm: string
   readonly restored: string
 }
@@ -75,7 +76,7 @@ export async function faultMatrix(folder: string): Promise<FaultMatrix> {
 
 function inWords({ exit, alarm, restored }: Cell): string {
   if (restored === 'own') return 'succeeds'
-  return `${exit === undefined ? 'killed' : `exit ${exit}`}; ${alarms[alarm] ?? alarm}`
+  return `${typeof exit === 'number' ? `exit ${exit}` : exit}; ${alarms[alarm] ?? alarm}`
 }
 
 function preface(faults: number, cells: number): string {

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { load } from 'js-yaml'
 import semver from 'semver'
 import type { Controller, LiveObject } from '../awx/controller.ts'
@@ -12,9 +11,9 @@ export interface NeededCollection {
   readonly version: string
 }
 
-/** The collections of a file such as `collections/requirements.yml`. */
-export async function neededCollections(file: string): Promise<readonly NeededCollection[]> {
-  return (load(await readFile(file, 'utf8')) as { collections: NeededCollection[] }).collections
+/** @param requirements the text of a file such as `collections/requirements.yml` */
+export function neededCollections(requirements: string): readonly NeededCollection[] {
+  return (load(requirements) as { collections: NeededCollection[] }).collections
 }
 
 /**

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import production from '../../backups.config.ts'
 import { definitions } from '../../src/awx/definitions.ts'
@@ -81,7 +82,7 @@ it('leaves which collections jobs have, and `plan` names those that they lack or
   const all = definitions(production)
   const missing = async (needed: readonly NeededCollection[]) =>
     (await missingCollections(all, awx.api, needed)).map(({ kind, name, note }) => `${kind} ${name}: ${note}`)
-  const needed = await neededCollections('collections/requirements.yml')
+  const needed = neededCollections(await readFile('collections/requirements.yml', 'utf8'))
   expect(needed.map(({ name }) => name)).toEqual(['awx.awx', 'kubernetes.core'])
   expect(await missing([{ name: 'awx.awx', version: '24.6.1' }])).toEqual([])
   expect(

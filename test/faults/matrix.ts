@@ -20,8 +20,8 @@ export type Alarm =
 
 /** What was seen in a cell. Each of the four facts was asserted before they are returned. */
 export interface Facts {
-  /** undefined: the run was killed. */
-  readonly exit: number | undefined
+  /** How the run ended: its exit code, or why it has none. */
+  readonly exit: number | 'killed' | 'no run'
   readonly alarm: Alarm
   /** The copy that was restored and compared: the one from before the fault, or that of the run itself. */
   readonly restored: 'before' | 'own'
@@ -35,6 +35,14 @@ export interface Fault {
   readonly without: Partial<Record<Column, string>>
   /** The system that it hits most, whose cell is among those of every `npm test`. */
   readonly most: Column
+}
+
+/** A fault that the tests of several levels share. */
+export const storeAway: Fault = {
+  name: 'the store is away: connections are refused',
+  group: 'The store',
+  without: {},
+  most: 'media',
 }
 
 // Set by `npm test -- faults`. Without it, only the cells that faults hit most are proven, and nothing is recorded.

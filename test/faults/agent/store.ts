@@ -13,6 +13,7 @@ import { listVersions } from '../../../src/store/versions.ts'
 import { folder, startAgent } from '../../support/agent.ts'
 import { type Answer, isUpload, refusingProxy, type SeenRequest } from '../../support/store-proxy.ts'
 import { type Toxic, toxicProxy } from '../../support/toxiproxy.ts'
+import { storeAway } from '../matrix.ts'
 import type { AgentFault } from './faults.ts'
 import type { Injected, Subject } from './subject.ts'
 
@@ -183,7 +184,7 @@ export const storeFaults: readonly AgentFault[] = [
     ),
   },
   {
-    fault: { name: 'the store is away: connections are refused', group: ofStore, without: {}, most: 'media' },
+    fault: storeAway,
     cells: all(async () => ({
       ...fails,
       env: { RCLONE_S3_ENDPOINT: 'http://127.0.0.1:1' },

@@ -132,7 +132,7 @@ export async function survive(subject: Subject, inject: (subject: Subject) => Pr
   const restored = await subject.restored()
   if (!succeeded) expect(restored).toBe(injected.holds ?? (injected.newestLost ? older : newer))
   else if (!injected.changing) expect(restored).toBe(serving)
-  return { exit: injected.exit, alarm: injected.alarm, restored: succeeded ? 'own' : 'before' }
+  return { exit: injected.exit ?? 'killed', alarm: injected.alarm, restored: succeeded ? 'own' : 'before' }
 }
 
 async function receiptsOf({ bucket, system }: Subject): Promise<string[]> {

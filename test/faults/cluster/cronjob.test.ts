@@ -188,7 +188,7 @@ const openGate = () => nodeShell(`rm -f ${place}/closed`)
 
 /** A good copy, then the fault, then the four facts. */
 async function meet(
-  fault: () => Promise<{ exit: number | undefined; told: readonly string[]; alarm: Alarm; succeeds: boolean }>,
+  fault: () => Promise<{ exit: Facts['exit']; told: readonly string[]; alarm: Alarm; succeeds: boolean }>,
 ): Promise<Facts> {
   await openGate()
   const before = `before ${Date.now()}`
@@ -247,7 +247,7 @@ cell(
         for (const container of template.spec.containers) container.resources = { limits: { memory: '24Mi' } }
       })
       expect(await ended(job)).toMatchObject({ type: 'Failed' })
-      return { exit: undefined, told: [], alarm: 'silence', succeeds: false }
+      return { exit: 'killed', told: [], alarm: 'silence', succeeds: false }
     }),
   timeoutMs,
 )
@@ -293,7 +293,7 @@ cell(
       await deploy()
       const { spec } = await tenant.read<{ spec: { suspend: boolean } }>(['get', 'cronjob', system])
       expect(spec.suspend).toBe(false)
-      return { exit: undefined, told: [], alarm: 'silence', succeeds: false }
+      return { exit: 'no run', told: [], alarm: 'silence', succeeds: false }
     }),
   timeoutMs,
 )

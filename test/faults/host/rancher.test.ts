@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { ensureVenv } from '../../../src/ansible/venv.ts'
 import { verifyObject } from '../../../src/store/upload.ts'
 import { RancherHost } from '../../support/rancher-host.ts'
-import { type Column, cell, type Facts, type Fault } from '../matrix.ts'
+import { type Column, cell, type Facts, type Fault, storeAway } from '../matrix.ts'
 
 // Rancher takes so long to close that "while it is stopped" is long enough to be met from outside.
 const slow = { STAND_IN_STOP_SECONDS: '5' }
@@ -100,6 +100,23 @@ for (const [how, name] of Object.entries(interruptions)) {
   cell(fault, 'rancher', () => survivesAnsible(how as keyof typeof interruptions), TIMEOUT_MS)
 }
 
+cell(
+  storeAway,
+  'rancher',
+  async () => {
+    const started = await host.startedAt()
+    const { exitCode, output } = await host.play({ variables: { rancher_backup_s3_endpoint: 'http://127.0.0.1:9' } })
+    expect(exitCode).toBe(2)
+    expect(output).toMatch(/FAILED\s+\(exit\s+code\s+3\)/)
+    expect(output).toContain('ECONNREFUSED')
+    expect(await host.startedAt()).toBe(started)
+    await expectServiceAndCopies(receipts)
+    expect(await beatsSince()).toEqual(['start', 'fail'])
+    return { exit: 3, alarm: 'fail', restored: 'before' }
+  },
+  TIMEOUT_MS,
+)
+
 const ofHost = "Rancher's host"
 
 // If the run cannot start Rancher, its guard does.
@@ -127,7 +144,7 @@ for (const [name, step, script] of [
     expect(await beatsSince()).toContain('fail')
     // Only the hang has to wait for the deadline of 20 s.
     expect(back).toBeLessThan(name.startsWith('the agent hangs') ? 45 : 40)
-    return { exit: undefined, alarm: 'fail', restored: 'before' }
+    return { exit: 'killed', alarm: 'fail', restored: 'before' }
   }
   cell(faultOf(ofHost, name, byPod), 'rancher', prove, TIMEOUT_MS)
 }
