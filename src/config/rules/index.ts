@@ -2,6 +2,7 @@ import { awxUnknown } from './awx-unknown.ts'
 import { bucketUsedTwice } from './bucket-used-twice.ts'
 import { clusterUnknown } from './cluster-unknown.ts'
 import { clusterUsedTwice } from './cluster-used-twice.ts'
+import { cronjobsCrowded } from './cronjobs-crowded.ts'
 import { drillKeyShared } from './drill-key-shared.ts'
 import { imageNotPinned } from './image-not-pinned.ts'
 import { nameTaken } from './name-taken.ts'
@@ -30,6 +31,7 @@ export const rules: readonly Rule[] = [
   clusterUsedTwice,
   scheduleNeverFires,
   scheduleSkipped,
+  cronjobsCrowded,
   promiseNotKept,
   protectionTooWeak,
   secondStoreWrong,

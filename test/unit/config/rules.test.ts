@@ -216,6 +216,19 @@ describe('a config with one mistake gives one line: place, what is wrong, what t
       "schedule-skipped systems[1] (infra-db-development).schedule: does not run on 2026-03-29: in Europe/London the clocks skip that hour → choose an hour that every day has, or the time zone 'Etc/UTC'",
     ],
     [
+      'CronJobs that are all due at once',
+      c => {
+        const [, , , stack] = c.systems
+        for (let number = 0; number < 50; number += 1) {
+          const place = { bucket: `bucket-${number}`, volume: { claim: `claim-${number}`, size: '1Gi' }, replaces: [] }
+          const schedule =
+            number % 2 ? { every: 'day', at: '04:07', timezone: 'Europe/Paris' } : { every: 'day', at: '03:07' }
+          c.systems.push({ ...stack, ...place, schedule, name: `stack-${number}` })
+        }
+      },
+      'cronjobs-crowded systems[2] (infra-db-production).schedule: 51 CronJobs of `production` are due at 03:07 UTC → spread them: each minute between 03:07 and the next hour takes some of them',
+    ],
+    [
       'an image that is not pinned',
       c => {
         c.agent.image = 'registry.example/agent:latest'
