@@ -32,8 +32,8 @@ export async function openObject(
   const ask = { Bucket: bucket, Key: key }
   const first = await store.s3.send(new GetObjectCommand(ask), options)
   const bytes = first.ContentLength ?? 0
+  let answer = first
   async function* content(): AsyncGenerator<Uint8Array> {
-    let answer = first
     let read = 0
     for (let cuts = 0; ; ) {
       try {
@@ -56,12 +56,10 @@ export async function openObject(
       }
     }
   }
-  return {
-    bytes,
-    etag: bareEtag(first.ETag),
-    metadata: first.Metadata ?? {},
-    body: Readable.from(content(), { objectMode: false }),
-  }
+  const body = Readable.from(content(), { objectMode: false })
+  // Of a body that nobody has begun to read, the generator has nothing to clean up.
+  body.once('close', () => (answer.Body as Readable).destroy())
+  return { bytes, etag: bareEtag(first.ETag), metadata: first.Metadata ?? {}, body }
 }
 
 /** The content of an object that fits in memory. */

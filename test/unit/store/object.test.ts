@@ -35,7 +35,11 @@ async function cutting(cutAfter: (answer: number) => number, etagOf = (_answer: 
     AWS_ACCESS_KEY_ID: 'id',
     AWS_SECRET_ACCESS_KEY: 'key',
   })
-  return { asked, open: (stop?: AbortSignal) => openObject(store, { bucket: 'bucket', key: 'key' }, stop) }
+  const connections = () =>
+    new Promise<number>((resolve, reject) =>
+      server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    )
+  return { asked, connections, open: (stop?: AbortSignal) => openObject(store, { bucket: 'bucket', key: 'key' }, stop) }
 }
 
 test('a reading that is cut goes on where it was cut', async () => {
@@ -68,4 +72,12 @@ test('a run that is stopped does not ask again', async () => {
   stop.abort(new Error('stopped'))
   await expect(buffer(body)).rejects.toThrow('stopped')
   expect(asked).toHaveLength(1)
+})
+
+test('a body that is never read and destroyed lets go of its connection', async () => {
+  const { open, connections } = await cutting(() => Number.POSITIVE_INFINITY)
+  const { body } = await open()
+  expect(await connections()).toBe(1)
+  body.destroy()
+  await expect.poll(connections).toBe(0)
 })
