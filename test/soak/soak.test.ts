@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { sourceFaults } from '../faults/agent/source.ts'
 import { storeFaults } from '../faults/agent/store.ts'
 import { goodCopy, meet } from '../faults/agent/subject.ts'
 import { subjects } from '../faults/agent/subjects.ts'
+import { ensureToxiproxy } from '../support/toxiproxy.ts'
 
 // How many runs each kind of system makes, and which.
 const runs = Number(process.env.BACKUPS_SOAK_RUNS ?? 200)
@@ -16,6 +17,8 @@ const lasting = new Set([
   'a receipt is from the future',
   'somebody deletes everything in the bucket',
 ])
+
+beforeAll(ensureToxiproxy, 600_000)
 
 test.each(Object.entries(subjects))(
   'many runs of a %s with random faults lose nothing',

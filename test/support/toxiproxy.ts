@@ -13,11 +13,15 @@ export interface Toxic {
   readonly toxicity?: number
 }
 
+const bin = join(labCache, 'toxiproxy-2.12.0')
+
+/** Build it. Go keeps what it built: only the first run downloads and compiles, for a minute or two. */
+export async function ensureToxiproxy(): Promise<void> {
+  await execa('go', ['install', 'github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0'], { env: { GOBIN: bin } })
+}
+
 /** Start toxiproxy between a client and a server, on loopback. @returns the URL for the client */
 export async function toxicProxy(upstream: string, toxics: readonly Toxic[]): Promise<{ url: string }> {
-  // Go keeps what it built: only the first run downloads and compiles.
-  const bin = join(labCache, 'toxiproxy-2.12.0')
-  await execa('go', ['install', 'github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0'], { env: { GOBIN: bin } })
   const port = randomInt(20_000, 30_000)
   const server = execa(join(bin, 'server'), ['-host', '127.0.0.1', '-port', String(port)], {
     reject: false,
