@@ -13,6 +13,7 @@ const packages: Readonly<Record<string, string>> = {
   flock: 'util-linux',
   igzip: 'isal',
   initdb: 'postgresql',
+  openssl: 'openssl',
   patchelf: 'patchelf',
   // PostGIS for the server: seen by its library, from the folders of the server's programs.
   '../lib/postgis-3.so': 'postgresql-postgis',
