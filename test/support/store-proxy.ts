@@ -69,11 +69,13 @@ const statuses: Readonly<Record<string, number>> = {
 /**
  * A proxy in front of a bucket store that refuses some requests with an S3 error code, as a failing store does.
  *
+ * @param address where it listens; the default is loopback
  * @param refuse returns the code, a whole answer, or `HELD`; or undefined for a request that the store answers
  */
 export async function refusingProxy(
   endpoint: string,
   refuse: (request: SeenRequest) => string | Answer | typeof HELD | undefined,
+  address = '127.0.0.1',
 ): Promise<{ url: string }> {
   const server = createServer((incoming, answer) => {
     const { method = '', url: path = '/', headers } = incoming
@@ -102,9 +104,9 @@ export async function refusingProxy(
     }
     forward(endpoint, incoming, answer)
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => server.listen(0, address, resolve))
   server.unref()
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return { url: `http://${address}:${(server.address() as AddressInfo).port}` }
 }
 
 function forward(endpoint: string, incoming: IncomingMessage, answer: ServerResponse): void {

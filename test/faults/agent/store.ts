@@ -13,7 +13,7 @@ import { listVersions } from '../../../src/store/versions.ts'
 import { folder, startAgent } from '../../support/agent.ts'
 import { type Answer, isUpload, refusingProxy, type SeenRequest } from '../../support/store-proxy.ts'
 import { type Toxic, toxicProxy } from '../../support/toxiproxy.ts'
-import { storeAway } from '../matrix.ts'
+import { type Column, type Fault, storeAway } from '../matrix.ts'
 import type { AgentFault } from './faults.ts'
 import type { Injected, Subject } from './subject.ts'
 
@@ -23,10 +23,10 @@ const endpointOf = ({ env }: Subject) => env.RCLONE_S3_ENDPOINT ?? ''
 const through = ({ url }: { url: string }) => ({ RCLONE_S3_ENDPOINT: url })
 
 /** The store answers some requests like this. */
-function refusing(refuse: (request: SeenRequest) => string | Answer | undefined, then: Injected) {
+function refusing(refuse: Refusal['refuse'], then: Injected) {
   return async (subject: Subject): Promise<Injected> => ({
     ...then,
-    env: through(await refusingProxy(endpointOf(subject), refuse)),
+    env: through(await refusingProxy(endpointOf(subject), refuse())),
   })
 }
 
@@ -66,97 +66,77 @@ function replaced(change: (body: Buffer) => Buffer) {
 
 const ofReceipts = 'The copies in the bucket'
 const ofStore = 'The store'
-const hostIsInStore = 'the run on the Docker host uploads by the same code; its own cell is "the store is away"'
+const hostIsInStore = 'the run on the Docker host talks to the store by the same code, as its other cells show'
 const alike = { rancher: hostIsInStore }
 const mediaIsATree =
   'a copy of media is one manifest for one tree of files: there is no older copy to go back to, and the next run makes it anew'
 
+/** A fault of the store that is an answer to some requests; what a run says of it, whatever system it backs up. */
+interface Refusal {
+  readonly fault: Fault
+  /** Made anew for each run. */
+  readonly refuse: () => (request: SeenRequest) => string | Answer | undefined
+  readonly then: Injected
+}
+
+const uploads = (answer: string | Answer) => () => (request: SeenRequest) => (isUpload(request) ? answer : undefined)
+const everything = (answer: string | Answer) => () => () => answer
+
+function refusal(name: string, most: Column, refuse: Refusal['refuse'], then: Injected): Refusal {
+  return { fault: { name, group: ofStore, without: {}, most }, refuse, then }
+}
+
+export const refusals: readonly Refusal[] = [
+  refusal('an upload is refused: 403 AccessDenied', 'media', uploads('AccessDenied'), {
+    ...fails,
+    exit: 3,
+    says: /PutObject .*AccessDenied \(HTTP 403\).*check the key's permissions/,
+  }),
+  refusal('the bucket is gone: 404 NoSuchBucket', 'kit', everything({ status: 404, code: 'NoSuchBucket' }), {
+    ...fails,
+    exit: 3,
+    says: /NoSuchBucket \(HTTP 404\).*create the bucket/,
+  }),
+  refusal('the key was revoked: 403 InvalidAccessKeyId', 'database', everything('InvalidAccessKeyId'), {
+    ...fails,
+    exit: 3,
+    says: /InvalidAccessKeyId.*check AWS_ACCESS_KEY_ID/,
+  }),
+  refusal('every upload ends in 500 InternalError', 'database', uploads('InternalError'), {
+    ...fails,
+    exit: 3,
+    says: /PutObject .*InternalError \(HTTP 500\)/,
+  }),
+  refusal('a storm of 503 SlowDown', 'media', storm, { ...survives, says: /SUCCESS/ }),
+  refusal('the quota is exceeded', 'database', uploads('QuotaExceeded'), {
+    ...fails,
+    exit: 9,
+    says: /QuotaExceeded \(HTTP 403\).*raise the quota/,
+  }),
+  refusal(
+    '200 with an error in its body, and nothing stored',
+    'database',
+    uploads({ status: 200, code: 'InternalError' }),
+    { ...fails, exit: 3, says: /PutObject .*InternalError/ },
+  ),
+  refusal("the store's clock is wrong: RequestTimeTooSkewed", 'kit', everything('RequestTimeTooSkewed'), {
+    ...fails,
+    exit: 3,
+    says: /RequestTimeTooSkewed.*set this machine's clock/,
+  }),
+]
+
+/** Two of three requests are refused at first. */
+function storm(): (request: SeenRequest) => string | undefined {
+  let left = 12
+  return () => {
+    left -= 1
+    return left >= 0 && left % 3 !== 0 ? 'SlowDown' : undefined
+  }
+}
+
 export const storeFaults: readonly AgentFault[] = [
-  {
-    fault: { name: 'an upload is refused: 403 AccessDenied', group: ofStore, without: alike, most: 'media' },
-    cells: all(
-      refusing(request => (isUpload(request) ? 'AccessDenied' : undefined), {
-        ...fails,
-        exit: 3,
-        says: /PutObject .*AccessDenied \(HTTP 403\).*check the key's permissions/,
-      }),
-    ),
-  },
-  {
-    fault: { name: 'the bucket is gone: 404 NoSuchBucket', group: ofStore, without: alike, most: 'kit' },
-    cells: all(
-      refusing(() => ({ status: 404, code: 'NoSuchBucket' }), {
-        ...fails,
-        exit: 3,
-        says: /NoSuchBucket \(HTTP 404\).*create the bucket/,
-      }),
-    ),
-  },
-  {
-    fault: { name: 'the key was revoked: 403 InvalidAccessKeyId', group: ofStore, without: alike, most: 'database' },
-    cells: all(
-      refusing(() => 'InvalidAccessKeyId', { ...fails, exit: 3, says: /InvalidAccessKeyId.*check AWS_ACCESS_KEY_ID/ }),
-    ),
-  },
-  {
-    fault: { name: 'every upload ends in 500 InternalError', group: ofStore, without: alike, most: 'database' },
-    cells: all(
-      refusing(request => (isUpload(request) ? 'InternalError' : undefined), {
-        ...fails,
-        exit: 3,
-        says: /PutObject .*InternalError \(HTTP 500\)/,
-      }),
-    ),
-  },
-  {
-    fault: { name: 'a storm of 503 SlowDown', group: ofStore, without: alike, most: 'media' },
-    cells: all(async subject => {
-      let left = 12
-      const storm = refusing(
-        () => {
-          left -= 1
-          return left >= 0 && left % 3 !== 0 ? 'SlowDown' : undefined
-        },
-        { ...survives, says: /SUCCESS/ },
-      )
-      return await storm(subject)
-    }),
-  },
-  {
-    fault: { name: 'the quota is exceeded', group: ofStore, without: alike, most: 'database' },
-    cells: all(
-      refusing(request => (isUpload(request) ? 'QuotaExceeded' : undefined), {
-        ...fails,
-        exit: 9,
-        says: /QuotaExceeded \(HTTP 403\).*raise the quota/,
-      }),
-    ),
-  },
-  {
-    fault: {
-      name: '200 with an error in its body, and nothing stored',
-      group: ofStore,
-      without: alike,
-      most: 'database',
-    },
-    cells: all(
-      refusing(request => (isUpload(request) ? { status: 200, code: 'InternalError' } : undefined), {
-        ...fails,
-        exit: 3,
-        says: /PutObject .*InternalError/,
-      }),
-    ),
-  },
-  {
-    fault: { name: "the store's clock is wrong: RequestTimeTooSkewed", group: ofStore, without: alike, most: 'kit' },
-    cells: all(
-      refusing(() => 'RequestTimeTooSkewed', {
-        ...fails,
-        exit: 3,
-        says: /RequestTimeTooSkewed.*set this machine's clock/,
-      }),
-    ),
-  },
+  ...refusals.map(({ fault, refuse, then }) => ({ fault, cells: all(refusing(refuse, then)) })),
   {
     fault: { name: "the run's own clock is 400 days ahead", group: ofStore, without: alike, most: 'database' },
     cells: all(async () => ({ ...survives, under: ['faketime', '-f', '+400d'], says: /clock is .* ahead of/ })),
@@ -174,11 +154,21 @@ export const storeFaults: readonly AgentFault[] = [
     ),
   },
   {
-    fault: { name: 'connections are cut in mid-transfer', group: ofStore, without: alike, most: 'database' },
+    fault: { name: 'connections are cut in the middle of answers', group: ofStore, without: alike, most: 'database' },
     cells: all(
       disturbed(
         // Each connection ends after so many bytes of answers; half of them are spared.
         [{ type: 'limit_data', stream: 'downstream', attributes: { bytes: 900 }, toxicity: 0.5 }],
+        { ...survives, says: /SUCCESS/ },
+      ),
+    ),
+  },
+  {
+    fault: { name: 'connections are cut in the middle of uploads', group: ofStore, without: alike, most: 'media' },
+    cells: all(
+      disturbed(
+        // Less than a dump, a file with its request, and a kit have.
+        [{ type: 'limit_data', stream: 'upstream', attributes: { bytes: 600 }, toxicity: 0.4 }],
         { ...survives, says: /SUCCESS/ },
       ),
     ),

@@ -269,6 +269,22 @@ cell(
   timeoutMs,
 )
 
+cell(
+  faultOf('the node restarts in mid-run: its kubelet and the containers of the run are killed'),
+  'kit',
+  () =>
+    meet(async () => {
+      await closeGate()
+      const job = await start()
+      await running(job)
+      await lastBeat('start')
+      await nodeShell(`pkill -KILL kubelet; pkill -KILL -f '[a]gent/main.ts'`)
+      expect(await ended(job)).toMatchObject({ type: 'Failed' })
+      return { exit: 'killed', told: ['start'], alarm: 'silence', succeeds: false }
+    }),
+  timeoutMs,
+)
+
 const everyMinute = { spec: { schedule: '* * * * *' } }
 const patch = (change: object) =>
   tenant.read(['patch', 'cronjob', system, '--type=merge', `--patch=${JSON.stringify(change)}`])

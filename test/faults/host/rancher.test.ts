@@ -3,8 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { ensureVenv } from '../../../src/ansible/venv.ts'
+import { addresses } from '../../../src/lab/site.ts'
 import { verifyObject } from '../../../src/store/upload.ts'
 import { RancherHost } from '../../support/rancher-host.ts'
+import { refusingProxy } from '../../support/store-proxy.ts'
+import { refusals } from '../agent/store.ts'
 import { type Column, cell, type Facts, type Fault, storeAway } from '../matrix.ts'
 
 // Rancher takes so long to close that "while it is stopped" is long enough to be met from outside.
@@ -116,6 +119,26 @@ cell(
   },
   TIMEOUT_MS,
 )
+
+for (const { fault, refuse, then } of refusals) {
+  const prove = async (): Promise<Facts> => {
+    // The Docker host reaches this machine only at its address in the lab.
+    const { url } = await refusingProxy(host.storeEndpoint, refuse(), addresses.host)
+    const { exitCode, output } = await host.play({ variables: { rancher_backup_s3_endpoint: url } })
+    const succeeds = then.exit === 0
+    expect(exitCode, output).toBe(succeeds ? 0 : 2)
+    // Ansible breaks long lines.
+    const said = output.replaceAll(/\s+/g, ' ')
+    if (!succeeds) {
+      expect(said).toContain(`FAILED (exit code ${then.exit})`)
+      expect(said).toMatch(then.says)
+    }
+    await expectServiceAndCopies(receipts + (succeeds ? 1 : 0))
+    expect(await beatsSince()).toEqual(['start', succeeds ? 'success' : 'fail'])
+    return { exit: then.exit ?? 'killed', alarm: then.alarm, restored: succeeds ? 'own' : 'before' }
+  }
+  cell(fault, 'rancher', prove, TIMEOUT_MS)
+}
 
 const ofHost = "Rancher's host"
 
