@@ -181,6 +181,15 @@ async function running(job: string): Promise<string> {
   }
 }
 
+/** Why the container of a Job ended. */
+async function reasonOf(job: string): Promise<string | undefined> {
+  interface Pod {
+    readonly status: { readonly containerStatuses: readonly { state: { terminated?: { reason: string } } }[] }
+  }
+  const { items } = await tenant.read<{ items: Pod[] }>(['get', 'pods', `--selector=job-name=${job}`])
+  return items[0]?.status.containerStatuses[0]?.state.terminated?.reason
+}
+
 const keep = (value: string) =>
   tenant.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'kept' }, stringData: { secret_key: value } })
 const closeGate = () => nodeShell(`touch ${place}/closed`)
@@ -247,6 +256,7 @@ cell(
         for (const container of template.spec.containers) container.resources = { limits: { memory: '24Mi' } }
       })
       expect(await ended(job)).toMatchObject({ type: 'Failed' })
+      expect(await reasonOf(job)).toBe('OOMKilled')
       return { exit: 'killed', told: [], alarm: 'silence', succeeds: false }
     }),
   timeoutMs,
