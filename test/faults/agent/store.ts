@@ -90,7 +90,7 @@ export const refusals: readonly Refusal[] = [
   refusal('an upload is refused: 403 AccessDenied', 'media', uploads('AccessDenied'), {
     ...fails,
     exit: 3,
-    says: /PutObject .*AccessDenied \(HTTP 403\).*check the key's permissions/,
+    says: /(PutObject|UploadPart) .*AccessDenied \(HTTP 403\).*check the key's permissions/,
   }),
   refusal('the bucket is gone: 404 NoSuchBucket', 'kit', everything({ status: 404, code: 'NoSuchBucket' }), {
     ...fails,
@@ -105,7 +105,7 @@ export const refusals: readonly Refusal[] = [
   refusal('every upload ends in 500 InternalError', 'database', uploads('InternalError'), {
     ...fails,
     exit: 3,
-    says: /PutObject .*InternalError \(HTTP 500\)/,
+    says: /(PutObject|UploadPart) .*InternalError \(HTTP 500\)/,
   }),
   refusal('a storm of 503 SlowDown', 'media', storm, { ...survives, says: /SUCCESS/ }),
   refusal('the quota is exceeded', 'database', uploads('QuotaExceeded'), {
@@ -117,7 +117,7 @@ export const refusals: readonly Refusal[] = [
     '200 with an error in its body, and nothing stored',
     'database',
     uploads({ status: 200, code: 'InternalError' }),
-    { ...fails, exit: 3, says: /PutObject .*InternalError/ },
+    { ...fails, exit: 3, says: /(PutObject|UploadPart) .*InternalError/ },
   ),
   refusal("the store's clock is wrong: RequestTimeTooSkewed", 'kit', everything('RequestTimeTooSkewed'), {
     ...fails,
