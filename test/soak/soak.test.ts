@@ -10,12 +10,13 @@ import { ensureToxiproxy } from '../support/toxiproxy.ts'
 // How many runs each kind of system makes, and which.
 const runs = Number(process.env.BACKUPS_SOAK_RUNS ?? 200)
 const seed = Number(process.env.BACKUPS_SOAK_SEED ?? 1)
-// These change the bucket for good, so that every later `verify` would find them.
+// These change the bucket or the source for good, so that every later run or `verify` would be refused or find them.
 const lasting = new Set([
   'a receipt is forged',
   'a receipt is missing',
   'a receipt is from the future',
   'somebody deletes everything in the bucket',
+  'half of the source is gone',
 ])
 
 beforeAll(ensureToxiproxy, 600_000)

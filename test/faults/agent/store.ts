@@ -50,9 +50,11 @@ async function receiptsOf({ bucket, system }: Subject) {
   return (await readReceipts(bucket.store, { bucket: bucket.bucket, system })).receipts
 }
 
-/** The key of the newest copy; for media, of its manifest. */
+/** The key of the newest good copy. */
 async function newestCopy(subject: Subject): Promise<string> {
-  return (await receiptsOf(subject))[0]?.receipt.object.key ?? ''
+  const standing = new Map((await subject.bucket.objects()).map(({ key, etag }) => [key, etag]))
+  const good = (await receiptsOf(subject)).find(({ receipt: { object } }) => standing.get(object.key) === object.etag)
+  return good?.receipt.object.key ?? ''
 }
 
 /** The newest copy is replaced by what somebody made of its bytes. */
