@@ -42,6 +42,7 @@ export async function openObject(
           cuts = 0
           yield chunk
         }
+        if (read < bytes) throw new Error(`got ${read} of ${bytes} bytes`)
         return
       } catch (error) {
         stop?.throwIfAborted()

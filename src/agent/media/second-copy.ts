@@ -149,11 +149,10 @@ async function send({ first, second, bucket, receipt, stop }: Request, key: stri
   if (found !== entry.etag || bytes !== object.bytes) {
     throw new Failure('verification', `${receipt.bucket}/${key} is not what the manifest says`)
   }
-  const content: AsyncIterable<Buffer> = body
   const { md5, etag } =
     bytes <= partBytesFor(bytes)
-      ? await sendWhole({ second, bucket, stop }, key, content, metadata)
-      : await uploadStream(second, { bucket, key, content, bytes, metadata, stop })
+      ? await sendWhole({ second, bucket, stop }, key, body, metadata)
+      : await uploadStream(second, { bucket, key, content: body, bytes, metadata, stop })
   if (object.md5 !== undefined && md5 !== object.md5) {
     await deleteKeys(second, bucket, [key])
     throw new Failure(
