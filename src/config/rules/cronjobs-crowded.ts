@@ -50,18 +50,12 @@ function minutesOf(schedule: Schedule): number[] {
   return time ? [inDay(time.hour * HOUR + time.minute)] : []
 }
 
-const offsets = new Map<string, number>()
-
 /** Minutes by which a zone is ahead of UTC in January; 0 for one that another rule refuses. */
 function offsetOf(timezone: string): number {
-  const known = offsets.get(timezone)
-  if (known !== undefined) return known
-  let minutes = 0
   try {
-    minutes = Temporal.ZonedDateTime.from(`2026-01-15T12:00[${timezone}]`).offsetNanoseconds / 60e9
+    return Temporal.ZonedDateTime.from(`2026-01-15T12:00[${timezone}]`).offsetNanoseconds / 60e9
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
+    return 0
   }
-  offsets.set(timezone, minutes)
-  return minutes
 }
