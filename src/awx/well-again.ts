@@ -35,7 +35,7 @@ export const wellAgain: TemplateUse = {
  * AWX cannot notify only of a success that follows a failure. This job looks at the last jobs of every template, and
  * launches `wellAgain` for each system whose jobs failed and succeed again.
  */
-const tellWellAgain: TemplateUse = {
+export const tellWellAgain: TemplateUse = {
   name: 'Tell what is well again',
   description: 'Look for systems whose jobs failed and succeed again, and launch "Well again" for each',
   playbook: 'playbooks/tell-well-again.yml',

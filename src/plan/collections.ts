@@ -2,7 +2,7 @@ import { load } from 'js-yaml'
 import semver from 'semver'
 import type { Controller, LiveObject } from '../awx/controller.ts'
 import type { Definitions } from '../awx/definitions.ts'
-import { wellAgainUses } from '../awx/well-again.ts'
+import { tellWellAgain } from '../awx/well-again.ts'
 import type { Difference } from './difference.ts'
 
 /** A collection that the plays need; `version` is one, or a range of them as Ansible Galaxy writes it. */
@@ -41,9 +41,8 @@ async function collectionsOfJobs(
   definitions: Definitions,
   controller: Controller,
 ): Promise<Readonly<Record<string, string>> | undefined> {
-  const [looker] = wellAgainUses
   const organization = definitions.controller_organizations[0]?.name ?? ''
-  const query = { name: looker?.name ?? '', organization__name: organization }
+  const query = { name: tellWellAgain.name, organization__name: organization }
   const [template] = await controller.list('job_templates/', query)
   if (!template) return undefined
   const newest = `jobs/?job_template=${template.id}&order_by=-id&page_size=5`
