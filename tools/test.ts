@@ -34,14 +34,14 @@ export async function handler({ words }: { words: string[] }): Promise<void> {
   const interrupt = new AbortController()
   process.once('SIGINT', () => interrupt.abort())
   process.once('SIGTERM', () => interrupt.abort())
+  // All cells of the matrix, if it is asked for by its name; otherwise each fault once.
+  const matrix = words.includes('faults') ? await mkdtemp(join(tmpdir(), 'backups-faults-')) : undefined
   const startLab = async () => {
     await ensureTestTools(log)
     const config = await requireConfig(join(projectRoot, 'backups.config.ts'))
-    return await testEnvironment(await raiseLab(config, { log, signal: interrupt.signal }), log)
+    const environment = await testEnvironment(await raiseLab(config, { log, signal: interrupt.signal }), log)
+    return { ...environment, ...(matrix && { BACKUPS_TEST_FAULTS: matrix }) }
   }
-  // All cells of the matrix, if it is asked for by its name; otherwise each fault once.
-  const matrix = words.includes('faults') ? await mkdtemp(join(tmpdir(), 'backups-faults-')) : undefined
-  if (matrix) process.env.BACKUPS_TEST_FAULTS = matrix
   const counts = await runTests(words, startLab, line => process.stdout.write(`${line}\n`))
   if (counts.passed + counts.failures.length === 0) {
     throw new CommandFailure(
