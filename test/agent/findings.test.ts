@@ -9,11 +9,10 @@ import { type FindingId, findingKinds } from '../../src/store/assess.ts'
 import { checkReceipts } from '../../src/store/check-receipt.ts'
 import { deleteKeys } from '../../src/store/list.ts'
 import { drillSystem, markGuarded, markStarted, writeReceipt } from '../../src/store/receipt.ts'
-import { putVerified } from '../../src/store/upload.ts'
 import { freshBucket, type TestBucket } from '../support/bucket.ts'
 import { systemNamed } from '../support/page.ts'
-import { storeDump } from '../support/receipts.ts'
-import { type Workstation, workstation } from '../support/status.ts'
+import { storeCopy, storeDump } from '../support/receipts.ts'
+import { type Workstation, workstation } from '../support/workstation.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_H = 24
@@ -177,36 +176,25 @@ const ways: Record<Exclude<FindingId, 'unprotected' | 'leftovers'>, Way> = {
 }
 
 /** An archive of Rancher's data, taken so many hours ago, for which Rancher was down so many seconds. */
-async function archive({ store, bucket, name }: Place, hours: number, down: number): Promise<void> {
+async function archive(place: Place, hours: number, down: number): Promise<void> {
   const taken = ago(hours)
-  const key = `rancher-data-backup-v2.8.5-${taken.toISOString().slice(0, 19).replaceAll(':', '-')}Z.tar.gz`
-  const { sha256, etag } = await putVerified(store, { bucket, key, body: Buffer.alloc(1000) })
-  await writeReceipt(store, rancherReceipts, {
-    system: name,
-    start: taken.toISOString(),
-    end: new Date(taken.getTime() + 60_000).toISOString(),
-    bucket,
-    object: { key, bytes: 1000, sha256, etag },
-    bytes: 1000,
-    versions: {},
-    counts: {},
+  await storeCopy(place, rancherReceipts, {
+    system: place.name,
+    taken,
+    key: `rancher-data-backup-v2.8.5-${taken.toISOString().slice(0, 19).replaceAll(':', '-')}Z.tar.gz`,
+    body: Buffer.alloc(1000),
     details: { stoppedSeconds: down - 1, healthySeconds: down },
   })
 }
 
 /** A manifest of so many files, of which some could not be copied. */
-async function tree({ store, bucket, name }: Place, counts: Record<string, number>): Promise<void> {
+async function tree(place: Place, counts: Record<string, number>): Promise<void> {
   const taken = ago(NEWEST_H)
-  const key = `.manifests/${name}/${taken.toISOString()}.jsonl.gz`
-  const { sha256, etag } = await putVerified(store, { bucket, key, body: Buffer.alloc(1000) })
-  await writeReceipt(store, mediaReceipts, {
-    system: name,
-    start: taken.toISOString(),
-    end: new Date(taken.getTime() + 60_000).toISOString(),
-    bucket,
-    object: { key, bytes: 1000, sha256, etag },
-    bytes: 1000,
-    versions: {},
+  await storeCopy(place, mediaReceipts, {
+    system: place.name,
+    taken,
+    key: `.manifests/${place.name}/${taken.toISOString()}.jsonl.gz`,
+    body: Buffer.alloc(1000),
     counts,
     details: { prefix: '' },
   })

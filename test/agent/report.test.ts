@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -9,14 +8,15 @@ import type { Evidence } from '../../src/evidence/evidence.ts'
 import { freshBucket, storeEnvironment, type TestBucket } from '../support/bucket.ts'
 import { systemNamed } from '../support/page.ts'
 import { storeDump } from '../support/receipts.ts'
+import { type Workstation, workstation } from '../support/workstation.ts'
 
 const name = 'infra-db-production'
 const month = new Date().toISOString().slice(0, 7)
-let folder: string
+let station: Workstation
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'backups-report-'))
+  station = await workstation()
 })
-afterAll(() => rm(folder, { recursive: true }))
+afterAll(() => station?.end())
 
 /** Two copies of this month, as far as it has lasted. */
 async function twoCopies({ store, bucket }: TestBucket): Promise<void> {
@@ -50,28 +50,9 @@ const ownKeys = () => {
 test('the command writes the month of a real bucket as HTML and JSON', async () => {
   const bucket = await freshBucket()
   await twoCopies(bucket)
-  const config = join(folder, 'backups.config.ts')
-  await writeFile(
-    config,
-    `import production from ${JSON.stringify(join(projectRoot, 'backups.config.ts'))}
-export default {
-  ...production,
-  store: { ...production.store, endpoint: ${JSON.stringify(storeEnvironment().RCLONE_S3_ENDPOINT)} },
-  systems: production.systems.filter(s => s.name === '${name}').map(s => ({ ...s, bucket: '${bucket.bucket}' })),
-}
-`,
-  )
-  const secrets = join(folder, 'secrets.yml')
-  await writeFile(secrets, JSON.stringify({ 'Store: production': ownKeys() }))
-  const made = await execa(
-    'node',
-    [
-      join(projectRoot, 'tools/backups.js'),
-      'report',
-      ...['--month', month, '--config', config, '--credentials', secrets, '--to', join(folder, 'report')],
-    ],
-    { reject: false, env: { XDG_CACHE_HOME: join(folder, 'cache') } },
-  )
+  const system = { ...systemNamed(name), bucket: bucket.bucket }
+  const { folder } = station
+  const made = await station.run([system], 'report', '--month', month, '--to', join(folder, 'report'))
   expect(made.exitCode, made.stderr).toBe(0)
   expect(made.stderr).toContain('report: 2 copies, 0 proofs; written ')
   await expectProven(JSON.parse(await readFile(join(folder, 'report.json'), 'utf8')) as Evidence, bucket)
@@ -82,7 +63,7 @@ test("AWX's job writes it into a private bucket; of a bucket that does not answe
   const [bucket, reports] = [await freshBucket(), await freshBucket()]
   await twoCopies(bucket)
   const report = async (systems: object[], more: Record<string, string> = {}) => {
-    const config = join(folder, 'config.json')
+    const config = join(station.folder, 'config.json')
     const store = { endpoint: storeEnvironment().RCLONE_S3_ENDPOINT, region: 'us-east-1', provider: 'Ceph' }
     await writeFile(config, JSON.stringify({ organisation: 'Tests', store, systems }))
     const { access_key_id: id, secret_access_key: key } = ownKeys()
@@ -97,7 +78,7 @@ test("AWX's job writes it into a private bucket; of a bucket that does not answe
         REPORT_SECRET_ACCESS_KEY: key,
         REPORT_BUCKET: reports.bucket,
         REPORT_MONTH: month,
-        XDG_CACHE_HOME: join(folder, 'cache-of-pod'),
+        XDG_CACHE_HOME: join(station.folder, 'cache-of-pod'),
         ...more,
       },
     })

@@ -12,7 +12,7 @@ import { putVerified } from '../../src/store/upload.ts'
 import { freshBucket, type TestBucket } from '../support/bucket.ts'
 import { systemNamed } from '../support/page.ts'
 import { receiptsOf, storeDump } from '../support/receipts.ts'
-import { type Workstation, workstation } from '../support/status.ts'
+import { type Workstation, workstation } from '../support/workstation.ts'
 
 const HOUR_MS = 3_600_000
 let station: Workstation

@@ -37,14 +37,6 @@ export interface Fault {
   readonly most: Column
 }
 
-/** A fault that the tests of several levels share. */
-export const storeAway: Fault = {
-  name: 'the store is away: connections are refused',
-  group: 'The store',
-  without: {},
-  most: 'media',
-}
-
 // Set by `npm test -- faults`. Without it, only the cells that faults hit most are proven, and nothing is recorded.
 const folder = process.env.BACKUPS_TEST_FAULTS
 

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto'
 import { databaseReceipts } from '../../src/agent/database/receipt.ts'
 import type { Observed } from '../../src/store/assess.ts'
-import { type Receipt, type StoredReceipt, writeReceipt } from '../../src/store/receipt.ts'
+import {
+  type Receipt,
+  type ReceiptDraft,
+  type ReceiptKind,
+  readReceipts,
+  type StoredReceipt,
+  writeReceipt,
+} from '../../src/store/receipt.ts'
 import { putVerified } from '../../src/store/upload.ts'
 import type { TestBucket } from './bucket.ts'
 
@@ -78,22 +85,25 @@ export function observed(receipts: readonly StoredReceipt[], more: Partial<Obser
   }
 }
 
-/** Store an object and a receipt that says it is a dump taken then. @returns its key */
-export async function storeDump(
+/** Where a copy is stored, and what its receipt says of it beyond what all have in common. */
+interface Stored {
+  readonly system: string
+  readonly taken: Date
+  readonly body: Buffer
+  readonly counts?: Record<string, number>
+  readonly seconds?: number
+  readonly versions?: Record<string, string>
+}
+
+/** Store an object and a receipt that says it is a copy of this kind, taken then. @returns its key */
+export async function storeCopy<K extends ReceiptKind>(
   { store, bucket }: Pick<TestBucket, 'store' | 'bucket'>,
-  dump: {
-    system: string
-    taken: Date
-    body: Buffer
-    counts?: Record<string, number>
-    seconds?: number
-    versions?: Record<string, string>
-  },
+  kind: K,
+  copy: Stored & { readonly key: string; readonly details: Receipt<K>['details'] },
 ): Promise<string> {
-  const { system, taken, body, counts = {}, seconds = 60, versions = {} } = dump
-  const key = `hourly/backup-${taken.toISOString().slice(0, 19)}Z-dumpall.sql.gz`
+  const { system, taken, body, counts = {}, seconds = 60, versions = {}, key, details } = copy
   const { sha256, etag } = await putVerified(store, { bucket, key, body })
-  await writeReceipt(store, databaseReceipts, {
+  const draft = {
     system,
     start: taken.toISOString(),
     end: new Date(taken.getTime() + seconds * 1000).toISOString(),
@@ -102,9 +112,27 @@ export async function storeDump(
     bytes: body.length,
     versions,
     counts,
-    details: { tier: 'hourly', database: null },
-  })
+    details,
+  }
+  await writeReceipt(store, kind, draft as ReceiptDraft<K>)
   return key
+}
+
+/** Store an object and a receipt that says it is a dump taken then. @returns its key */
+export function storeDump(target: Pick<TestBucket, 'store' | 'bucket'>, dump: Stored): Promise<string> {
+  const key = `hourly/backup-${dump.taken.toISOString().slice(0, 19)}Z-dumpall.sql.gz`
+  return storeCopy(target, databaseReceipts, { ...dump, key, details: { tier: 'hourly', database: null } })
+}
+
+/** The key of the newest copy that still matches its receipt; empty if there is none. */
+export async function newestGood(
+  { bucket, store, objects }: Pick<TestBucket, 'bucket' | 'store' | 'objects'>,
+  system: string,
+): Promise<string> {
+  const standing = new Map((await objects()).map(({ key, etag }) => [key, etag]))
+  const { receipts } = await readReceipts(store, { bucket, system })
+  const good = receipts.find(({ receipt: { object } }) => standing.get(object.key) === object.etag)
+  return good?.receipt.object.key ?? ''
 }
 
 const hash = (text: string) => createHash('sha256').update(text).digest('hex')

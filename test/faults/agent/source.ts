@@ -7,12 +7,9 @@ import { expect, onTestFinished } from 'vitest'
 import { folder, type startAgent } from '../../support/agent.ts'
 import { majors, newestPsql, pgDumpInstead, programsOf, realPgDump } from '../../support/postgres.ts'
 import { HELD, isUpload, refusingProxy } from '../../support/store-proxy.ts'
-import type { AgentFault } from './faults.ts'
+import { type AgentFault, every, fails, survives } from './faults.ts'
 import type { Injected, Subject } from './subject.ts'
 import type { Database, Media } from './subjects.ts'
-
-const fails = { alarm: 'fail' } as const
-const survives = { exit: 0, alarm: 'success' } as const
 
 const ofDump = 'The dump'
 const ofSource = 'The source'
@@ -96,8 +93,6 @@ const signalled = (signal: 'SIGKILL' | 'SIGTERM', then: Injected) => async (subj
   }
   return { ...then, env: { RCLONE_S3_ENDPOINT: proxy.url }, during }
 }
-
-const every = (inject: (subject: Subject) => Promise<Injected>) => ({ database: inject, media: inject, kit: inject })
 
 export const sourceFaults: readonly AgentFault[] = [
   {

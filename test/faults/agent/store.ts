@@ -12,10 +12,11 @@ import { openTo } from '../../../src/store/openness.ts'
 import { readReceipts } from '../../../src/store/receipt.ts'
 import { listVersions } from '../../../src/store/versions.ts'
 import { folder, startAgent } from '../../support/agent.ts'
+import { newestGood } from '../../support/receipts.ts'
 import { type Answer, isUpload, refusingProxy, type SeenRequest } from '../../support/store-proxy.ts'
 import { type Toxic, toxicProxy } from '../../support/toxiproxy.ts'
-import { type Column, type Fault, storeAway } from '../matrix.ts'
-import type { AgentFault } from './faults.ts'
+import type { Column, Fault } from '../matrix.ts'
+import { type AgentFault, every, fails, survives } from './faults.ts'
 import type { Injected, Subject } from './subject.ts'
 
 const DAY_MS = 86_400_000
@@ -39,28 +40,16 @@ function disturbed(toxics: readonly Toxic[], then: Injected) {
   })
 }
 
-/** Every system meets it alike. */
-const all = (inject: (subject: Subject) => Promise<Injected>) => ({ database: inject, media: inject, kit: inject })
-
-const fails = { alarm: 'fail' } as const
-const survives = { exit: 0, alarm: 'success' } as const
 const found = { exit: 6, alarm: 'job', args: ['verify'] } as const
 
 async function receiptsOf({ bucket, system }: Subject) {
   return (await readReceipts(bucket.store, { bucket: bucket.bucket, system })).receipts
 }
 
-/** The key of the newest good copy. */
-async function newestCopy(subject: Subject): Promise<string> {
-  const standing = new Map((await subject.bucket.objects()).map(({ key, etag }) => [key, etag]))
-  const good = (await receiptsOf(subject)).find(({ receipt: { object } }) => standing.get(object.key) === object.etag)
-  return good?.receipt.object.key ?? ''
-}
-
 /** The newest copy is replaced by what somebody made of its bytes. */
 function replaced(change: (body: Buffer) => Buffer) {
   return async (subject: Subject): Promise<Injected> => {
-    const key = await newestCopy(subject)
+    const key = await newestGood(subject.bucket, subject.system)
     const { store, bucket, put } = subject.bucket
     await put(key, change(await readObject(store, bucket, key)))
     return { ...found, says: /its receipt says \d+ bytes with/, newestLost: true }
@@ -137,15 +126,22 @@ function storm(): (request: SeenRequest) => string | undefined {
   }
 }
 
+export const storeAway: Fault = {
+  name: 'the store is away: connections are refused',
+  group: ofStore,
+  without: {},
+  most: 'media',
+}
+
 export const storeFaults: readonly AgentFault[] = [
-  ...refusals.map(({ fault, refuse, then }) => ({ fault, cells: all(refusing(refuse, then)) })),
+  ...refusals.map(({ fault, refuse, then }) => ({ fault, cells: every(refusing(refuse, then)) })),
   {
     fault: { name: "the run's own clock is 400 days ahead", group: ofStore, without: alike, most: 'database' },
-    cells: all(async () => ({ ...survives, under: ['faketime', '-f', '+400d'], says: /clock is .* ahead of/ })),
+    cells: every(async () => ({ ...survives, under: ['faketime', '-f', '+400d'], says: /clock is .* ahead of/ })),
   },
   {
     fault: { name: 'the store is slow', group: ofStore, without: alike, most: 'media' },
-    cells: all(
+    cells: every(
       disturbed(
         [
           { type: 'latency', stream: 'downstream', attributes: { latency: 120, jitter: 60 } },
@@ -157,7 +153,7 @@ export const storeFaults: readonly AgentFault[] = [
   },
   {
     fault: { name: 'connections are cut in the middle of answers', group: ofStore, without: alike, most: 'database' },
-    cells: all(
+    cells: every(
       disturbed(
         // Each connection ends after so many bytes of answers; half of them are spared.
         [{ type: 'limit_data', stream: 'downstream', attributes: { bytes: 900 }, toxicity: 0.5 }],
@@ -167,7 +163,7 @@ export const storeFaults: readonly AgentFault[] = [
   },
   {
     fault: { name: 'connections are cut in the middle of uploads', group: ofStore, without: alike, most: 'media' },
-    cells: all(
+    cells: every(
       disturbed(
         // A dump is longer; the requests of files and kits are, three of them together.
         [{ type: 'limit_data', stream: 'upstream', attributes: { bytes: 3000 }, toxicity: 0.4 }],
@@ -177,7 +173,7 @@ export const storeFaults: readonly AgentFault[] = [
   },
   {
     fault: storeAway,
-    cells: all(async () => ({
+    cells: every(async () => ({
       ...fails,
       env: { RCLONE_S3_ENDPOINT: 'http://127.0.0.1:1' },
       exit: 3,
@@ -186,7 +182,7 @@ export const storeFaults: readonly AgentFault[] = [
   },
   {
     fault: { name: 'the endpoint hangs until the deadline of the run', group: ofStore, without: alike, most: 'kit' },
-    cells: all(async subject => {
+    cells: every(async subject => {
       // Nothing that is sent arrives, and no connection ends.
       const hang: Toxic = { type: 'timeout', stream: 'upstream', attributes: { timeout: 0 } }
       const stop = async (run: { kill: (signal: 'SIGTERM') => void }) => {
@@ -199,7 +195,7 @@ export const storeFaults: readonly AgentFault[] = [
   },
   {
     fault: { name: 'the certificate has expired', group: ofStore, without: alike, most: 'kit' },
-    cells: all(async () => ({
+    cells: every(async () => ({
       ...fails,
       env: await expired(),
       exit: 3,
@@ -208,7 +204,7 @@ export const storeFaults: readonly AgentFault[] = [
   },
   {
     fault: { name: 'everybody may read and write the bucket', group: ofStore, without: alike, most: 'media' },
-    cells: all(async ({ bucket: { store, bucket } }) => {
+    cells: every(async ({ bucket: { store, bucket } }) => {
       await store.s3.send(new PutBucketAclCommand({ Bucket: bucket, ACL: 'public-read-write' }))
       const closed = async () => expect((await openTo(store, bucket)).open).toEqual([])
       return { ...survives, says: /SUCCESS/, end: closed }
@@ -244,7 +240,7 @@ export const storeFaults: readonly AgentFault[] = [
     },
     cells: (() => {
       const remove = async (subject: Subject): Promise<Injected> => {
-        const key = await newestCopy(subject)
+        const key = await newestGood(subject.bucket, subject.system)
         await deleteKeys(subject.bucket.store, subject.bucket.bucket, [key])
         return { ...found, says: /is missing, although it has a receipt/, newestLost: true }
       }
@@ -253,7 +249,7 @@ export const storeFaults: readonly AgentFault[] = [
   },
   {
     fault: { name: 'a receipt is forged', group: ofReceipts, without: alike, most: 'media' },
-    cells: all(async subject => {
+    cells: every(async subject => {
       const [, older] = await receiptsOf(subject)
       await subject.bucket.put(older?.key ?? '', JSON.stringify({ ...older?.receipt, bytes: 1 }))
       return { ...found, says: /FAILURE \(6\): .*receipt/ }
@@ -261,7 +257,7 @@ export const storeFaults: readonly AgentFault[] = [
   },
   {
     fault: { name: 'a receipt is missing', group: ofReceipts, without: alike, most: 'kit' },
-    cells: all(async subject => {
+    cells: every(async subject => {
       await subject.backUp()
       const [, middle] = await receiptsOf(subject)
       await deleteKeys(subject.bucket.store, subject.bucket.bucket, [middle?.key ?? ''])
@@ -270,7 +266,7 @@ export const storeFaults: readonly AgentFault[] = [
   },
   {
     fault: { name: 'a receipt is from the future', group: ofReceipts, without: alike, most: 'database' },
-    cells: all(async subject => {
+    cells: every(async subject => {
       const [newest] = await receiptsOf(subject)
       const future = new Date(Date.now() + 400 * DAY_MS).toISOString()
       const forged = { ...newest?.receipt, start: future, end: future, taken: future, previous: newest?.sha256 }
@@ -280,7 +276,7 @@ export const storeFaults: readonly AgentFault[] = [
   },
   {
     fault: { name: 'somebody deletes everything in the bucket', group: ofReceipts, without: alike, most: 'media' },
-    cells: all(async subject => {
+    cells: every(async subject => {
       const { store, bucket } = subject.bucket
       await store.s3.send(
         new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: 'Enabled' } }),

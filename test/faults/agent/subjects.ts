@@ -7,11 +7,11 @@ import { kit as backUpKit } from '../../../src/agent/kit/backup.ts'
 import { replicate } from '../../../src/agent/media/backup.ts'
 import { restore } from '../../../src/agent/restore.ts'
 import { readObject } from '../../../src/store/object.ts'
-import { readReceipts } from '../../../src/store/receipt.ts'
 import { keyPair } from '../../support/age.ts'
 import { folder, surroundings } from '../../support/agent.ts'
-import { freshBucket, type TestBucket } from '../../support/bucket.ts'
+import { freshBucket, mediaTo, type TestBucket } from '../../support/bucket.ts'
 import { startServer, type TestServer } from '../../support/postgres.ts'
+import { newestGood } from '../../support/receipts.ts'
 import type { Column } from '../matrix.ts'
 import type { Subject } from './subject.ts'
 
@@ -65,14 +65,7 @@ async function database(): Promise<Database> {
 /** A tree of files, which is copied to a bucket. */
 async function media(): Promise<Media> {
   const [source, bucket] = [await folder(), await freshBucket()]
-  const env = {
-    ...bucket.env,
-    BACKUP_SYSTEM: 'media',
-    S3_BUCKET_NAME: bucket.bucket,
-    BACKUP_VOLUME_B: source,
-    REPLICATE_DIRECTION: 'BtoA',
-    USE_RCLONE: 'yes',
-  }
+  const env = mediaTo(bucket, source)
   for (let file = 0; file < 40; file += 1) {
     await mkdir(join(source, `target-${file % 4}`), { recursive: true })
     await writeFile(join(source, `target-${file % 4}`, `${file}.pdb`), `ATOM ${file}`)
@@ -138,10 +131,8 @@ export async function openNewestKit(
   identity: string,
 ): Promise<string> {
   const place = await folder()
-  const standing = new Map((await objects()).map(({ key, etag }) => [key, etag]))
-  const { receipts } = await readReceipts(store, { bucket, system })
-  const good = receipts.find(({ receipt: { object } }) => standing.get(object.key) === object.etag)
-  await writeFile(join(place, 'kit.age'), await readObject(store, bucket, good?.receipt.object.key ?? ''))
+  const key = await newestGood({ bucket, store, objects }, system)
+  await writeFile(join(place, 'kit.age'), await readObject(store, bucket, key))
   await writeFile(join(place, 'key'), identity)
   const { stdout } = await execa('age', ['-d', '-i', join(place, 'key'), join(place, 'kit.age')])
   return Buffer.from(

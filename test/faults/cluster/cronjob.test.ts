@@ -21,7 +21,7 @@ import { keyPair } from '../../support/age.ts'
 import { storeEnvironment } from '../../support/bucket.ts'
 import { makeTenant, type Tenant } from '../../support/tenant.ts'
 import { openNewestKit } from '../agent/subjects.ts'
-import { type Alarm, cell, type Facts, type Fault } from '../matrix.ts'
+import { type Alarm, cell, type Facts } from '../matrix.ts'
 
 // A kit stands for every CronJob: the same role makes all of them.
 const system = 'kit-of-the-tests'
@@ -195,10 +195,16 @@ const keep = (value: string) =>
 const closeGate = () => nodeShell(`touch ${place}/closed`)
 const openGate = () => nodeShell(`rm -f ${place}/closed`)
 
+/** What the runs that met a fault told the dead-man's switch, and how they ended. */
+interface Outcome {
+  readonly exit: Facts['exit']
+  readonly told: readonly string[]
+  readonly alarm: Alarm
+  readonly succeeds: boolean
+}
+
 /** A good copy, then the fault, then the four facts. */
-async function meet(
-  fault: () => Promise<{ exit: Facts['exit']; told: readonly string[]; alarm: Alarm; succeeds: boolean }>,
-): Promise<Facts> {
+async function meet(fault: () => Promise<Outcome>): Promise<Facts> {
   await openGate()
   const before = `before ${Date.now()}`
   await keep(before)
@@ -223,77 +229,54 @@ async function meet(
   return { exit, alarm, restored: succeeds ? 'own' : 'before' }
 }
 
-function faultOf(name: string): Fault {
-  const alike = 'the same role makes its CronJob, and the same pod runs in it'
-  const without = { database: alike, media: alike, rancher: 'no pod runs it' }
-  return { name, group: 'The cluster', without, most: 'kit' }
+const alike = 'the same role makes its CronJob, and the same pod runs in it'
+const without = { database: alike, media: alike, rancher: 'no pod runs it' }
+
+function clusterCell(name: string, fault: () => Promise<Outcome>): void {
+  cell({ name, group: 'The cluster', without, most: 'kit' }, 'kit', () => meet(fault), timeoutMs)
 }
 
-cell(
-  faultOf('the pod is evicted in mid-run'),
-  'kit',
-  () =>
-    meet(async () => {
-      await closeGate()
-      const job = await start()
-      const pod = await running(job)
-      await lastBeat('start')
-      await tenant.evict(pod)
-      await lastBeat('fail')
-      await openGate()
-      expect(await ended(job)).toMatchObject({ type: 'Complete' })
-      return { exit: 0, told: ['start', 'fail', 'start', 'success'], alarm: 'success', succeeds: true }
-    }),
-  timeoutMs,
-)
+clusterCell('the pod is evicted in mid-run', async () => {
+  await closeGate()
+  const job = await start()
+  const pod = await running(job)
+  await lastBeat('start')
+  await tenant.evict(pod)
+  await lastBeat('fail')
+  await openGate()
+  expect(await ended(job)).toMatchObject({ type: 'Complete' })
+  return { exit: 0, told: ['start', 'fail', 'start', 'success'], alarm: 'success', succeeds: true }
+})
 
-cell(
-  faultOf('the pod is out of memory'),
-  'kit',
-  () =>
-    meet(async () => {
-      const job = await start(({ template }) => {
-        for (const container of template.spec.containers) container.resources = { limits: { memory: '24Mi' } }
-      })
-      expect(await ended(job)).toMatchObject({ type: 'Failed' })
-      expect(await reasonOf(job)).toBe('OOMKilled')
-      return { exit: 'killed', told: [], alarm: 'silence', succeeds: false }
-    }),
-  timeoutMs,
-)
+clusterCell('the pod is out of memory', async () => {
+  const job = await start(({ template }) => {
+    for (const container of template.spec.containers) container.resources = { limits: { memory: '24Mi' } }
+  })
+  expect(await ended(job)).toMatchObject({ type: 'Failed' })
+  expect(await reasonOf(job)).toBe('OOMKilled')
+  return { exit: 'killed', told: [], alarm: 'silence', succeeds: false }
+})
 
-cell(
-  faultOf('the run misses its deadline'),
-  'kit',
-  () =>
-    meet(async () => {
-      await closeGate()
-      const job = await start(spec => {
-        spec.activeDeadlineSeconds = 15
-      })
-      expect(await ended(job)).toMatchObject({ type: 'Failed', reason: 'DeadlineExceeded' })
-      // Kubernetes says so while the pod still ends.
-      await lastBeat('fail')
-      return { exit: 15, told: ['start', 'fail'], alarm: 'fail', succeeds: false }
-    }),
-  timeoutMs,
-)
+clusterCell('the run misses its deadline', async () => {
+  await closeGate()
+  const job = await start(spec => {
+    spec.activeDeadlineSeconds = 15
+  })
+  expect(await ended(job)).toMatchObject({ type: 'Failed', reason: 'DeadlineExceeded' })
+  // Kubernetes says so while the pod still ends.
+  await lastBeat('fail')
+  return { exit: 15, told: ['start', 'fail'], alarm: 'fail', succeeds: false }
+})
 
-cell(
-  faultOf('the node restarts in mid-run: its kubelet and the containers of the run are killed'),
-  'kit',
-  () =>
-    meet(async () => {
-      await closeGate()
-      const job = await start()
-      await running(job)
-      await lastBeat('start')
-      await nodeShell(`pkill -KILL kubelet; pkill -KILL -f '[a]gent/main.ts'`)
-      expect(await ended(job)).toMatchObject({ type: 'Failed' })
-      return { exit: 'killed', told: ['start'], alarm: 'silence', succeeds: false }
-    }),
-  timeoutMs,
-)
+clusterCell('the node restarts in mid-run: its kubelet and the containers of the run are killed', async () => {
+  await closeGate()
+  const job = await start()
+  await running(job)
+  await lastBeat('start')
+  await nodeShell(`pkill -KILL kubelet; pkill -KILL -f '[a]gent/main.ts'`)
+  expect(await ended(job)).toMatchObject({ type: 'Failed' })
+  return { exit: 'killed', told: ['start'], alarm: 'silence', succeeds: false }
+})
 
 const everyMinute = { spec: { schedule: '* * * * *' } }
 const patch = (change: object) =>
@@ -307,50 +290,38 @@ async function nextMinute(seconds: number): Promise<void> {
 const jobs = async () =>
   (await tenant.read<{ items: Job[] }>(['get', 'jobs'])).items.map(({ metadata }) => metadata.name)
 
-cell(
-  faultOf('somebody suspends the CronJob by hand'),
-  'kit',
-  () =>
-    meet(async () => {
-      await patch({ spec: { ...everyMinute.spec, suspend: true } })
-      const before = await jobs()
-      await nextMinute(15)
-      expect(await jobs()).toEqual(before)
-      await deploy()
-      const { spec } = await tenant.read<{ spec: { suspend: boolean } }>(['get', 'cronjob', system])
-      expect(spec.suspend).toBe(false)
-      return { exit: 'no run', told: [], alarm: 'silence', succeeds: false }
-    }),
-  timeoutMs,
-)
+clusterCell('somebody suspends the CronJob by hand', async () => {
+  await patch({ spec: { ...everyMinute.spec, suspend: true } })
+  const before = await jobs()
+  await nextMinute(15)
+  expect(await jobs()).toEqual(before)
+  await deploy()
+  const { spec } = await tenant.read<{ spec: { suspend: boolean } }>(['get', 'cronjob', system])
+  expect(spec.suspend).toBe(false)
+  return { exit: 'no run', told: [], alarm: 'silence', succeeds: false }
+})
 
-cell(
-  faultOf('the control plane is away when the run is due'),
-  'kit',
-  () =>
-    meet(async () => {
-      const services = ['kube-scheduler', 'kube-controller-manager', 'kube-apiserver']
-      const before = await jobs()
-      // So that there is time to take the control plane away before the run.
-      if (Date.now() % 60_000 > 40_000) await nextMinute(1)
-      await patch(everyMinute)
-      try {
-        await nodeShell(services.map(name => `sv down /lab/service/${name}`).join('; '))
-        await nextMinute(20)
-      } finally {
-        await nodeShell(
-          [...services]
-            .reverse()
-            .map(name => `sv up /lab/service/${name}`)
-            .join('; '),
-        )
-      }
-      const made = async () => (await jobs().catch(() => [])).filter(name => !before.includes(name))
-      await expect.poll(made, { timeout: 120_000, interval: 1000 }).not.toEqual([])
-      const [job = ''] = await made()
-      await patch({ spec: { schedule: '37 3 * * *' } })
-      expect(await ended(job)).toMatchObject({ type: 'Complete' })
-      return { exit: 0, told: ['start', 'success'], alarm: 'success', succeeds: true }
-    }),
-  timeoutMs,
-)
+clusterCell('the control plane is away when the run is due', async () => {
+  const services = ['kube-scheduler', 'kube-controller-manager', 'kube-apiserver']
+  const before = await jobs()
+  // So that there is time to take the control plane away before the run.
+  if (Date.now() % 60_000 > 40_000) await nextMinute(1)
+  await patch(everyMinute)
+  try {
+    await nodeShell(services.map(name => `sv down /lab/service/${name}`).join('; '))
+    await nextMinute(20)
+  } finally {
+    await nodeShell(
+      [...services]
+        .reverse()
+        .map(name => `sv up /lab/service/${name}`)
+        .join('; '),
+    )
+  }
+  const made = async () => (await jobs().catch(() => [])).filter(name => !before.includes(name))
+  await expect.poll(made, { timeout: 120_000, interval: 1000 }).not.toEqual([])
+  const [job = ''] = await made()
+  await patch({ spec: { schedule: '37 3 * * *' } })
+  expect(await ended(job)).toMatchObject({ type: 'Complete' })
+  return { exit: 0, told: ['start', 'success'], alarm: 'success', succeeds: true }
+})

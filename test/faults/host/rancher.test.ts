@@ -7,8 +7,8 @@ import { addresses } from '../../../src/lab/site.ts'
 import { verifyObject } from '../../../src/store/upload.ts'
 import { RancherHost } from '../../support/rancher-host.ts'
 import { refusingProxy } from '../../support/store-proxy.ts'
-import { refusals } from '../agent/store.ts'
-import { type Column, cell, type Facts, type Fault, storeAway } from '../matrix.ts'
+import { refusals, storeAway } from '../agent/store.ts'
+import { type Column, cell, type Facts, type Fault } from '../matrix.ts'
 
 // Rancher takes so long to close that "while it is stopped" is long enough to be met from outside.
 const slow = { STAND_IN_STOP_SECONDS: '5' }
@@ -172,16 +172,20 @@ for (const [name, step, script] of [
   cell(faultOf(ofHost, name, byPod), 'rancher', prove, TIMEOUT_MS)
 }
 
-test('after its guard had to act, Rancher is not stopped again before a person has looked', async () => {
-  const before = await host.startedAt()
-  const refused = await host.play()
-  expect(refused.exitCode, refused.output).toBe(2)
-  expect(refused.output).toContain('rancher_backup_accept_previous')
-  expect(await host.startedAt()).toBe(before)
-  const accepted = await host.play({ variables: { rancher_backup_accept_previous: true } })
-  expect(accepted.exitCode, accepted.output).toBe(0)
-  await expectServiceAndCopies(receipts + 1)
-}, 300_000)
+test(
+  'after its guard had to act, Rancher is not stopped again before a person has looked',
+  async () => {
+    const before = await host.startedAt()
+    const refused = await host.play()
+    expect(refused.exitCode, refused.output).toBe(2)
+    expect(refused.output).toContain('rancher_backup_accept_previous')
+    expect(await host.startedAt()).toBe(before)
+    const accepted = await host.play({ variables: { rancher_backup_accept_previous: true } })
+    expect(accepted.exitCode, accepted.output).toBe(0)
+    await expectServiceAndCopies(receipts + 1)
+  },
+  TIMEOUT_MS,
+)
 
 cell(faultOf(ofHost, 'the staging folder is full in mid-copy', byPod), 'rancher', stagingFull, TIMEOUT_MS)
 
@@ -256,10 +260,14 @@ cell(
   TIMEOUT_MS,
 )
 
-test('a second Rancher starts from the newest copy after all of that', async () => {
-  const { exitCode, output } = await host.play({ playbook: 'playbooks/drill-rancher.yml' })
-  expect(exitCode, output).toBe(0)
-}, 300_000)
+test(
+  'a second Rancher starts from the newest copy after all of that',
+  async () => {
+    const { exitCode, output } = await host.play({ playbook: 'playbooks/drill-rancher.yml' })
+    expect(exitCode, output).toBe(0)
+  },
+  TIMEOUT_MS,
+)
 
 // As AWX calls it: a callback that says when to cancel, or a limit on the job's time.
 const runner = `
